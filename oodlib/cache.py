@@ -1,0 +1,73 @@
+"""The folder of what is kept between runs, and the two ways to change it without leaving anything half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from oodlib.errors import OodlibError
+
+
+def home_folder(home: Path | str | None = None) -> Path:
+    """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not made."""
+    return Path(home or os.environ.get("OODLIB_HOME") or platformdirs.user_cache_dir("oodlib", appauthor=False))
+
+
+def writable(folder: Path) -> Path:
+    """Make a folder and see that files can be written in it.
+
+    Raises
+    ------
+    OodlibError
+        If it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OodlibError(
+            f"cannot write in the cache folder {folder} ({error.strerror}): "
+            "free some space, or set OODLIB_HOME to another folder"
+        ) from error
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` with a temporary path beside `path`, then move the result into place in one step.
+
+    A kill at any moment leaves the old file or the new one. Of two writers of the same path, the last one wins whole.
+
+    Raises
+    ------
+    OodlibError
+        If the disk is full or read-only.
+    """
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OodlibError(
+            f"cannot write {path} ({error.strerror or error}): free some space, or choose a folder that can be written"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Move a finished folder into place; a folder that lies there already is moved aside first and then deleted."""
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,161 @@
+"""What is in-distribution: a set of named concepts in the encoder's feature space."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from oodlib.errors import OodlibError
+from oodlib.features import as_matrix, check_normalised
+
+_REMEDY = {
+    "outlier_text": ("outlier labels", "Concepts(outlier_names=..., outlier_text=...)"),
+    "shots": ("labelled pictures", "Concepts(shots=..., shot_labels=...)"),
+    "shot_labels": ("labelled pictures", "Concepts(shots=..., shot_labels=...)"),
+}
+
+
+class TextEncoder(Protocol):
+    """The part of an encoder that concepts are made with."""
+
+    @property
+    def logit_scale(self) -> float: ...
+
+    def encode_texts(self, texts: list[str], templates: Sequence[str] | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Concepts:
+    """Class names and their text features; where there are any, outlier labels and labelled pictures.
+
+    All features live in one space of D dimensions, are L2-normalised and are stored as float32. Arrays and lists are
+    turned into tensors and tuples. Two `Concepts` are equal only if they are the same object.
+
+    Parameters
+    ----------
+    names : sequence of str, length C
+        Names of the in-distribution classes, in label order.
+    text : tensor, shape (C, D)
+        Text feature of each class.
+    outlier_names : sequence of str, length K
+        Labels of things that are *not* in-distribution.
+    outlier_text : tensor, shape (K, D)
+        Text feature of each outlier label.
+    shots : tensor, shape (M, D)
+        Image features of a few labelled in-distribution pictures.
+    shot_labels : tensor of int, shape (M,)
+        The class of each shot, as a place in `names`.
+    logit_scale : float
+        What the model multiplies cosines by before a softmax: 100 for CLIP, that is a temperature of 0.01.
+
+    Raises
+    ------
+    OodlibError
+        If shapes, counts, labels or norms do not fit together.
+
+    Examples
+    --------
+    >>> concepts = Concepts(names=["cat", "dog"], text=torch.eye(2))
+    >>> concepts.text.shape
+    torch.Size([2, 2])
+    >>> concepts.require("outlier_text", by="OLE")
+    Traceback (most recent call last):
+    ...
+    oodlib.errors.OodlibError: OLE needs outlier labels: pass Concepts(outlier_names=..., outlier_text=...)
+    """
+
+    names: tuple[str, ...]
+    text: Tensor
+    outlier_names: tuple[str, ...] = ()
+    outlier_text: Tensor | None = None
+    shots: Tensor | None = None
+    shot_labels: Tensor | None = None
+    logit_scale: float = 100.0
+
+    def __post_init__(self) -> None:
+        """Convert and check every field."""
+        names, text = _names(self.names, "names"), _features(self.text, "text")
+        if not names:
+            raise OodlibError("names is empty: pass the name of at least one class.")
+        _match(text, len(names), text.shape[1], "text", "names")
+        outlier_names, outlier_text = _names(self.outlier_names, "outlier_names"), None
+        if self.outlier_text is not None:
+            outlier_text = _features(self.outlier_text, "outlier_text")
+            _match(outlier_text, len(outlier_names), text.shape[1], "outlier_text", "outlier_names")
+        elif outlier_names:
+            raise OodlibError("outlier_names is given without outlier_text: pass the text feature of each.")
+        shots, labels = self.shots, self.shot_labels
+        if (shots is None) != (labels is None):
+            raise OodlibError("shots and shot_labels belong together: pass both or neither.")
+        if shots is not None:
+            shots, labels = _features(shots, "shots"), torch.as_tensor(labels)
+            _match(shots, labels.numel(), text.shape[1], "shots", "shot_labels")
+            whole = labels.ndim == 1 and not (labels.is_floating_point() or labels.is_complex())
+            if not whole or (labels.numel() and (labels.min() < 0 or labels.max() >= len(names))):
+                raise OodlibError(f"shot_labels must be whole numbers from 0 to {len(names) - 1}, shape (M,).")
+            labels = labels.long()
+        if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
+            raise OodlibError(f"logit_scale is {self.logit_scale}: pass the factor on the cosine, 100 for CLIP.")
+        fields = (names, text, outlier_names, outlier_text, shots, labels, float(self.logit_scale))
+        for field, value in zip(self.__dataclass_fields__, fields, strict=True):
+            object.__setattr__(self, field, value)  # the way to set a field of a frozen dataclass
+
+    @classmethod
+    def from_encoder(
+        cls,
+        encoder: TextEncoder,
+        names: Sequence[str],
+        *,
+        templates: Sequence[str] | None = None,
+        outlier_names: Sequence[str] = (),
+    ) -> Self:
+        """Encode class names, and outlier labels if any, with the same templates.
+
+        Parameters
+        ----------
+        encoder
+            Anything with ``encode_texts(texts, templates) -> (C, D)`` and ``logit_scale``.
+        names, outlier_names : sequence of str
+            What to encode.
+        templates : sequence of str, optional
+            Sentences in which ``{}`` stands for the name; without them, what the encoder does by default.
+        """
+        outlier_text = encoder.encode_texts(list(outlier_names), templates=templates) if outlier_names else None
+        return cls(
+            names=tuple(names),
+            text=encoder.encode_texts(list(names), templates=templates),
+            outlier_names=tuple(outlier_names),
+            outlier_text=outlier_text,
+            logit_scale=float(encoder.logit_scale),
+        )
+
+    def require(self, field: Literal["outlier_text", "shots", "shot_labels"], *, by: str) -> Tensor:
+        """Return a field that not every set of concepts has, or say what to pass; `by` names who needs it."""
+        value: Tensor | None = getattr(self, field)
+        if value is None or not len(value):
+            what, remedy = _REMEDY[field]
+            raise OodlibError(f"{by} needs {what}: pass {remedy}")
+        return value
+
+
+def _features(values: Any, what: str) -> Tensor:
+    matrix = as_matrix(values, what).to(torch.float32)
+    check_normalised(matrix, what)
+    return matrix
+
+
+def _names(names: Sequence[str], what: str) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise OodlibError(f"{what} must be a sequence of strings such as ['cat', 'dog'].")
+    return tuple(names)
+
+
+def _match(matrix: Tensor, rows: int, columns: int, what: str, counted_by: str) -> None:
+    if tuple(matrix.shape) != (rows, columns):
+        raise OodlibError(
+            f"{what} has shape {tuple(matrix.shape)} but should have {(rows, columns)}: one row for each of "
+            f"{counted_by}, and as many columns as text."
+        )

@@ -1,0 +1,97 @@
+"""What a run needs, looked at one by one: interpreter, packages, pictures' sources, cache folder, weights."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from oodlib.cache import home_folder, writable
+from oodlib.errors import OodlibError
+
+_PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "transformers", "numpy", "scikit-learn", "resvg-py")
+_FREE = 2e9  # bytes: drawn pictures, an assembled model and features take about 200 MB
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at, whether it is fine, and what was found or what to do."""
+
+    what: str
+    fine: bool
+    found: str
+
+
+def _python() -> str:
+    return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+
+
+def _packages() -> str:
+    try:
+        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise OodlibError(f"the package {error.name} is missing: run `make setup`") from None
+
+
+def _pictures() -> str:
+    from oodlib.datasets.emoji_sources import HANDS, node_modules, version
+
+    packages = [*(f"@iconify-json/{hand}" for hand in HANDS), "emojibase-data"]
+    found = {package: version(package) for package in packages}
+    lock = node_modules().parent / "package-lock.json"
+    if lock.exists():
+        pinned = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+        for package, installed in found.items():
+            wanted = pinned[f"node_modules/{package}"]["version"]
+            if installed != wanted:
+                raise OodlibError(f"{package} is {installed}, the lock file wants {wanted}: run `npm ci`")
+    return f"{len(found)} npm packages, versions as pinned"
+
+
+def _cache() -> str:
+    folder = writable(home_folder())
+    free = shutil.disk_usage(folder).free
+    if free < _FREE:
+        raise OodlibError(
+            f"{folder} has {free / 1e9:.1f} GB left: free some space, or set OODLIB_HOME to another folder"
+        )
+    return f"{folder}, {free / 1e9:.0f} GB free"
+
+
+def _model() -> str:
+    from oodlib.pocket.assemble import assemble
+
+    return f"PocketCLIP in {assemble().name}"
+
+
+def _devices() -> str:
+    import torch
+
+    found = [
+        "cpu",
+        *(["cuda"] if torch.cuda.is_available() else []),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+    ]
+    return ", ".join(found)
+
+
+_CHECKS: dict[str, Callable[[], str]] = {
+    "Python": _python,
+    "Python packages": _packages,
+    "picture sources": _pictures,
+    "cache folder": _cache,
+    "model": _model,
+    "devices": _devices,
+}
+
+
+def examine() -> Iterator[Check]:
+    """Run every check; a failing one holds the sentence that says what to do."""
+    for what, look in _CHECKS.items():
+        try:
+            yield Check(what, True, look())
+        except OodlibError as error:
+            yield Check(what, False, str(error))

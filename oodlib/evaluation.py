@@ -1,0 +1,192 @@
+"""From concepts, detectors and kept features to one tidy table: a row for each number, with its interval.
+
+Larger scores mean more in-distribution. The tables keep one convention, so that their rows can be compared: the cut at
+95 % recall is the first point at or above it, and areas under precision-recall curves are average precisions. Both
+false-positive rates are always there: ``fpr95`` (ID kept) and ``fpr95_ood`` (OOD caught).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import clone
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.detectors import Detector, get_detector, name_of
+from oodlib.errors import OodlibError
+from oodlib.metrics import bootstrap_metrics
+from oodlib.ranking import METRICS, Array
+from oodlib.results import COLUMNS, read_results, write_results
+
+__all__ = ["COLUMNS", "KINDS", "classify", "name_detectors", "read_results", "score", "tabulate", "write_results"]
+
+KINDS = ("far", "near", "hard", "covariate")
+
+Scores = dict[str, dict[str, Array]]
+Detectors = Mapping[str, Detector] | Iterable[str | Detector]
+
+
+class Setting(TypedDict, total=False):
+    """Columns of the table that are the same in every row of one call; `tuning` is "none" unless told."""
+
+    profile: str
+    encoder: str
+    tuning: str
+    shots: int
+    run: str
+
+
+_UNSET: Setting = {"profile": "", "encoder": "", "tuning": "none", "shots": 0, "run": ""}
+
+
+def name_detectors(detectors: Detectors) -> dict[str, Detector]:
+    """Give each detector the name it has in tables.
+
+    A mapping keeps its own names. In a list, a name stands for the detector with its default parameters.
+
+    >>> name_detectors(["mcm", get_detector("energy", temperature=1.0)])
+    {'mcm': MCM(), 'energy': Energy(temperature=1.0)}
+    """
+    if isinstance(detectors, Mapping):
+        return dict(detectors)
+    if isinstance(detectors, str | Detector):
+        detectors = [detectors]
+    made = [get_detector(detector) if isinstance(detector, str) else detector for detector in detectors]
+    named = {name_of(detector): detector for detector in made}
+    if len(named) < len(made):
+        raise OodlibError("Two detectors share a name: pass a mapping such as {'mcm': MCM(), 'mcm-half': MCM(0.5)}.")
+    return named
+
+
+def score(concepts: Concepts, detectors: Detectors, feature_sets: Mapping[str, Any]) -> Scores:
+    """Score every set with every detector. The detectors passed in stay as they are; copies are fitted.
+
+    Parameters
+    ----------
+    concepts : Concepts
+        What is in-distribution.
+    detectors : mapping, or sequence of names and detectors
+        As `name_detectors` takes them.
+    feature_sets : mapping of set name to features (n, D)
+        ID and OOD sets alike.
+
+    Returns
+    -------
+    dict
+        ``scores[detector][set]``, an array of shape (n,), larger = more ID.
+    """
+    scores: Scores = {}
+    for name, detector in name_detectors(detectors).items():
+        fitted = clone(detector).fit(concepts)
+        scores[name] = {
+            set_name: fitted.score_samples(features).cpu().numpy() for set_name, features in feature_sets.items()
+        }
+    return scores
+
+
+def classify(concepts: Concepts, features: Tensor) -> Tensor:
+    """Return the place of the best-matching class for each picture: (N, D) -> (N,)."""
+    return get_detector("max_logit").fit(concepts).cosines(torch.as_tensor(features)).argmax(dim=1)
+
+
+def tabulate(
+    scores: Mapping[str, Mapping[str, Any]],
+    detectors: Detectors,
+    *,
+    id_set: str,
+    kinds: Mapping[str, str],
+    baseline: str | None = None,
+    correct: Any = None,
+    n_boot: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    **setting: Unpack[Setting],
+) -> pd.DataFrame:
+    """Turn scores into tidy rows: one for each OOD set, detector and metric, with its bootstrap interval.
+
+    Parameters
+    ----------
+    scores : mapping
+        ``scores[detector][set]`` as `score` returns it.
+    detectors
+        The same as `score` was given; their parameters become a column.
+    id_set : str
+        Which of the sets is in-distribution.
+    kinds : mapping of OOD set to kind
+        Which sets to compare it with, and what each is: "far", "near", "hard" or "covariate".
+    baseline : str, optional
+        A detector; then there are rows such as ``auroc_minus_mcm`` too, with intervals of the paired difference.
+    correct : array of bool, shape (n_id,), optional
+        Whether the best-matching class is the true one; then there is one more row, of metric "id_accuracy" and
+        detector "argmax", with no OOD set.
+    n_boot, level, seed
+        As in `oodlib.metrics.bootstrap_metrics`.
+    **setting
+        `profile`, `encoder`, `tuning`, `shots`, `run`: the same in every row.
+
+    Returns
+    -------
+    DataFrame
+        With the columns `COLUMNS`.
+    """
+    named = name_detectors(detectors)
+    _check(scores, named, id_set, kinds, baseline)
+    shared: dict[str, Any] = {**_UNSET, **setting, "id_set": id_set, "seed": seed}
+    if len(shared) != len(_UNSET) + 2:
+        raise OodlibError(f"unknown columns: beside id_set and seed, a setting has only {', '.join(_UNSET)}.")
+    parameters = {name: json.dumps(detector.get_params(), sort_keys=True) for name, detector in named.items()}
+    rows: list[dict[str, Any]] = []
+    for ood_set, kind in kinds.items():
+        pairs = {name: (sets[id_set], sets[ood_set]) for name, sets in scores.items()}
+        boot = bootstrap_metrics(pairs, n_boot=n_boot, level=level, seed=seed)
+        n_id, n_ood = (len(part) for part in next(iter(pairs.values())))
+        common = shared | {"ood_set": ood_set, "ood_kind": kind, "n_id": n_id, "n_ood": n_ood}
+        for name in scores:
+            numbers = {m: (boot.values[name][m], *bounds) for m, bounds in boot.interval(name).items()}
+            if baseline not in (None, name):
+                differences = boot.difference(name, str(baseline))
+                numbers |= {f"{m}_minus_{baseline}": differences[m] for m in METRICS}
+            rows += [
+                common
+                | {"detector": name, "parameters": parameters[name], "metric": m}
+                | dict(zip(("value", "low", "high"), found, strict=True))
+                for m, found in numbers.items()
+            ]
+    if correct is not None:
+        rows.append(shared | _accuracy(correct, n_boot, level, seed))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _accuracy(correct: Any, n_boot: int, level: float, seed: int) -> dict[str, Any]:
+    right = np.asarray(correct)
+    if right.ndim != 1 or right.dtype != bool or not right.size:
+        raise OodlibError("correct must be an array of True and False, one for each in-distribution picture.")
+    # Resampling n pictures that are right or wrong is a binomial draw.
+    drawn = np.random.default_rng(seed).binomial(right.size, right.mean(), size=n_boot) / right.size
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    about = {"ood_set": "", "ood_kind": "", "n_id": right.size, "n_ood": 0, "detector": "argmax", "parameters": "{}"}
+    return about | {"metric": "id_accuracy", "value": float(right.mean()), "low": float(low), "high": float(high)}
+
+
+def _check(
+    scores: Mapping[str, Mapping[str, Any]],
+    detectors: Mapping[str, Detector],
+    id_set: str,
+    kinds: Mapping[str, str],
+    baseline: str | None,
+) -> None:
+    if not scores or set(scores) - set(detectors):
+        raise OodlibError(f"scores of {sorted(scores)} do not go with the detectors {sorted(detectors)}.")
+    if baseline is not None and baseline not in scores:
+        raise OodlibError(f"the baseline {baseline!r} has no scores: choose from {', '.join(scores)}.")
+    for name, sets in scores.items():
+        for wanted in (id_set, *kinds):
+            if wanted not in sets:
+                raise OodlibError(f"{name} has no scores of the set {wanted!r}: it has {', '.join(sets) or 'none'}.")
+    for ood_set, kind in kinds.items():
+        if kind not in KINDS:
+            raise OodlibError(f"{ood_set!r} is of kind {kind!r}: choose from {', '.join(KINDS)}.")

@@ -1,0 +1,70 @@
+"""Reading pictures that strangers made: every file is either a clean RGB picture or one clear error."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from oodlib.errors import OodlibError
+
+# 100 megapixels: above any camera in common use, and 300 MB as RGB.
+MAX_PIXELS = 100_000_000
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Turn the way it was shot, lay transparency on white, convert to RGB."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    if picture.mode.startswith("I") or picture.mode == "F":  # 16-bit greys would be clipped by convert
+        low, high = picture.getextrema()
+        span = (float(high) - float(low)) or 1.0  # type: ignore[arg-type]
+        picture = picture.convert("F").point(lambda v: v * (255 / span) - float(low) * (255 / span))  # type: ignore[arg-type]
+        return picture.convert("L").convert("RGB")
+    return picture.convert("RGB")
+
+
+def read_image(path: Path | str) -> Image.Image:
+    """Decode one picture file.
+
+    Parameters
+    ----------
+    path : Path or str
+        Any format that Pillow reads. Of an animation the first frame is taken.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB, upright, transparency on white.
+
+    Raises
+    ------
+    OodlibError
+        If the file is missing, empty, truncated, no picture, or larger than 100 megapixels.
+    """
+    remedy = "remove it, or replace it by a whole picture"
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns of pictures between its own limit and twice it; the limit here is checked below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise OodlibError(
+                        f"the picture {path} has {picture.width} x {picture.height} pixels: scale it down first"
+                    )
+                picture.load()
+                return to_rgb(picture)
+    except FileNotFoundError:
+        raise OodlibError(f"the picture {path} does not exist: check the path") from None
+    except IsADirectoryError:
+        raise OodlibError(f"{path} is a folder, not a picture: name the files in it") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise OodlibError(f"{path} cannot be read as a picture ({type(error).__name__}): {remedy}") from None
+    except OodlibError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
+        raise OodlibError(f"the picture {path} is damaged ({error}): {remedy}") from error

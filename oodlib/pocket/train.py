@@ -1,0 +1,284 @@
+"""The recipe of PocketCLIP: `python -m oodlib.pocket.train` makes the shipped weights from package weights.
+
+Symmetric contrastive training. Every picture must find its concept's caption among one caption of *every* concept (the
+text tower is frozen, so captions are encoded once and the whole vocabulary costs one matrix product); every caption
+must find its pictures in the batch. Step k draws everything from the seed and k, so a run resumed from a checkpoint
+equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import open_clip
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodlib.cache import write_atomically
+from oodlib.errors import OodlibError
+from oodlib.pocket import assemble
+from oodlib.pocket.augment import augment
+from oodlib.pocket.data import Corpus, corpus
+from oodlib.pocket.depthwise import speed_up_depthwise
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights, besides the packages.
+
+    `fine` is the share of steps at the start that train on pictures of `small_side` pixels, which is nearly twice as
+    fast; the rest sees the full size.
+    """
+
+    steps: int = 1200
+    batch: int = 96
+    seed: int = 0
+    small_side: int = 96
+    fine: float = 0.6
+    warmup: int = 100
+    lr_trunk: float = 6e-4
+    lr_head: float = 2e-3
+    weight_decay: float = 0.05
+    average: float = 0.998
+    concepts: int = 0  # 0: all
+
+
+def encode_captions(model: nn.Module, captions: list[list[str]], folder: Path) -> Tensor:
+    """Pooled output of the frozen text tower, before the projection: float (concepts, captions, 384)."""
+    tokenizer = open_clip.tokenizer.HFTokenizer(str(folder), context_length=32)
+    flat = sorted({caption for group in captions for caption in group}, key=lambda caption: (len(caption), caption))
+    pooled, projection = [], model.text.proj
+    model.text.proj = nn.Identity()
+    with torch.inference_mode():
+        for start in track(range(0, len(flat), 512), "encoding captions", console=Console(stderr=True)):
+            tokens = tokenizer(flat[start : start + 512])
+            longest = int((tokens != tokenizer.tokenizer.pad_token_id).sum(1).max())
+            pooled.append(model.text(tokens[:, :longest]))  # padding is masked: cutting it changes nothing but the time
+    model.text.proj = projection
+    row = {caption: i for i, caption in enumerate(flat)}
+    return torch.cat(pooled).clone()[torch.tensor([[row[caption] for caption in group] for group in captions])]
+
+
+def loss_of(images: Tensor, texts: Tensor, concept: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric contrastive loss.
+
+    Parameters
+    ----------
+    images : Tensor
+        L2-normalised image features, (B, D).
+    texts : Tensor
+        L2-normalised text features, one caption of every concept, (C, D).
+    concept : Tensor
+        int64 (B,): the concept of each picture.
+    scale : Tensor
+        Factor on the cosine.
+    """
+    logits = scale * images @ texts.T
+    present, inverse = concept.unique(return_inverse=True)
+    to_images = logits[:, present].T.log_softmax(-1)  # (P, B)
+    shown = F.one_hot(inverse, len(present)).T.bool()
+    of_texts = -to_images.masked_fill(~shown, -math.inf).logsumexp(-1).mean()
+    return (F.cross_entropy(logits, concept) + of_texts) / 2
+
+
+def batches(data: Corpus, recipe: Recipe, start: int) -> Iterator[tuple[int, Tensor, torch.Generator]]:
+    """(step, indices, generator) from step `start`; each pass visits every training picture once."""
+    indices = data.training
+    per_pass = len(indices) // recipe.batch
+    for step in range(start, recipe.steps):
+        order = torch.randperm(
+            len(indices), generator=torch.Generator().manual_seed(recipe.seed * 7919 + step // per_pass)
+        )
+        first = step % per_pass * recipe.batch
+        yield (
+            step,
+            indices[order[first : first + recipe.batch]],
+            torch.Generator().manual_seed(recipe.seed * 104729 + step),
+        )
+
+
+def freeze(model: nn.Module) -> None:
+    """Train mode, but for the text tower and the first, largest maps of the image tower: their edges fit any hand."""
+    model.train()
+    trunk = model.visual.trunk
+    for part in (model.text.transformer, trunk.conv_stem, trunk.bn1, trunk.blocks[0], trunk.blocks[1]):
+        part.requires_grad_(False)
+        part.eval()
+
+
+def validate(model: nn.Module, data: Corpus, pooled: Tensor) -> float:
+    """Share of validation pictures whose first caption wins among all concepts' first captions."""
+    model.visual.eval()
+    with torch.inference_mode():
+        texts = F.normalize(model.text.proj(pooled[:, 0]), dim=-1)
+        pictures = data.pictures[data.validation, 0].float() / 127.5 - 1
+        images = F.normalize(model.visual(pictures.contiguous(memory_format=torch.channels_last)), dim=-1)
+        return float(((images @ texts.T).argmax(-1) == data.concept[data.validation]).float().mean())
+
+
+class Run:
+    """A training run that can be saved after any step and taken up again."""
+
+    def __init__(self, recipe: Recipe, data: Corpus, text_tower: Path):
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.data = recipe, data
+        self.model = assemble.untrained(text_tower)
+        self.pooled = encode_captions(self.model, data.captions, text_tower)
+        self.average = {
+            k: v.clone() for k, v in self.model.state_dict().items() if not k.startswith("text.transformer.")
+        }
+        self.model.visual.to(memory_format=torch.channels_last)
+        speed_up_depthwise(self.model.visual)
+        freeze(self.model)
+        trunk = [p for p in self.model.visual.trunk.parameters() if p.requires_grad]
+        head = [*self.model.visual.head.parameters(), *self.model.text.proj.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": [p for p in trunk if p.ndim > 1],
+                    "lr": recipe.lr_trunk,
+                    "weight_decay": recipe.weight_decay,
+                },
+                {"params": [p for p in trunk if p.ndim == 1], "lr": recipe.lr_trunk, "weight_decay": 0.0},
+                {"params": head, "lr": recipe.lr_head, "weight_decay": recipe.weight_decay},
+                {"params": [self.model.logit_scale], "lr": recipe.lr_head, "weight_decay": 0.0},
+            ],
+            betas=(0.9, 0.98),
+        )
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+
+    def step(self, step: int, indices: Tensor, generator: torch.Generator) -> float:
+        """One update; returns the loss."""
+        recipe, data, model = self.recipe, self.data, self.model
+        warm = min(1.0, (step + 1) / recipe.warmup)
+        factor = warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        side = recipe.small_side if step < recipe.fine * recipe.steps else assemble.IMAGE_SIZE
+        pictures = augment(data.pictures[indices], data.flip[indices], side, generator)
+        drawn = torch.randint(0, self.pooled.shape[1], (len(self.pooled),), generator=generator)
+        texts = F.normalize(model.text.proj(self.pooled[torch.arange(len(drawn)), drawn]), dim=-1)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            features = model.visual(pictures.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(F.normalize(features.float(), dim=-1), texts, data.concept[indices], model.logit_scale.exp())
+        if not loss.isfinite():
+            raise OodlibError(f"the loss is not finite at step {step}: lower --lr-trunk or --lr-head")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=math.log(100))
+            decay = min(recipe.average, (step + 1) / (step + 10))
+            state = model.state_dict()
+            for name, mean in self.average.items():
+                if mean.is_floating_point():
+                    mean.lerp_(state[name], 1 - decay)
+                else:
+                    mean.copy_(state[name])
+        return float(loss.detach())
+
+    def save(self, path: Path, step: int) -> None:
+        """Write model, average and optimizer after `step` steps."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items() if not k.startswith("text.transformer.")}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        metadata = {"step": str(step), "recipe": repr(self.recipe)}
+        write_atomically(
+            path, lambda p: save_file({k: v.contiguous().clone() for k, v in tensors.items()}, p, metadata)
+        )
+
+    def resume(self, path: Path) -> int:
+        """Read a checkpoint and return the step to go on from; 0 if there is none."""
+        if not path.exists():
+            return 0
+        with safe_open(path, "pt") as file:
+            metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata["recipe"] != repr(self.recipe):
+            raise OodlibError(f"{path} is a checkpoint of another recipe: delete it, or choose another --folder")
+        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")}, strict=False)
+        self.average = {k[8:]: v for k, v in tensors.items() if k.startswith("average.")}
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                state.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        return int(metadata["step"])
+
+
+def train(recipe: Recipe, folder: Path, every: int = 50) -> dict[str, list[float]]:
+    """Run the recipe, saving a checkpoint every `every` steps and the trained part at the end.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    folder : Path
+        Where `checkpoint.safetensors` and `weights.safetensors` go.
+    every : int
+        Steps between checkpoints.
+
+    Returns
+    -------
+    dict
+        `loss`: mean loss of each stretch of `every` steps; `accuracy`: the averaged model's validation accuracy at the
+        start and the end; `chance`: that of guessing.
+    """
+    console = Console(stderr=True)
+    data = corpus(recipe.seed, limit=recipe.concepts or None, n_validation=min(200, recipe.concepts or 200))
+    console.print(
+        f"{len(data.concept)} pictures of {len(data.captions)} concepts, {len(data.validation)} kept to watch by"
+    )
+    run = Run(recipe, data, assemble.text_tower_folder())
+    checkpoint = folder / "checkpoint.safetensors"
+    start = run.resume(checkpoint)
+    history: dict[str, list[float]] = {"loss": [], "accuracy": [validate(run.model, data, run.pooled)]}
+    losses: list[float] = []
+    freeze(run.model)
+    steps = track(batches(data, recipe, start), "training", total=recipe.steps - start, console=console)
+    for step, indices, generator in steps:
+        losses.append(run.step(step, indices, generator))
+        if (step + 1) % every == 0 or step + 1 == recipe.steps:
+            run.save(checkpoint, step + 1)
+            history["loss"].append(sum(losses) / len(losses))
+            scale = float(run.model.logit_scale.exp())
+            console.print(f"step {step + 1}: loss {history['loss'][-1]:.3f}, scale {scale:.1f}")
+            losses.clear()
+    run.model.load_state_dict(run.average, strict=False)
+    history["accuracy"].append(validate(run.model, data, run.pooled))
+    history["chance"] = [1 / len(data.captions)]
+    console.print(f"validation accuracy {history['accuracy'][-1]:.3f}, chance {history['chance'][0]:.4f}")
+    write_atomically(folder / "weights.safetensors", lambda p: save_file(assemble.trained_part(run.average), p))
+    return history
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the recipe."""
+    parser = argparse.ArgumentParser(prog="python -m oodlib.pocket.train", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("_build/pocket-clip"), help="checkpoints and result")
+    parser.add_argument("--ship", action="store_true", help="copy the result over the shipped weights")
+    for name, value in asdict(Recipe()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
+    given = vars(parser.parse_args(arguments))
+    folder, ship = given.pop("folder"), given.pop("ship")
+    try:
+        train(Recipe(**given), folder)
+    except OodlibError as error:
+        sys.exit(f"error: {error}")
+    if ship:
+        weights = (folder / "weights.safetensors").read_bytes()
+        write_atomically(assemble.WEIGHTS, lambda path: path.write_bytes(weights))
+
+
+if __name__ == "__main__":
+    main()

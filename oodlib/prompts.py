@@ -1,0 +1,110 @@
+"""Named prompt templates: `{}` stands for the class name, and every set has a name that a result can record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from oodlib.errors import OodlibError
+
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    # The class name alone.
+    "bare": ("{}",),
+    # MCM, EOE and CLIPScope; no full stop at the end.
+    "photo": ("a photo of a {}",),
+    # NegLabel's choice among 86.
+    "nice": ("the nice {}",),
+    # What PocketCLIP's pictures are.
+    "emoji": ("an emoji of a {}",),
+    # EOE's optional ensemble, also listed (and unused) in MCM's code.
+    "five": (
+        "a photo of a {}",
+        "a blurry photo of a {}",
+        "a photo of many {}",
+        "a photo of the large {}",
+        "a photo of the small {}",
+    ),
+    # The seven that CLIP's authors found best for ImageNet.
+    "seven": (
+        "itap of a {}.",
+        "a bad photo of the {}.",
+        "a origami {}.",
+        "a photo of the large {}.",
+        "a {} in a video game.",
+        "art of the {}.",
+        "a photo of the small {}.",
+    ),
+    # Five ways to speak of a drawing.
+    "drawings": ("{}", "a picture of a {}", "a drawing of a {}", "an emoji of a {}", "an icon of a {}"),
+}
+
+
+def templates(name: str) -> tuple[str, ...]:
+    """The templates of a named set.
+
+    Parameters
+    ----------
+    name : str
+        A key of `TEMPLATES`.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    OodlibError
+        If there is no such set.
+
+    Examples
+    --------
+    >>> templates("photo")
+    ('a photo of a {}',)
+    """
+    try:
+        return TEMPLATES[name]
+    except KeyError:
+        raise OodlibError(f"there is no template set {name!r}: choose one of {', '.join(TEMPLATES)}") from None
+
+
+def fill(names: Sequence[str], template_set: Sequence[str]) -> list[str]:
+    """All prompts, template by template within each name: length len(names) * len(template_set).
+
+    Raises
+    ------
+    OodlibError
+        If a template lacks `{}` (another library's placeholder, perhaps).
+
+    Examples
+    --------
+    >>> fill(["cat", "dog"], ["{}", "a {}"])
+    ['cat', 'a cat', 'dog', 'a dog']
+    """
+    for template in template_set:
+        if template.count("{}") != 1:
+            raise OodlibError(f"the template {template!r} must hold {{}} exactly once, where the name goes")
+    return [template.replace("{}", name) for name in names for template in template_set]
+
+
+def ensemble(features: Tensor) -> Tensor:
+    """Normalise, mean, normalise: the prompt ensemble of CLIP, open_clip and OpenOOD.
+
+    Parameters
+    ----------
+    features : Tensor
+        Text features, (C, P, D): P prompts for each of C names.
+
+    Returns
+    -------
+    Tensor
+        (C, D), L2-normalised.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ensemble(torch.tensor([[[2.0, 0.0], [0.0, 9.0]]]))
+    tensor([[0.7071, 0.7071]])
+    """
+    return F.normalize(F.normalize(features, dim=-1).mean(1), dim=-1)

@@ -1,0 +1,73 @@
+"""From tables of results and scores to what a chapter shows: wide tables, worst mistakes, and sentences for alt texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from oodlib.datasets.base import Manifest
+from oodlib.pages import interval, percent
+
+SHOWN = {"auroc": "AUROC", "fpr95": "fpr95", "fpr95_ood": "fpr95_ood"}
+
+
+def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
+    """All detectors on all OOD sets of one ID set, with intervals in percent; a set's name stands in its first row only.
+
+    Encoder, tuning, shots, parameters and seed are columns where they differ between rows.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Tidy rows, as `oodlib.evaluation.tabulate` gives them.
+    id_set : str
+    """
+    part = results[(results["id_set"] == id_set) & results["metric"].isin(list(SHOWN))].copy()
+    part["cell"] = [interval(*row) for row in part[["value", "low", "high"]].to_numpy()]
+    varying = [column for column in ("encoder", "tuning", "shots", "seed") if part[column].nunique() > 1]
+    if part.groupby("detector")["parameters"].nunique().max() > 1:
+        varying.append("parameters")
+    keys = ["ood_set", "ood_kind", "n_ood", *varying, "detector"]
+    wide = part.pivot(index=keys, columns="metric", values="cell").reindex(
+        pd.MultiIndex.from_frame(part[keys]).unique()
+    )
+    table = wide[list(SHOWN)].reset_index().rename(columns=SHOWN).rename_axis(columns=None).astype(str)
+    first = ~table.duplicated("ood_set")
+    for column in ("ood_set", "ood_kind", "n_ood"):
+        table[column] = table[column].where(first, "")
+    return table.rename(columns={"ood_set": "OOD set", "ood_kind": "kind", "n_ood": "n"})
+
+
+def best_by_set(results: pd.DataFrame, metric: str) -> str:
+    """The highest value on each OOD set and whose it is: "objects 91.2 % (mcm); near 70.0 % (energy)"."""
+    rows = results[results["metric"] == metric]
+    best = rows.loc[rows.groupby("ood_set", sort=False)["value"].idxmax()]
+    return "; ".join(f"{row.ood_set} {percent(row.value)} % ({row.detector})" for row in best.itertuples())
+
+
+def score_frame(sets: Mapping[str, Manifest], scores: Mapping[str, Mapping[str, ArrayLike]]) -> pd.DataFrame:
+    """Scores as rows (set, detector, id, score), from `scores[detector][set]` of shape (n,)."""
+    rows = [
+        pd.DataFrame({"set": name, "detector": detector, "id": sets[name].table["id"], "score": np.asarray(values)})
+        for detector, by_set in scores.items()
+        for name, values in by_set.items()
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def extremes(sets: Mapping[str, Manifest], scores: Mapping[str, ArrayLike], n: int, *, highest: bool) -> Manifest:
+    """The `n` pictures of some sets that score highest, or lowest; the extreme one first.
+
+    Parameters
+    ----------
+    sets : mapping of set name to Manifest
+    scores : mapping of set name to (N,)
+        The sets to look at, with their scores.
+    """
+    parts = [sets[name].table.assign(score=np.asarray(values)) for name, values in scores.items()]
+    table = pd.concat(parts).sort_values("score", ascending=not highest, kind="stable").head(n)
+    some = next(iter(sets.values()))
+    return Manifest(some.name, some.root, table.reset_index(drop=True))

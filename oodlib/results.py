@@ -1,0 +1,60 @@
+"""Result files: tidy rows as Parquet for programs, and as CSV beside it for people."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from oodlib.cache import write_atomically
+from oodlib.errors import OodlibError
+
+# What a row is about. Two rows that agree in all of these are the same measurement.
+KEY = (
+    *("profile", "encoder", "tuning", "shots", "id_set", "ood_set"),
+    *("detector", "parameters", "metric", "seed"),
+)
+COLUMNS = (
+    *("profile", "encoder", "tuning", "shots", "id_set", "ood_set", "ood_kind", "detector", "parameters"),
+    *("metric", "value", "low", "high", "n_id", "n_ood", "seed", "run"),
+)
+
+
+def write_results(frame: pd.DataFrame, folder: Path, name: str = "detection") -> Path:
+    """Write ``<name>.parquet`` and ``<name>.csv`` into a folder, in place of earlier ones; return the Parquet path.
+
+    A file belongs to whoever writes it, and holds what the last run made and nothing older. Each of the two files is
+    replaced in one step.
+    """
+    if tuple(frame.columns) != COLUMNS:
+        raise OodlibError(f"A table of results has the columns {', '.join(COLUMNS)}, not {', '.join(frame.columns)}.")
+    twice = frame[frame.duplicated(list(KEY))]
+    if len(twice):
+        about = ", ".join(f"{column}={twice.iloc[0][column]}" for column in KEY)
+        raise OodlibError(f"{len(twice)} results are given twice, the first is {about}: write each once.")
+    path = Path(folder) / f"{name}.parquet"
+    write_atomically(path.with_suffix(".csv"), lambda csv: frame.to_csv(csv, index=False, lineterminator="\n"))
+    write_atomically(path, lambda parquet: frame.to_parquet(parquet, index=False))
+    return path
+
+
+def read_results(folder: Path) -> pd.DataFrame:
+    """Read all result files of a folder as one table.
+
+    Where two files hold the same measurement, the file written last counts.
+
+    Raises
+    ------
+    OodlibError
+        If there is none, or one cannot be read.
+    """
+    paths = [path for path in Path(folder).glob("*.parquet") if not path.name.startswith(".")]
+    if not paths:
+        raise OodlibError(f"There are no results in {folder}: run `make reproduce` first.")
+    frames = []
+    for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        try:
+            frames.append(pd.read_parquet(path, columns=list(COLUMNS)).assign(file=path.name))
+        except (OSError, ValueError, KeyError) as error:
+            raise OodlibError(f"{path} is not a readable table of results: delete it and run again.") from error
+    merged = pd.concat(frames).drop_duplicates(list(KEY), keep="last")
+    # By file name, so that the order does not depend on which file was written first.
+    return merged.sort_values("file", kind="stable").drop(columns="file").reset_index(drop=True)

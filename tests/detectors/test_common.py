@@ -1,0 +1,208 @@
+"""What every detector must do, whichever method it is. A new module in oodlib/detectors is tested here at once."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone, is_outlier_detector
+from sklearn.exceptions import NotFittedError
+from torch.nn.functional import normalize
+
+import oodlib.detectors
+from oodlib.concepts import Concepts
+from oodlib.detectors import base, get_detector, list_detectors, name_of
+from oodlib.errors import OodlibError
+
+D, C = 16, 6
+every_detector = pytest.mark.parametrize("name", list_detectors())
+
+
+def features(n, seed=0):
+    return normalize(torch.randn(n, D, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def concepts(order=range(C)):
+    """Classes, with everything that any detector may ask for."""
+    text, shots = features(C, seed=1), features(2 * C, seed=3)
+    order = list(order)
+    return Concepts(
+        names=[f"class {i}" for i in order],
+        text=text[order],
+        outlier_names=[f"word {i}" for i in range(20)],
+        outlier_text=features(20, seed=2),
+        shots=shots,
+        shot_labels=[order.index(i % C) for i in range(2 * C)],
+        logit_scale=100.0,
+    )
+
+
+def fitted(name):
+    return get_detector(name).fit(concepts())
+
+
+def test_all_six_are_found():
+    assert set(list_detectors()) >= {"msp", "mcm", "max_logit", "energy", "entropy", "logit_gap"}
+
+
+@every_detector
+def test_scores_are_finite_numbers_one_for_each_picture(name):
+    scores = fitted(name).score_samples(features(50))
+    assert scores.shape == (50,)
+    assert scores.dtype == torch.float32
+    assert scores.isfinite().all()
+
+
+@every_detector
+def test_larger_means_more_in_distribution(name):
+    detector = fitted(name)
+    text = concepts().text
+    inside = normalize(text.repeat(5, 1) + 0.3 * features(5 * C, seed=5), dim=1)
+    # pictures of nothing: orthogonal to all classes, with a little noise
+    outside = features(60, seed=6)
+    basis = torch.linalg.qr(text.T).Q
+    outside = normalize(outside - outside @ basis @ basis.T + 0.05 * features(60, seed=7), dim=1)
+    assert detector.score_samples(inside).median() > detector.score_samples(outside).median()
+
+
+@every_detector
+@given(order=st.permutations(range(C)))
+def test_the_order_of_classes_does_not_matter(name, order):
+    images = features(8)
+    found = get_detector(name).fit(concepts(order)).score_samples(images)
+    np.testing.assert_allclose(found, fitted(name).score_samples(images), rtol=1e-4, atol=1e-6)
+
+
+@every_detector
+def test_a_batch_is_its_rows(name, monkeypatch):
+    detector, images = fitted(name), features(7)
+    whole = detector.score_samples(images)
+    if not detector.order_dependent:
+        rows = torch.cat([detector.score_samples(row[None]) for row in images])
+        torch.testing.assert_close(whole, rows, rtol=1e-5, atol=1e-6)
+        monkeypatch.setattr(base, "_BLOCK", 2)
+        torch.testing.assert_close(whole, detector.score_samples(images), rtol=1e-5, atol=1e-6)
+    assert fitted(name).score_samples(images[:0]).shape == (0,)
+
+
+@every_detector
+def test_precision_of_the_input_is_kept(name):
+    images = features(5).double()
+    images /= images.norm(dim=1, keepdim=True)
+    exact = fitted(name).score_samples(images)
+    assert exact.dtype == torch.float64
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float16, 5e-2)):
+        found = fitted(name).score_samples(images.to(dtype))
+        assert found.dtype == torch.float32
+        np.testing.assert_allclose(found, exact, rtol=tolerance, atol=tolerance)
+
+
+@every_detector
+def test_numpy_is_accepted_and_left_alone(name):
+    images = features(5).numpy()
+    before = images.copy()
+    found = fitted(name).score_samples(images)
+    assert isinstance(found, torch.Tensor)
+    torch.testing.assert_close(found, fitted(name).score_samples(torch.from_numpy(before)))
+    np.testing.assert_array_equal(images, before)
+
+
+@every_detector
+def test_keeps_the_contract_of_scikit_learn(name):
+    detector = get_detector(name)
+    assert is_outlier_detector(detector)
+    assert name_of(detector) == name
+    parameters = detector.get_params()
+    assert repr(detector) == f"{type(detector).__name__}()"
+    assert detector.fit(concepts()) is detector
+    assert detector.get_params() == parameters  # fitting changes no hyper-parameter
+    copy = clone(detector)
+    assert copy.get_params() == parameters
+    assert not hasattr(copy, "text_")
+    for key, value in vars(detector).items():
+        assert key.endswith("_") or key in parameters, (key, value)
+    assert type(detector).__doc__ is not None
+    assert "Larger = more in-distribution" in " ".join(type(detector).__doc__.split())
+
+
+@every_detector
+def test_the_threshold_decides(name):
+    detector, images = fitted(name), features(9)
+    scores = detector.score_samples(images)
+    assert math.isnan(detector.threshold_)
+    detector.threshold_ = float(scores.min() + scores.max()) / 2
+    labels = detector.predict(images)
+    assert labels.tolist() == [1 if s >= detector.threshold_ else -1 for s in scores]
+    assert set(labels.tolist()) == {1, -1}
+    torch.testing.assert_close(detector.decision_function(images), scores - detector.threshold_)
+    detector.threshold_ = float(scores.max())
+    assert (detector.predict(images) == 1).any()  # a score at the threshold is in-distribution
+    assert math.isnan(detector.fit(concepts()).threshold_)
+
+
+@every_detector
+def test_says_what_is_wrong(name):
+    detector, images = fitted(name), features(4)
+    with pytest.raises(NotFittedError):
+        get_detector(name).score_samples(images)
+    with pytest.raises(OodlibError, match="has no threshold yet: set threshold_"):
+        detector.predict(images)
+    with pytest.raises(OodlibError, match=r"is fitted to Concepts\(names=..., text=...\), not to Tensor"):
+        get_detector(name).fit(images)
+    with pytest.raises(OodlibError, match=r"features has shape \(16,\): pass a matrix"):
+        detector.score_samples(images[0])
+    with pytest.raises(OodlibError, match="features have 8 columns but the concepts have 16"):
+        detector.score_samples(images[:, :8])
+    with pytest.raises(OodlibError, match="features holds int64"):
+        detector.score_samples(images.long())
+    with pytest.raises(OodlibError, match=r"not L2-normalised \(lengths 3 to 3\): divide each row by its length"):
+        detector.score_samples(3 * images)
+    images[2, 0] = math.nan
+    with pytest.raises(OodlibError, match="NaN or infinite values in 1 rows, the first is row 2"):
+        detector.score_samples(images)
+
+
+@pytest.mark.parametrize("name", [n for n in list_detectors() if "temperature" in get_detector(n).get_params()])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
+def test_a_temperature_must_be_above_zero(name, temperature):
+    with pytest.raises(OodlibError, match="must be a number above 0"):
+        get_detector(name, temperature=temperature).fit(concepts())
+
+
+def test_unknown_names_are_answered_with_the_known_ones():
+    with pytest.raises(OodlibError, match="unknown detector 'mmc': choose from energy, entropy"):
+        get_detector("mmc")
+    with pytest.raises(OodlibError, match="mcm has no parameter 'temp': it takes temperature"):
+        get_detector("mcm", temp=1)
+    with pytest.raises(OodlibError, match="msp has no parameter 'temperature': it takes none"):
+        get_detector("msp", temperature=1)
+    with pytest.raises(ImportError, match="cannot import name 'MCN'"):
+        from oodlib.detectors import MCN  # noqa: F401
+
+
+def test_classes_can_be_imported_from_the_package():
+    from oodlib.detectors import MCM
+
+    assert MCM is type(get_detector("mcm"))
+
+
+def test_a_new_file_is_enough(tmp_path, monkeypatch):
+    (tmp_path / "mean_cosine.py").write_text(
+        "from oodlib.detectors.base import Detector\n\n\n"
+        "class MeanCosine(Detector):\n"
+        "    def score_block(self, features):\n"
+        "        return self.cosines(features).mean(dim=-1)\n"
+    )
+    monkeypatch.setattr(oodlib.detectors, "__path__", [*oodlib.detectors.__path__, str(tmp_path)])
+    oodlib.detectors._classes.cache_clear()
+    try:
+        assert "mean_cosine" in list_detectors()
+        assert get_detector("mean_cosine").fit(concepts()).score_samples(features(3)).shape == (3,)
+        (tmp_path / "empty.py").write_text("")
+        oodlib.detectors._classes.cache_clear()
+        with pytest.raises(OodlibError, match="empty defines 0 detectors"):
+            list_detectors()
+    finally:
+        oodlib.detectors._classes.cache_clear()

@@ -1,0 +1,74 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oodlib.cache import home_folder, replace_folder, writable, write_atomically
+from oodlib.errors import OodlibError
+
+
+def test_home_folder_prefers_argument_then_variable_then_platform(monkeypatch, tmp_path):
+    monkeypatch.setenv("OODLIB_HOME", str(tmp_path / "variable"))
+    assert home_folder(tmp_path / "argument") == tmp_path / "argument"
+    assert home_folder() == tmp_path / "variable"
+    monkeypatch.delenv("OODLIB_HOME")
+    assert home_folder().name == "oodlib"
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text("old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OodlibError, match=r"x.json \(No space left on device\): free some space"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_written_files_have_the_permissions_that_any_new_file_has(tmp_path):
+    write_atomically(tmp_path / "ours", lambda path: path.write_text("x"))
+    (tmp_path / "plain").write_text("x")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_replace_folder_swaps_whole_folders(tmp_path):
+    for name, content in (("new", "2"), ("target", "1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(content)
+    replace_folder(tmp_path / "new", tmp_path / "target")
+    assert (tmp_path / "target" / "file").read_text() == "2"
+    assert [p.name for p in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nobody can write")
+def test_folder_that_cannot_be_written_is_named_with_the_remedy():
+    with pytest.raises(OodlibError, match=r"cannot write in the cache folder /proc/oodlib .*OODLIB_HOME"):
+        writable(Path("/proc/oodlib"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits")
+def test_full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path):
+    # A limit on file size makes the kernel refuse the bytes, as a full disk does.
+    program = """
+import resource, sys
+from pathlib import Path
+from oodlib.cache import write_atomically
+from oodlib.errors import OodlibError
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_atomically(Path(sys.argv[1]), lambda path: path.write_bytes(b"x" * 5000))
+except OodlibError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "big")], capture_output=True, text=True, env=os.environ
+    )
+    assert "cannot write" in done.stdout, done.stderr
+    assert "free some space" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oodlib.errors import OodlibError
+from oodlib.images import MAX_PIXELS, read_image
+
+
+def saved(folder: Path, picture: Image.Image, name: str = "picture.png", **options) -> Path:
+    path = folder / name
+    picture.save(path, **options)
+    return path
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    picture = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    picture.putpixel((1, 0), (0, 0, 0, 0))
+    assert np.asarray(read_image(saved(tmp_path, picture))).tolist() == [[[255, 0, 0], [255, 255, 255]]]
+
+
+def test_transparent_palette_colour_is_white(tmp_path):
+    picture = Image.new("P", (1, 1))
+    picture.putpalette([10, 20, 30])
+    assert read_image(saved(tmp_path, picture, transparency=0)).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_every_mode_becomes_rgb(mode, tmp_path):
+    source = Image.new("RGB", (4, 3), (200, 100, 50)).convert(mode)
+    path = saved(tmp_path, source, "x.tif") if mode in ("CMYK", "YCbCr") else None
+    picture = (
+        read_image(path) if path else read_image(saved(tmp_path, source.convert("RGB" if mode == "HSV" else mode)))
+    )
+    assert picture.mode == "RGB"
+    assert picture.size == (4, 3)
+
+
+def test_sixteen_bit_grey_keeps_its_range(tmp_path):
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None]
+    grey = np.asarray(read_image(saved(tmp_path, Image.fromarray(ramp))))[0, :, 0]
+    assert grey[0] == 0
+    assert grey[-1] >= 254
+    assert (np.diff(grey.astype(int)) >= 0).all()
+
+
+def test_picture_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees
+    assert read_image(saved(tmp_path, Image.new("RGB", (8, 2)), "x.jpg", exif=exif)).size == (2, 8)
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"", "cannot be read"), (b"hello, I am a text", "cannot be read")])
+def test_what_is_no_picture_is_named(content, message, tmp_path):
+    path = tmp_path / "notes.png"
+    path.write_bytes(content)
+    with pytest.raises(OodlibError, match=f"notes.png {message}.*: remove it"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif"])
+def test_truncated_picture_is_named(suffix, share, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    path = saved(tmp_path, Image.fromarray(noise), f"half.{suffix}")
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(OodlibError, match=f"half.{suffix}.*remove it, or replace it"):
+        read_image(path)
+
+
+def test_missing_file_and_folder_are_told_apart(tmp_path):
+    with pytest.raises(OodlibError, match="does not exist"):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(OodlibError, match="is a folder"):
+        read_image(tmp_path)
+
+
+def test_huge_picture_is_refused_before_it_is_decoded(tmp_path):
+    side = int(MAX_PIXELS**0.5) + 10
+    path = saved(tmp_path, Image.new("1", (side, side)))
+    with pytest.raises(OodlibError, match="scale it down"):
+        read_image(path)

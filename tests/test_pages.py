@@ -1,0 +1,109 @@
+"""What notebooks put on their pages."""
+
+import json
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from oodlib import pages, provenance
+from oodlib.provenance import RunRecord
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list:
+    caught: list = []
+    monkeypatch.setattr(pages, "display", lambda data, **_: caught.append(data))
+    return caught
+
+
+def test_a_figure_goes_out_with_its_alternative_text_in_both_forms(shown, tmp_path, monkeypatch):
+    monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    alt = 'A "curve" that rises: first slowly,\nthen fast'
+    pages.show(Figure(), "curve", alt=alt, caption="The curve.")
+    markdown, twin = shown[0]["text/markdown"], shown[0]["text/html"]
+    assert ':alt: "A \\"curve\\" that rises: first slowly, then fast"' in markdown
+    assert markdown.startswith("```{figure} /figures/curve.png\n:name: fig-curve\n")
+    assert 'alt="A &quot;curve&quot; that rises' in twin
+    assert (tmp_path / "figures" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interactive_run_writes_no_file(shown, tmp_path, monkeypatch):
+    monkeypatch.delenv(provenance.PRODUCTS_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    pages.show(Figure(), "curve", alt="A curve that rises slowly", caption="The curve.")
+    assert list(tmp_path.iterdir()) == []
+    assert "data:image/png;base64," in shown[0]["text/html"]
+
+
+@pytest.mark.parametrize("alt", ["", "   ", "figure 1"])
+def test_a_figure_without_alternative_text_is_refused(shown, alt):
+    with pytest.raises(ValueError, match="alternative text"):
+        pages.show(Figure(), "curve", alt=alt, caption="The curve.")
+    assert shown == []
+
+
+def test_a_table_shows_what_it_is_given():
+    frame = pd.DataFrame({"score": ["a|b", "c"], "n": [1, 22]})
+    markdown = pages.table_markdown(frame, name="counts", caption="Counts.")
+    assert markdown.splitlines() == [
+        "```{table} Counts.",
+        ":name: tab-counts",
+        "",
+        "| score | n |",
+        "|---|---:|",
+        "| a\\|b | 1 |",
+        "| c | 22 |",
+        "```",
+    ]
+
+
+def test_numbers_are_percentages_with_one_decimal():
+    assert pages.percent(0.43085) == "43.1"
+    assert pages.interval(0.4, 0.395, 0.40499) == "40.0 [39.5, 40.5]"
+
+
+def test_the_fold_names_every_ingredient():
+    record = RunRecord(
+        name="page",
+        profile="pocket",
+        run="0123456789ab",
+        commit="c" * 40,
+        dirty=True,
+        parameters={"small": True},
+        source_sha256="d" * 64,
+        code_sha256="e" * 64,
+        lock_sha256="absent",
+        versions={"python": "3.11"},
+        platform="Linux x86_64",
+        seeds={"bootstrap": 4},
+        manifests={"emojishift": "f" * 64},
+        encoder={"name": "pocket", "digest": "a" * 64},
+        embeddings={"emojishift": "b" * 64},
+        started="2026-01-02T03:04:05+00:00",
+        wall_seconds=12.34,
+    )
+    fold = pages.how_made(record)
+    for part in (
+        "0123456789ab",
+        "c" * 12,
+        "not committed",
+        "small = True",
+        "d" * 12,
+        "absent",
+        "python 3.11",
+        "bootstrap = 4",
+    ):
+        assert part in fold
+    for part in (
+        "emojishift = " + "f" * 12,
+        "a" * 12,
+        "b" * 12,
+        "2026-01-02T03:04:05",
+        "12.3 s",
+        "Linux x86_64",
+        "float32 on cpu",
+    ):
+        assert part in fold
+    assert "dropdown" in fold
+    json.dumps(fold)

@@ -1,0 +1,127 @@
+"""Profiles: what is read, and what each mistake gets."""
+
+import pandas as pd
+import pytest
+
+from oodlib.datasets.base import Manifest
+from oodlib.errors import OodlibError
+from oodlib.profiles import Profile, build_root, list_profiles, load_profile, project_root
+
+GOOD = """
+title: A profile
+encoder: {name: pocket}
+dataset: emojishift
+templates: photo
+detectors: {mcm: {temperature: 0.5}}
+id_sets: [one]
+n_boot: 100
+small: {n_boot: 20, pictures: 10}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A checkout with one profile; returns a function that replaces the profile's text."""
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n", encoding="utf-8")
+    (tmp_path / "profiles").mkdir()
+    monkeypatch.setenv("OODLIB_PROJECT", str(tmp_path))
+    monkeypatch.delenv("OODLIB_BUILD", raising=False)
+
+    def write(text: str) -> None:
+        (tmp_path / "profiles" / "mine.yaml").write_text(text, encoding="utf-8")
+
+    write(GOOD)
+    return write
+
+
+def test_reads_a_profile_and_its_small_block(project):
+    full, small = load_profile("mine"), load_profile("mine", small=True)
+    assert (full.n_boot, full.pictures, full.is_small) == (100, None, False)
+    assert (small.n_boot, small.pictures, small.is_small) == (20, 10, True)
+    assert full.detectors == small.detectors == {"mcm": {"temperature": 0.5}}
+    assert full.folder == build_root() / "mine"
+    assert small.folder == build_root() / "mine-small", "a small run must never overwrite the full one"
+
+
+def test_the_shipped_profile_names_things_that_exist(monkeypatch):
+    monkeypatch.delenv("OODLIB_PROJECT", raising=False)
+    from oodlib.detectors import get_detector
+
+    assert "pocket" in list_profiles()
+    for small in (False, True):
+        profile = load_profile("pocket", small=small)
+        for name, parameters in profile.detectors.items():
+            get_detector(name, **parameters)
+
+
+def test_unknown_profile_names_those_that_exist(project):
+    with pytest.raises(OodlibError, match="no profile 'nine': did you mean 'mine'"):
+        load_profile("nine")
+    with pytest.raises(OodlibError, match="choose one of: mine"):
+        load_profile("zzz")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("n_boot: 100", "n_bot: 100"), "'n_bot' is not a key, the keys are"),
+        (GOOD.replace("{name: pocket}", "{nam: pocket}"), "encoder.nam"),
+        (GOOD.replace("n_boot: 100", "n_boot: many"), "n_boot"),
+        (GOOD.replace("n_boot: 100\n", ""), "n_boot"),
+        (GOOD.replace("detectors: {mcm: {temperature: 0.5}}", "detectors: {}"), "detectors"),
+        (GOOD.replace("small: {n_boot: 20, pictures: 10}", "small: {n_boot: 3}"), "n_boot"),
+        (GOOD.replace("small: {n_boot: 20, pictures: 10}", "small: 3"), "`small` block"),
+        ("title: [", "is not YAML"),
+        ("- a list", "keys and values"),
+    ],
+)
+def test_a_wrong_profile_is_named_with_its_key(project, text, message):
+    project(text)
+    with pytest.raises(OodlibError, match=message) as caught:
+        load_profile("mine", small=True)
+    assert "profiles/mine.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_cannot_make_objects(project):
+    project("title: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(OodlibError, match="is not YAML"):
+        load_profile("mine")
+
+
+def test_project_is_found_from_a_folder_below(project, monkeypatch, tmp_path):
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.delenv("OODLIB_PROJECT")
+    monkeypatch.chdir(below)
+    assert project_root() == tmp_path
+
+
+def test_no_project_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.delenv("OODLIB_PROJECT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OodlibError, match="OODLIB_PROJECT"):
+        project_root()
+    monkeypatch.setenv("OODLIB_PROJECT", str(tmp_path))
+    with pytest.raises(OodlibError, match=r"has no _toc\.yml"):
+        project_root()
+
+
+def _manifest(n: int) -> Manifest:
+    rows = [
+        {"id": f"{k}", "uri": f"{k}.png", "label": "x", "split": "s", "sha256": f"{(k * 37) % 101:03d}"}
+        for k in range(n)
+    ]
+    return Manifest("made-up", None, pd.DataFrame(rows))
+
+
+def test_limit_takes_the_first_hashes_and_keeps_the_order(project):
+    profile: Profile = load_profile("mine", small=True)
+    everything = _manifest(30)
+    chosen = profile.limit(everything)
+    assert list(chosen.table["sha256"].sort_values()) == sorted(everything.table["sha256"])[:10]
+    assert list(chosen.table["id"]) == sorted(chosen.table["id"], key=int)
+    half = everything.select(everything.table.index < 15)
+    assert set(chosen.table["id"]) & set(half.table["id"]) <= set(profile.limit(half).table["id"])
+    assert profile.limit(_manifest(10)).digest == _manifest(10).digest
+    assert load_profile("mine").limit(everything) is everything

