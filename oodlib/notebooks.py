@@ -123,8 +123,10 @@ def execute(
             "OODLIB_PROJECT": str(project_root()),
             "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),  # this environment's kernel, not the user's
         }
+        log = chosen.folder / "logs" / f"{name}.log"
         with _environment(variables):
-            notebook = _run_papermill(source, Path(work) / "out.ipynb", given, chosen.folder / "logs" / f"{name}.log")
+            notebook = _run_papermill(source, Path(work) / "out.ipynb", given, log)
+        _move_warnings(notebook, log)
         noted = json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
         made = _publish(products, chosen.folder)
     text = json.dumps(_tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -219,7 +221,8 @@ def _run_papermill(source: Path, output: Path, parameters: dict[str, Any], log: 
         ) from error
     except DeadKernelError as error:
         raise OodlibError(
-            f"notebooks/{source.name}: its Python process died, as it does when memory runs out: close other programs and try again"
+            f"notebooks/{source.name}: its Python process died, as it does when memory runs out: close other programs "
+            "and try again"
         ) from error
     return json.loads(output.read_text(encoding="utf-8"))
 
@@ -234,6 +237,19 @@ def _publish(products: Path, folder: Path) -> dict[str, str]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             path.replace(folder / name)
     return made
+
+
+def _move_warnings(notebook: dict[str, Any], log: Path) -> None:
+    """Take what was written to standard error off the page and into the log: it names folders of this machine."""
+    written = []
+    for cell in notebook["cells"]:
+        outputs = cell.get("outputs", [])
+        written += ["".join(output["text"]) for output in outputs if output.get("name") == "stderr"]
+        if outputs:
+            cell["outputs"] = [output for output in outputs if output.get("name") != "stderr"]
+    if written:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(written), encoding="utf-8")
 
 
 def _tidy(notebook: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from oodlib.provenance import RunRecord, product, recording
 
 DPI = 160
+NBSP = "\N{NO-BREAK SPACE}"
 
 
 def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
@@ -51,7 +52,7 @@ def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
 def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = None) -> str:
     """The MyST directive that shows `figures/<name>.png`; for a second showing elsewhere, give another label."""
     quoted = json.dumps(" ".join(alt.split()), ensure_ascii=False)
-    return f"```{{figure}} /figures/{name}.png\n:name: fig-{label or name}\n:alt: {quoted}\n\n{caption}\n```"
+    return f"```{{figure}} /figures/{name}.png\n:name: fig-{label or name}\n:alt: {quoted}\n\n{_typeset(caption)}\n```"
 
 
 def table_markdown(frame: pd.DataFrame, *, name: str, caption: str) -> str:
@@ -63,7 +64,7 @@ def table_markdown(frame: pd.DataFrame, *, name: str, caption: str) -> str:
         "|" + "|".join("---:" if numeric else "---" for numeric in right) + "|",
         *("| " + " | ".join(row) + " |" for row in cells),
     ]
-    return f"```{{table}} {caption}\n:name: tab-{name}\n\n" + "\n".join(lines) + "\n```"
+    return f":::{{table}} {_typeset(caption)}\n:name: tab-{name}\n\n" + "\n".join(lines) + "\n:::"
 
 
 def table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
@@ -84,7 +85,7 @@ def table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
 
 def say(text: str) -> None:
     """Put Markdown on the page; this is how a sentence gets its numbers from the run."""
-    display(Markdown(text))
+    display(Markdown(_typeset(text)))
 
 
 def percent(share: float) -> str:
@@ -93,8 +94,13 @@ def percent(share: float) -> str:
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """A share with its interval in percent: "43.1 [41.9, 44.2]"."""
-    return f"{percent(value)} [{percent(low)}, {percent(high)}]"
+    """A share with its interval in percent, on one line: "43.1 [41.9, 44.2]"."""
+    return f"{percent(value)}{NBSP}[{percent(low)},{NBSP}{percent(high)}]"
+
+
+def _typeset(text: str) -> str:
+    """Keep a percent sign on the line of its number."""
+    return text.replace(" %", f"{NBSP}%")
 
 
 def how_made(record: RunRecord) -> str:

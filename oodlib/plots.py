@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#882255", "#000000", "#8C6D31", "#CC79A7")
 ID_COLOUR, OOD_COLOUR = COLOURS[0], COLOURS[1]
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))  # curves differ by more than colour
+WIDTH = 6.8  # inches; all figures have the page's width, so that their letters have one size
 STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "font.size": 10,
-    "axes.titlesize": 10,
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#444444",
@@ -40,7 +44,7 @@ STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "grid.color": "#e4e4e4",
     "legend.frameon": False,
-    "lines.linewidth": 1.8,
+    "lines.linewidth": 1.6,
 }
 METRICS = {
     "auroc": "AUROC (%)",
@@ -49,13 +53,24 @@ METRICS = {
 }
 
 
-def _grid(n: int, *, columns: int = 3, size: tuple[float, float] = (2.9, 2.3)) -> tuple[Figure, list[Axes]]:
-    """A figure with `n` panels in rows of at most `columns`."""
-    columns = min(n, columns)
+def _grid(n: int, *, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure of the page's width with `n` panels in rows of at most `columns` (two or three); height in inches."""
+    columns = min(n, columns or (2 if n in (2, 4) else 3))
     rows = math.ceil(n / columns)
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained", dpi=100)
+    figure = Figure(figsize=(WIDTH, height * rows), layout="constrained", dpi=100)
     panels = [figure.add_subplot(rows, columns, k + 1) for k in range(n)]
     return figure, panels
+
+
+def _legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
+    """One legend for all panels: below them, or at the side of a single one."""
+    handles, labels = panels[0].get_legend_handles_labels()
+    if len(labels) == 1:  # nothing to tell apart
+        return
+    if len(panels) == 1:
+        figure.legend(handles, labels, loc="outside right center")
+    else:
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def cuts_at_95(id_scores: ArrayLike, ood_scores: ArrayLike) -> tuple[float, float]:
@@ -88,22 +103,24 @@ def score_histogram(id_scores: ArrayLike, ood_scores: Mapping[str, ArrayLike], *
     everything = np.concatenate([inside, *[np.asarray(scores) for scores in ood_scores.values()]])
     bins = np.linspace(everything.min(), everything.max(), 41)
     with rc_context(STYLE):
-        figure, panels = _grid(len(ood_scores))
+        figure, panels = _grid(len(ood_scores), height=1.8 if len(ood_scores) > 1 else 2.6)
         for axes, (name, scores) in zip(panels, ood_scores.items(), strict=True):
             for values, colour, fill, label in (
                 (inside, ID_COLOUR, 0.25, "in-distribution"),
                 (np.asarray(scores), OOD_COLOUR, 0.0, "out-of-distribution"),
             ):
                 heights, _ = np.histogram(values, bins, density=True)
-                axes.stairs(heights, bins, color=colour, linewidth=1.6, label=label)
+                axes.stairs(heights, bins, color=colour, linewidth=1.4, label=label)
                 if fill:
                     axes.stairs(heights, bins, color=colour, alpha=fill, fill=True)
             keep, catch = cuts_at_95(inside, scores)
             axes.axvline(keep, color=ID_COLOUR, linestyle="--", linewidth=1.2, label="keeps 95 % of ID")
             axes.axvline(catch, color=OOD_COLOUR, linestyle=":", linewidth=1.6, label="catches 95 % of OOD")
-            axes.set(title=name, xlabel=xlabel, yticks=[])
+            axes.set(title=name, yticks=[])
+            axes.xaxis.set_major_locator(MaxNLocator(4))
         panels[0].set_ylabel("density")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        figure.supxlabel(xlabel, fontsize=STYLE["font.size"])
+        _legend(figure, panels, 2)
     return figure
 
 
@@ -127,19 +144,22 @@ def roc(scores: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]]) -> Figu
     scores : mapping of OOD set to mapping of detector to (ID scores (N,), OOD scores (M,))
     """
     with rc_context(STYLE):
-        figure, panels = _grid(len(scores), size=(2.9, 2.9))
+        figure, panels = _grid(len(scores), height={1: 3.4, 2: 3.2, 4: 3.2}.get(len(scores), 2.3))
         for axes, (name, detectors) in zip(panels, scores.items(), strict=True):
             for k, (detector, pair) in enumerate(detectors.items()):
                 x, y = roc_points(*pair)
-                axes.plot(100 * x, 100 * y, color=COLOURS[k % 7], linestyle=LINES[k % 6], label=detector, linewidth=1.4)
+                axes.plot(100 * x, 100 * y, color=COLOURS[k % 7], linestyle=LINES[k % 6], label=detector, linewidth=1.3)
                 level, upright = np.argmax(y >= 0.95), np.flatnonzero(x <= 0.05)[-1]
                 axes.plot(100 * x[level], 100 * y[level], "o", color=COLOURS[k % 7], markersize=4)
                 axes.plot(100 * x[upright], 100 * y[upright], "s", color=COLOURS[k % 7], markersize=4)
             axes.axhline(95, color="#666666", linestyle="--", linewidth=0.9)
             axes.axvline(5, color="#666666", linestyle=":", linewidth=1.2)
-            axes.set(title=name, xlim=(0, 100), ylim=(0, 100.5), aspect="equal", xlabel="OOD accepted (%)")
-        panels[0].set_ylabel("ID kept (%)")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+            axes.set(title=name, xlim=(0, 100), ylim=(0, 100.5), aspect="equal")
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+        figure.supxlabel("OOD accepted (%)", fontsize=STYLE["font.size"])
+        figure.supylabel("ID kept (%)", fontsize=STYLE["font.size"])
+        _legend(figure, panels, 3)
     return figure
 
 
@@ -156,17 +176,19 @@ def forest(frame: pd.DataFrame, metric: str) -> Figure:
     rows = frame[frame["metric"] == metric]
     detectors, sets = list(dict.fromkeys(rows["detector"])), list(dict.fromkeys(rows["ood_set"]))
     with rc_context(STYLE):
-        figure, panels = _grid(len(sets), size=(2.9, 0.75 + 0.24 * len(detectors)))
-        for k, (axes, name) in enumerate(zip(panels, sets, strict=True)):
+        figure, panels = _grid(len(sets), height=0.6 + 0.2 * len(detectors))
+        lowest, highest = 100 * rows["low"].min(), 100 * rows["high"].max()
+        for axes, name in zip(panels, sets, strict=True):
             part = rows[rows["ood_set"] == name].set_index("detector").loc[detectors]
             value, low, high = (100 * part[column].to_numpy() for column in ("value", "low", "high"))
             at = np.arange(len(detectors))[::-1]
             axes.hlines(at, low, high, color=ID_COLOUR, linewidth=2)
             axes.plot(value, at, "o", color=ID_COLOUR, markersize=5)
-            first = k % 3 == 0
+            first = axes.get_position().x0 == panels[0].get_position().x0  # in the left column
             axes.set(title=name, yticks=at, yticklabels=detectors if first else [], ylim=(-0.6, len(detectors) - 0.4))
+            axes.set_xlim(lowest - 2, highest + 2)  # one scale for all panels: they are there to be compared
             axes.grid(axis="y", visible=False)
-        figure.supxlabel(METRICS.get(metric, metric), fontsize=10)
+        figure.supxlabel(METRICS.get(metric, metric), fontsize=STYLE["font.size"])
     return figure
 
 
@@ -186,7 +208,7 @@ def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mappi
     """
     rows = frame[frame["metric"] == metric]
     with rc_context(STYLE):
-        figure, (axes,) = _grid(1, size=(7.2, 3.6))
+        figure, (axes,) = _grid(1, height=3.4)
         for k, (name, part) in enumerate(rows.groupby("ood_set", sort=False)):
             ordered = part.sort_values(x)
             axes.plot(ordered[x], 100 * ordered["value"], color=COLOURS[k % 7], linestyle=LINES[k % 6], label=str(name))
@@ -197,12 +219,12 @@ def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mappi
             axes.axvline(at, color="#666666", linewidth=1, linestyle=":")
             axes.annotate(label, (at, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=9)
         axes.set(xscale="log", xlabel=xlabel, ylabel=METRICS.get(metric, metric).split(":")[0])
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
+        _legend(figure, [axes], 1)
     return figure
 
 
 def contact_sheet(
-    manifest: Manifest, n: int = 24, *, captions: Sequence[str] | None = None, columns: int = 8
+    manifest: Manifest, n: int = 24, *, captions: Sequence[str] | None = None, columns: int = 6
 ) -> Figure:
     """Pictures side by side, the first `n` of a manifest.
 
@@ -218,14 +240,13 @@ def contact_sheet(
     """
     paths = manifest.paths()[:n]
     given = list(manifest.table["label"]) if captions is None else list(captions)
-    labels = ["\n".join(textwrap.fill(line, 110 // columns) for line in label.splitlines()) for label in given[:n]]
+    labels = ["\n".join(textwrap.fill(line, 100 // columns) for line in label.splitlines()) for label in given[:n]]
     lines = max(label.count("\n") + 1 for label in labels)
     with rc_context(STYLE):
-        side = 7.6 / columns
-        figure, panels = _grid(len(paths), columns=columns, size=(side, side + 0.12 * lines))
+        figure, panels = _grid(len(paths), columns=columns, height=WIDTH / columns + 0.13 * lines)
         for axes, path, label in zip(panels, paths, labels, strict=True):
             with Image.open(path) as picture:
                 axes.imshow(np.asarray(picture.convert("RGB")), interpolation="lanczos")
             axes.set_axis_off()
-            axes.text(0.5, -0.03, label, transform=axes.transAxes, ha="center", va="top", fontsize=7)
+            axes.text(0.5, -0.03, label, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
     return figure

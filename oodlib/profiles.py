@@ -95,7 +95,7 @@ class Profile(_Strict):
 
     @property
     def folder(self) -> Path:
-        """The folder of everything that runs under this profile make: `_build/<name>`, `_build/<name>-small` if small."""
+        """The folder of what runs under this profile make: `_build/<name>`, or `_build/<name>-small` if small."""
         return build_root() / (f"{self.name}-small" if self.is_small else self.name)
 
 

@@ -75,7 +75,7 @@ def fill(names: Sequence[str], template_set: Sequence[str]) -> list[str]:
     Raises
     ------
     OodlibError
-        If a template lacks `{}` (another library's placeholder, perhaps).
+        If a template lacks `{}` (another library writes `{c}`).
 
     Examples
     --------

@@ -107,7 +107,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state(root: Path) -> tuple[str, bool]:
-    """The commit of a checkout and whether files differ from it; ("unknown", False) where there is no git or no commit."""
+    """The commit of a checkout and whether files differ from it; ("unknown", False) without git or a commit."""
     answers = []
     for question in (["rev-parse", "HEAD"], ["status", "--porcelain"]):
         try:
@@ -157,7 +157,7 @@ def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
 
 
 def read_record(path: Path) -> RunRecord | None:
-    """A run record, or None where there is none or it is not one (it is then as good as absent: the run is made again)."""
+    """A run record, or None where there is none or it is damaged: the run is then made again."""
     try:
         return RunRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,8 +1,8 @@
-"""From tables of results and scores to what a chapter shows: wide tables, worst mistakes, and sentences for alt texts."""
+"""From tables of results and scores to what a chapter shows: wide tables, worst mistakes, sentences for alt texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,10 @@ SHOWN = {"auroc": "AUROC", "fpr95": "fpr95", "fpr95_ood": "fpr95_ood"}
 
 
 def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
-    """All detectors on all OOD sets of one ID set, with intervals in percent; a set's name stands in its first row only.
+    """All detectors on all OOD sets of one ID set, with intervals in percent.
 
-    Encoder, tuning, shots, parameters and seed are columns where they differ between rows.
+    A set's name, kind and number of pictures stand in its first row only. Encoder, tuning, shots, parameters and seed
+    are columns where they differ between rows.
 
     Parameters
     ----------
@@ -30,22 +31,28 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
     varying = [column for column in ("encoder", "tuning", "shots", "seed") if part[column].nunique() > 1]
     if part.groupby("detector")["parameters"].nunique().max() > 1:
         varying.append("parameters")
-    keys = ["ood_set", "ood_kind", "n_ood", *varying, "detector"]
-    wide = part.pivot(index=keys, columns="metric", values="cell").reindex(
-        pd.MultiIndex.from_frame(part[keys]).unique()
-    )
+    part["OOD set"] = [f"{row.ood_set} ({row.ood_kind}, {row.n_ood})" for row in part.itertuples()]
+    keys = ["OOD set", *varying, "detector"]
+    order = pd.MultiIndex.from_frame(part[keys]).unique()
+    wide = part.pivot(index=keys, columns="metric", values="cell").reindex(order)
     table = wide[list(SHOWN)].reset_index().rename(columns=SHOWN).rename_axis(columns=None).astype(str)
-    first = ~table.duplicated("ood_set")
-    for column in ("ood_set", "ood_kind", "n_ood"):
-        table[column] = table[column].where(first, "")
-    return table.rename(columns={"ood_set": "OOD set", "ood_kind": "kind", "n_ood": "n"})
+    table["OOD set"] = table["OOD set"].where(~table.duplicated("OOD set"), "")
+    return table
 
 
 def best_by_set(results: pd.DataFrame, metric: str) -> str:
     """The highest value on each OOD set and whose it is: "objects 91.2 % (mcm); near 70.0 % (energy)"."""
     rows = results[results["metric"] == metric]
     best = rows.loc[rows.groupby("ood_set", sort=False)["value"].idxmax()]
-    return "; ".join(f"{row.ood_set} {percent(row.value)} % ({row.detector})" for row in best.itertuples())
+    rows_found = zip(best["ood_set"], best["value"], best["detector"], strict=True)
+    return "; ".join(f"{name} {percent(value)} % ({detector})" for name, value, detector in rows_found)
+
+
+def union(parts: Iterable[Manifest]) -> Manifest:
+    """The pictures of several sets of one dataset, each once, sorted by id: what has to be embedded."""
+    listed = list(parts)
+    table = pd.concat([part.table for part in listed]).drop_duplicates("id").sort_values("id", kind="stable")
+    return Manifest(listed[0].name, listed[0].root, table.reset_index(drop=True))
 
 
 def score_frame(sets: Mapping[str, Manifest], scores: Mapping[str, Mapping[str, ArrayLike]]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from oodlib import provenance
 from oodlib.cache import replace_folder, write_atomically
@@ -137,13 +138,28 @@ def _stage(root: Path, profile: Profile, pages: dict[str, provenance.RunRecord],
     for name, record in pages.items():
         notebook = json.loads((profile.folder / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         fold = {"cell_type": "markdown", "id": "how-made", "metadata": {}, "source": how_made(record)}
-        notebook["cells"].append(fold)
+        notebook["cells"] = [*_open_with_the_finding(notebook["cells"]), fold]
         text = json.dumps(notebook)
         write_atomically(source / "notebooks" / f"{name}.ipynb", functools.partial(_write_text, text=text))
     for part in MATHJAX:
         origin, target = _mathjax(root) / part, source / "book" / "_static" / "mathjax" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
+
+
+def _open_with_the_finding(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Move what cells tagged `lead` show to right under the title; their code stays where it ran."""
+    finding: list[str] = []
+    for cell in cells:
+        if "lead" in cell["metadata"].get("tags", []):
+            shown = [output["data"]["text/markdown"] for output in cell["outputs"]]
+            finding += ["".join(part) for part in shown]
+            cell["outputs"] = []
+    title, _, text = "".join(cells[0]["source"]).partition("\n\n")
+    opening = [title, "\n\n".join(finding), text]
+    kinds = {"cell_type": "markdown", "metadata": {}}
+    parts = [{**kinds, "id": f"opening-{k}", "source": part} for k, part in enumerate(opening) if part]
+    return [*parts, *cells[1:]]
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -113,7 +113,9 @@ def test_two_processes_at_once_make_one_store(tmp_path):
     assert names == ["index.json", *(f"shard-{i:05d}.safetensors" for i in range(7))]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:-4] + bytes(4 * [b[-1] ^ 1]), lambda _: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b[:-4] + bytes(4 * [b[-1] ^ 1]), lambda _: b""]
+)
 def test_damaged_shard_is_noticed_and_made_again(damage, encoder, everything, tmp_path):
     some = first(everything, 100)
     before = embed(encoder, some, home=tmp_path)

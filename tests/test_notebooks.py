@@ -85,7 +85,7 @@ def test_sources_are_stripped_and_take_parameters(path):
     parameters = [c for c in code if "parameters" in c["metadata"].get("tags", [])]
     assert len(parameters) == 1
     names: dict = {}
-    exec("".join(parameters[0]["source"]), names)  # noqa: S102 - the repository's own defaults
+    exec("".join(parameters[0]["source"]), names)
     assert names["profile"] == "pocket"
     assert names["small"] is False
 
@@ -203,6 +203,7 @@ def test_the_check_for_changes_is_cheap(project):
     notebooks.execute("page")
     code = (
         "import sys; from oodlib import notebooks; assert not notebooks.execute('page').fresh; "
-        "slow = {'torch', 'papermill', 'open_clip', 'matplotlib', 'pandas', 'IPython'} & set(sys.modules); assert not slow, slow"
+        "slow = {'torch', 'papermill', 'open_clip', 'matplotlib', 'pandas', 'IPython'} & set(sys.modules); "
+        "assert not slow, slow"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=project_root())

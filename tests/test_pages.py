@@ -45,22 +45,27 @@ def test_a_figure_without_alternative_text_is_refused(shown, alt):
 
 def test_a_table_shows_what_it_is_given():
     frame = pd.DataFrame({"score": ["a|b", "c"], "n": [1, 22]})
-    markdown = pages.table_markdown(frame, name="counts", caption="Counts.")
+    markdown = pages.table_markdown(frame, name="counts", caption="Counts in `code`.")
     assert markdown.splitlines() == [
-        "```{table} Counts.",
+        ":::{table} Counts in `code`.",
         ":name: tab-counts",
         "",
         "| score | n |",
         "|---|---:|",
         "| a\\|b | 1 |",
         "| c | 22 |",
-        "```",
+        ":::",
     ]
 
 
 def test_numbers_are_percentages_with_one_decimal():
     assert pages.percent(0.43085) == "43.1"
-    assert pages.interval(0.4, 0.395, 0.40499) == "40.0 [39.5, 40.5]"
+    assert pages.interval(0.4, 0.395, 0.40499) == "40.0\N{NO-BREAK SPACE}[39.5,\N{NO-BREAK SPACE}40.5]"
+
+
+def test_a_percent_sign_stays_with_its_number(shown):
+    pages.say("about 5 % of it")
+    assert shown[0].data == "about 5\N{NO-BREAK SPACE}% of it"
 
 
 def test_the_fold_names_every_ingredient():

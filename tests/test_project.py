@@ -144,6 +144,22 @@ def test_what_the_code_imports_is_declared(folder, extras):
     assert missing == {}
 
 
+def test_imports_go_down_the_floors_of_the_house():
+    rows = re.findall(r"^\| (\d) \| (.+) \|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    floors = {name.strip("`/"): int(floor) for floor, names in rows for name in names.split(", ")}
+    upward, unplaced = [], set()
+    for file in (ROOT / "oodlib").rglob("*.py"):
+        part = file.relative_to(ROOT / "oodlib").with_suffix("").parts[0]
+        if part == "__init__":
+            continue
+        for used in re.findall(r"^\s*(?:from|import) oodlib\.(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            unplaced |= {part, used} - floors.keys()
+            if floors.get(used, 0) > floors.get(part, 0):
+                upward.append(f"{file.relative_to(ROOT)} imports {used}")
+    assert unplaced == set(), "give the new module a floor in CONTRIBUTING.md"
+    assert upward == []
+
+
 def test_help_lists_the_verbs():
     listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     verbs = re.findall(r"^\s+make ([a-z-]+)", listed.stdout, re.MULTILINE)

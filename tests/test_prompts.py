@@ -19,7 +19,7 @@ def test_unknown_set_is_named_with_the_choices():
 
 
 @pytest.mark.parametrize("wrong", ["a photo of a {c}", "a photo", "{} and {}"])
-def test_foreign_placeholder_is_refused(wrong):
+def test_template_of_another_library_is_refused(wrong):
     with pytest.raises(OodlibError, match="exactly once"):
         fill(["cat"], [wrong])
 

@@ -1,4 +1,4 @@
-"""What the data card of EmojiShift says: sources, counts, what was left out, how the sets are cut. All read, never typed."""
+"""What the data card of EmojiShift says: sources, counts, what was left out, how the sets are cut. Nothing is typed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def dedup_report(dropped: pd.DataFrame) -> pd.DataFrame:
 
 
 def set_report(benchmarks: Mapping[str, Benchmark]) -> pd.DataFrame:
-    """One row an ID or OOD set: its kind, its hands, its pictures and concepts, and those that pretraining never saw."""
+    """One row an ID or OOD set: kind, hands, pictures, concepts, and the concepts that pretraining never saw."""
     rows = []
     for benchmark in benchmarks.values():
         parts = {f"{benchmark.name} (ID)": ("ID", benchmark.id)}
@@ -58,7 +58,6 @@ def set_report(benchmarks: Mapping[str, Benchmark]) -> pd.DataFrame:
             table = part.table
             rows.append(
                 {
-                    "benchmark": benchmark.name,
                     "set": name,
                     "kind": kind,
                     "hands": ", ".join(dict.fromkeys(table["hand"])),

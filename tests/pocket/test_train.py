@@ -1,0 +1,131 @@
+"""A miniature of the recipe, on the real pictures and towers."""
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from oodlib.datasets import emojishift
+from oodlib.datasets.emoji_sources import emoji
+from oodlib.errors import OodlibError
+from oodlib.pocket import data, train
+from oodlib.pocket.augment import augment
+from oodlib.pocket.depthwise import speed_up_depthwise
+from oodlib.pocket.train import Recipe, Run, loss_of
+
+MINI = Recipe(steps=16, batch=32, small_side=64, fine=0.5, warmup=3, concepts=40)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return data.corpus(0, limit=40, n_validation=20)
+
+
+def test_benchmark_hands_and_held_out_concepts_are_never_read(monkeypatch):
+    read = []
+    monkeypatch.setattr(data, "_draw_styles", lambda svg: read.append(svg))
+    concepts = emoji(data.TRAINING_GROUPS)
+    unseen = emojishift.held_out(emoji(emojishift.GROUPS))
+    drawings = list(data._drawings([c for c in concepts if c.code not in unseen]))
+    hands = {hand.name: hand for hand in emojishift.hands()}
+    forbidden = set()
+    for concept in concepts:
+        for name, hand in hands.items():
+            if name in emojishift.BENCHMARK_HANDS or concept.code in unseen:
+                key = hand.key(concept, emojishift.all_slugs(concept))
+                forbidden.add(hand.svg(key) if key else None)
+    assert len(drawings) > 4000
+    assert not {svg for _, svg in drawings} & (forbidden - {None})
+
+
+def test_corpus_trains_on_everything_but_the_validation_pictures(corpus):
+    assert corpus.pictures.shape[1:] == (len(data.STYLES), 3, 128, 128)
+    assert set(corpus.training.tolist()) | set(corpus.validation.tolist()) == set(range(len(corpus.concept)))
+    assert not set(corpus.training.tolist()) & set(corpus.validation.tolist())
+    assert set(corpus.concept[corpus.validation].tolist()) <= set(corpus.concept[corpus.training].tolist())
+
+
+def test_styles_differ_and_line_art_has_no_colour(corpus):
+    as_drawn, outlined, line_art = corpus.pictures[:40].float().unbind(1)
+    assert (as_drawn - outlined).abs().mean() > 1
+    saturation = (line_art.amax(1) - line_art.amin(1)).flatten(1).mean(1)
+    assert (saturation < 5).float().mean() > 0.9
+
+
+def test_augmentation_keeps_white_background_and_follows_its_generator(corpus):
+    def draw(seed: int) -> torch.Tensor:
+        return augment(corpus.pictures[:32], corpus.flip[:32], 96, torch.Generator().manual_seed(seed))
+
+    assert draw(1).shape == (32, 3, 96, 96)
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+    assert draw(1).max() == 1
+    assert draw(1).min() >= -1
+    assert (draw(1).amin(1) == 1).float().mean() > 0.2
+
+
+def test_loss_is_symmetric_cross_entropy_where_every_concept_occurs_once():
+    g = torch.Generator().manual_seed(0)
+    images, texts = (F.normalize(torch.randn(6, 8, generator=g), dim=-1) for _ in range(2))
+    logits, target = 10 * images @ texts.T, torch.arange(6)
+    expected = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    assert_close(loss_of(images, texts, target, torch.tensor(10.0)), expected)
+
+
+def test_fast_depthwise_convolutions_change_only_rounding():
+    torch.manual_seed(0)
+    model = timm.create_model("tf_efficientnet_lite0", num_classes=0).to(memory_format=torch.channels_last)
+    x = torch.randn(4, 3, 64, 64).to(memory_format=torch.channels_last)
+    results = []
+    for _ in range(2):
+        model.zero_grad()
+        out = model(x)
+        out.square().mean().backward()
+        results.append([out.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+        speed_up_depthwise(model)
+    for before, after in zip(*results, strict=True):
+        assert_close(before, after, atol=1e-4, rtol=1e-3)
+
+
+def test_miniature_learns(tmp_path):
+    history = train.train(MINI, tmp_path, every=4)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert history["accuracy"][-1] > 4 * history["chance"][0]
+    assert (tmp_path / "weights.safetensors").stat().st_size < 9_000_000
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
+    recipe = Recipe(steps=6, batch=16, small_side=64, fine=0.5, warmup=2, concepts=20)
+    train.train(recipe, tmp_path / "whole", every=2)
+    step = Run.step
+
+    def interrupted(self, number, *rest):
+        if number == 3:
+            raise KeyboardInterrupt
+        return step(self, number, *rest)
+
+    monkeypatch.setattr(Run, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(recipe, tmp_path / "cut", every=2)
+    monkeypatch.setattr(Run, "step", step)
+    train.train(recipe, tmp_path / "cut", every=2)
+    whole, cut = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_checkpoint_of_another_recipe_is_refused(tmp_path, corpus):
+    recipe = Recipe(steps=2, batch=8, concepts=40)
+    run = Run(recipe, corpus, train.assemble.text_tower_folder())
+    run.save(tmp_path / "checkpoint.safetensors", 1)
+    run.recipe = Recipe(steps=3, batch=8, concepts=40)
+    with pytest.raises(OodlibError, match="checkpoint of another recipe: delete it"):
+        run.resume(tmp_path / "checkpoint.safetensors")
+
+
+def test_loss_that_is_not_finite_stops_the_run(corpus):
+    run = Run(Recipe(steps=2, batch=8, concepts=40), corpus, train.assemble.text_tower_folder())
+    run.pooled[:] = float("nan")
+    with pytest.raises(OodlibError, match="not finite at step 0: lower --lr-trunk"):
+        run.step(0, corpus.training[:8], torch.Generator().manual_seed(0))
