@@ -59,7 +59,7 @@ def data() -> None:
         notes.print("drawing about 8,400 pictures, once; on two cores this takes one to two minutes")
     manifest = emojishift.load()
     table = Table("hand", "split", "pictures", "concepts")
-    for (hand, split), rows in manifest.table.groupby(["hand", "split"], sort=False):  # type: ignore[misc]
+    for (hand, split), rows in manifest.table.groupby(["hand", "split"], sort=False):
         table.add_row(str(hand), str(split), f"{len(rows):,}", f"{rows['concept'].nunique():,}")
     out.print(table)
     out.print(f"{len(manifest):,} pictures; {len(emojishift.dropped())} exact copies were left out")

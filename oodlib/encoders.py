@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from torch.nn import functional as F
 
 from oodlib.errors import OodlibError
 from oodlib.images import to_rgb
+from oodlib.patches import local_features
 from oodlib.prompts import ensemble, fill
+from oodlib.torchscript import archived_weights
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LOCAL = "local-dir:"
@@ -82,6 +85,19 @@ class Encoder:
         Tensor
             (N, D) float32 on the CPU, L2-normalised.
         """
+        return self._encode(pictures, batch_size, self.model.encode_image)
+
+    def encode_patches(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
+        """Local image features in the space of the text features, as GL-MCM and LoCoOp use them.
+
+        Takes what `encode_images` takes and gives (N, P, D) float32 on the CPU, L2-normalised: P patches a picture, row
+        by row. At 196 patches of 512 numbers a picture takes 400 KB. See `oodlib.patches.local_features`.
+        """
+        return self._encode(pictures, batch_size, lambda batch: local_features(self.model.visual, batch))
+
+    def _encode(
+        self, pictures: Sequence[Image.Image] | Tensor, batch_size: int, encode: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         if len(pictures) == 0:
             raise OodlibError("there are no pictures to encode: pass at least one")
         parts = []
@@ -90,7 +106,7 @@ class Encoder:
             batch = some if isinstance(some, Tensor) else self.prepare(some)
             batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
             with torch.inference_mode(), self._autocast():
-                parts.append(F.normalize(self.model.encode_image(batch).float(), dim=-1).cpu())
+                parts.append(F.normalize(encode(batch).float(), dim=-1).cpu())
         return torch.cat(parts).clone()
 
     def encode_texts(
@@ -155,7 +171,8 @@ def load_encoder(
         `pocket` (PocketCLIP, assembled on first use), an open_clip architecture such as `ViT-B-16`, or a name with
         open_clip's own prefix: `local-dir:FOLDER`, `hf-hub:ORG/REPO`.
     pretrained : str, optional
-        open_clip's tag of the weights (`openai`, `laion2b_s34b_b88k`) or a weight file. Architectures need one.
+        open_clip's tag of the weights (`openai`, `laion2b_s34b_b88k`) or a weight file, open_clip's or OpenAI's.
+        Architectures need one.
     device : str
         `cpu`, `cuda` or `mps`, as torch names them.
     precision : {"fp32", "bf16", "fp16"}
@@ -188,14 +205,20 @@ def load_encoder(
         quick_gelu = _check_architecture(name, pretrained, quick_gelu)
     try:
         with _quiet():
+            archive = None if prefixed else archived_weights(pretrained or "")
             model, _, preprocess = open_clip.create_model_and_transforms(
-                source, pretrained=None if prefixed else pretrained, force_quick_gelu=bool(quick_gelu)
+                source,
+                pretrained=None if prefixed or archive else pretrained,
+                force_quick_gelu=bool(quick_gelu),
+                require_pretrained=archive is None,  # else a folder without weights gives random features
             )
+            if archive:
+                model.load_state_dict(archive)
             tokenizer = open_clip.get_tokenizer(source)
     except Exception as error:  # open_clip and the hub client raise many kinds
         raise OodlibError(
-            f"the encoder {name!r} (pretrained={pretrained!r}) cannot be loaded: {_first_line(error)}; "
-            "check the name and the network, or use 'pocket', which needs neither"
+            f"the encoder {name!r} (pretrained={pretrained!r}) cannot be loaded: {_one_line(error)}; "
+            "check the name, the weight file and the network, or use 'pocket', which needs no download"
         ) from error
     return Encoder(model, preprocess, tokenizer, _spec(name, source, pretrained, device, precision, model))
 
@@ -206,15 +229,12 @@ def _spec(
     pre = dict(getattr(model.visual, "preprocess_cfg", {}))
     quick = any(type(module).__name__ == "QuickGELU" for module in model.modules())
     folder = Path(source.removeprefix(LOCAL)) if source.startswith(LOCAL) else None
-    weights = (
-        Path(pretrained)
-        if pretrained and Path(pretrained).is_file()
-        else folder and folder / "open_clip_model.safetensors"
-    )
+    found = open_clip.factory._find_checkpoint_in_dir(folder) if folder else pretrained
+    weights = Path(found) if found and Path(found).is_file() else None
     return {
         "model": name if folder is None or name == "pocket" else f"{LOCAL}{folder.name}",
         "pretrained": Path(pretrained).name if pretrained and weights else pretrained,
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest() if weights and weights.is_file() else None,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None,
         "quick_gelu": quick,
         "preprocess": {key: list(value) if isinstance(value, tuple) else value for key, value in sorted(pre.items())},
         "normalised": True,
@@ -249,6 +269,8 @@ def _check_architecture(name: str, pretrained: str | None, quick_gelu: bool | No
     if not Path(pretrained).is_file():
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
         raise OodlibError(f"{name} has no weights {pretrained!r}: it is no file, and the tags are {tags}")
+    if quick_gelu is False and open_clip.get_model_config(name).get("quick_gelu"):
+        raise OodlibError(f"{name} is built with QuickGELU: take the architecture without '-quickgelu', or pass True")
     if quick_gelu is None:
         raise OodlibError(
             f"the weight file {pretrained} does not say its activation: pass quick_gelu=True (OpenAI) or False"
@@ -268,5 +290,5 @@ def _quiet() -> Any:
         root.setLevel(level)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _one_line(error: Exception) -> str:
+    return textwrap.shorten(str(error).strip() or type(error).__name__, 200, placeholder=" ...").rstrip(".")

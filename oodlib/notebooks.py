@@ -22,7 +22,7 @@ import yaml
 from oodlib import provenance
 from oodlib.cache import write_atomically
 from oodlib.errors import OodlibError
-from oodlib.profiles import Profile, load_profile, profile_path, project_root
+from oodlib.profiles import Profile, cannot_write, load_profile, profile_path, project_root
 
 
 @dataclass(frozen=True)
@@ -112,23 +112,14 @@ def execute(
 
     effective = {**_defaults(source, given), **given}
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    chosen.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".run-") as work:
-        facts, products = Path(work) / "facts.json", Path(work) / "products"
-        products.mkdir()
-        variables = {
-            provenance.RUN_VARIABLE: run,
-            provenance.FACTS_VARIABLE: str(facts),
-            provenance.PRODUCTS_VARIABLE: str(products),
-            "OODLIB_PROJECT": str(project_root()),
-            "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),  # this environment's kernel, not the user's
-        }
-        log = chosen.folder / "logs" / f"{name}.log"
-        with _environment(variables):
-            notebook = _run_papermill(source, Path(work) / "out.ipynb", given, log)
-        _move_warnings(notebook, log)
-        noted = json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
-        made = _publish(products, chosen.folder)
+    try:
+        chosen.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".run-") as work:
+            log = chosen.folder / "logs" / f"{name}.log"
+            notebook, noted = _run(source, Path(work), given, run, log)
+            made = _publish(Path(work) / "products", chosen.folder)
+    except OSError as error:
+        raise cannot_write(chosen.folder, error) from error
     text = json.dumps(_tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(result.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": made, **noted}
@@ -177,6 +168,23 @@ def _defaults(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in found:
             raise OodlibError(f"notebooks/{source.name} has no parameter {name!r}: {_choices(name, sorted(found))}")
     return {name: ast.literal_eval(parameter["default"]) for name, parameter in found.items()}
+
+
+def _run(source: Path, work: Path, given: dict[str, Any], run: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Execute in a working folder: returns the notebook and the facts that it noted, leaves its `products` there."""
+    facts, products = work / "facts.json", work / "products"
+    products.mkdir()
+    variables = {
+        provenance.RUN_VARIABLE: run,
+        provenance.FACTS_VARIABLE: str(facts),
+        provenance.PRODUCTS_VARIABLE: str(products),
+        "OODLIB_PROJECT": str(project_root()),
+        "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),  # this environment's kernel, not the user's
+    }
+    with _environment(variables):
+        notebook = _run_papermill(source, work / "out.ipynb", given, log)
+    _move_warnings(notebook, log)
+    return notebook, json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
 
 
 @contextlib.contextmanager

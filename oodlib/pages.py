@@ -50,9 +50,13 @@ def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
 
 
 def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = None) -> str:
-    """The MyST directive that shows `figures/<name>.png`; for a second showing elsewhere, give another label."""
+    """The MyST directive that shows `figures/<name>.png`; for a second showing elsewhere, give another label.
+
+    The figure links to itself: on a telephone, a tap shows it alone and as large as it is.
+    """
     quoted = json.dumps(" ".join(alt.split()), ensure_ascii=False)
-    return f"```{{figure}} /figures/{name}.png\n:name: fig-{label or name}\n:alt: {quoted}\n\n{_typeset(caption)}\n```"
+    options = f":name: fig-{label or name}\n:target: ../_images/{name}.png\n:alt: {quoted}"
+    return f"```{{figure}} /figures/{name}.png\n{options}\n\n{_typeset(caption)}\n```"
 
 
 def table_markdown(frame: pd.DataFrame, *, name: str, caption: str) -> str:

@@ -46,19 +46,22 @@ STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
 }
-METRICS = {
-    "auroc": "AUROC (%)",
-    "fpr95": "FPR95: OOD accepted when 95 % of ID is kept (%)",
-    "fpr95_ood": "FPR95 (OOD): ID rejected when 95 % of OOD is caught (%)",
-}
+METRICS = {"auroc": "AUROC (%)", "fpr95": "fpr95 (%)", "fpr95_ood": "fpr95_ood (%)"}
 
 
-def _grid(n: int, *, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
-    """A figure of the page's width with `n` panels in rows of at most `columns` (two or three); height in inches."""
+def _grid(
+    n: int, *, height: float, columns: int | None = None, xlabel: str = "", ylabel: str = ""
+) -> tuple[Figure, list[Axes]]:
+    """A figure of the page's width with `n` panels in rows of at most `columns` (two or three).
+
+    `height` is that of a row in inches. The labels stand under the lowest panels and left of the first ones only.
+    """
     columns = min(n, columns or (2 if n in (2, 4) else 3))
     rows = math.ceil(n / columns)
     figure = Figure(figsize=(WIDTH, height * rows), layout="constrained", dpi=100)
     panels = [figure.add_subplot(rows, columns, k + 1) for k in range(n)]
+    for k, axes in enumerate(panels):
+        axes.set(xlabel=xlabel if k + columns >= n else "", ylabel=ylabel if k % columns == 0 else "")
     return figure, panels
 
 
@@ -103,7 +106,9 @@ def score_histogram(id_scores: ArrayLike, ood_scores: Mapping[str, ArrayLike], *
     everything = np.concatenate([inside, *[np.asarray(scores) for scores in ood_scores.values()]])
     bins = np.linspace(everything.min(), everything.max(), 41)
     with rc_context(STYLE):
-        figure, panels = _grid(len(ood_scores), height=1.8 if len(ood_scores) > 1 else 2.6)
+        figure, panels = _grid(
+            len(ood_scores), height=1.8 if len(ood_scores) > 1 else 2.6, xlabel=xlabel, ylabel="density"
+        )
         for axes, (name, scores) in zip(panels, ood_scores.items(), strict=True):
             for values, colour, fill, label in (
                 (inside, ID_COLOUR, 0.25, "in-distribution"),
@@ -118,8 +123,6 @@ def score_histogram(id_scores: ArrayLike, ood_scores: Mapping[str, ArrayLike], *
             axes.axvline(catch, color=OOD_COLOUR, linestyle=":", linewidth=1.6, label="catches 95 % of OOD")
             axes.set(title=name, yticks=[])
             axes.xaxis.set_major_locator(MaxNLocator(4))
-        panels[0].set_ylabel("density")
-        figure.supxlabel(xlabel, fontsize=STYLE["font.size"])
         _legend(figure, panels, 2)
     return figure
 
@@ -144,7 +147,8 @@ def roc(scores: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]]) -> Figu
     scores : mapping of OOD set to mapping of detector to (ID scores (N,), OOD scores (M,))
     """
     with rc_context(STYLE):
-        figure, panels = _grid(len(scores), height={1: 3.4, 2: 3.2, 4: 3.2}.get(len(scores), 2.3))
+        height = {1: 3.4, 2: 3.2, 4: 3.2}.get(len(scores), 2.3)
+        figure, panels = _grid(len(scores), height=height, xlabel="OOD accepted (%)", ylabel="ID kept (%)")
         for axes, (name, detectors) in zip(panels, scores.items(), strict=True):
             for k, (detector, pair) in enumerate(detectors.items()):
                 x, y = roc_points(*pair)
@@ -154,11 +158,8 @@ def roc(scores: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]]) -> Figu
                 axes.plot(100 * x[upright], 100 * y[upright], "s", color=COLOURS[k % 7], markersize=4)
             axes.axhline(95, color="#666666", linestyle="--", linewidth=0.9)
             axes.axvline(5, color="#666666", linestyle=":", linewidth=1.2)
-            axes.set(title=name, xlim=(0, 100), ylim=(0, 100.5), aspect="equal")
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.yaxis.set_major_locator(MaxNLocator(4))
-        figure.supxlabel("OOD accepted (%)", fontsize=STYLE["font.size"])
-        figure.supylabel("ID kept (%)", fontsize=STYLE["font.size"])
+            ticks = (0, 25, 50, 75, 100)
+            axes.set(title=name, xlim=(0, 100), ylim=(0, 100.5), xticks=ticks, yticks=ticks, aspect="equal")
         _legend(figure, panels, 3)
     return figure
 
@@ -171,12 +172,12 @@ def forest(frame: pd.DataFrame, metric: str) -> Figure:
     frame : DataFrame
         Tidy results of one ID set: columns `ood_set`, `detector`, `metric`, `value`, `low`, `high` (shares, 0 to 1).
     metric : str
-        The metric to draw.
+        A key of `METRICS`.
     """
     rows = frame[frame["metric"] == metric]
     detectors, sets = list(dict.fromkeys(rows["detector"])), list(dict.fromkeys(rows["ood_set"]))
     with rc_context(STYLE):
-        figure, panels = _grid(len(sets), height=0.6 + 0.2 * len(detectors))
+        figure, panels = _grid(len(sets), height=0.6 + 0.2 * len(detectors), xlabel=METRICS[metric])
         lowest, highest = 100 * rows["low"].min(), 100 * rows["high"].max()
         for axes, name in zip(panels, sets, strict=True):
             part = rows[rows["ood_set"] == name].set_index("detector").loc[detectors]
@@ -188,7 +189,6 @@ def forest(frame: pd.DataFrame, metric: str) -> Figure:
             axes.set(title=name, yticks=at, yticklabels=detectors if first else [], ylim=(-0.6, len(detectors) - 0.4))
             axes.set_xlim(lowest - 2, highest + 2)  # one scale for all panels: they are there to be compared
             axes.grid(axis="y", visible=False)
-        figure.supxlabel(METRICS.get(metric, metric), fontsize=STYLE["font.size"])
     return figure
 
 
@@ -202,7 +202,7 @@ def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mappi
     x : str
         The column of the number, drawn on a logarithmic axis.
     metric, xlabel : str
-        What is drawn, and what the number is.
+        What is drawn (a key of `METRICS`), and what the number is.
     marks : mapping of label to x, optional
         Values to point out by an upright line.
     """
@@ -218,7 +218,7 @@ def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mappi
         for label, at in (marks or {}).items():
             axes.axvline(at, color="#666666", linewidth=1, linestyle=":")
             axes.annotate(label, (at, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=9)
-        axes.set(xscale="log", xlabel=xlabel, ylabel=METRICS.get(metric, metric).split(":")[0])
+        axes.set(xscale="log", xlabel=xlabel, ylabel=METRICS[metric])
         _legend(figure, [axes], 1)
     return figure
 

@@ -125,6 +125,13 @@ def build_root() -> Path:
     return Path(given).resolve() if given else project_root() / "_build"
 
 
+def cannot_write(folder: Path, error: OSError) -> OodlibError:
+    """The error to raise where a profile's folder cannot be written."""
+    return OodlibError(
+        f"cannot write in {folder} ({error.strerror or error}): free some space, or set OODLIB_BUILD to another folder"
+    )
+
+
 def list_profiles() -> list[str]:
     """Names of the profiles that exist."""
     return sorted(path.stem for path in (project_root() / "profiles").glob("*.yaml"))

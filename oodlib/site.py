@@ -1,6 +1,6 @@
 """Building the book from its pages and a profile's executed notebooks, and showing it on this machine.
 
-The pages' sources and the executed notebooks are put together in `_build/<profile>/src`, so that one `_toc.yml` serves
+The pages' sources and the executed notebooks are put together in a temporary folder, so that one `_toc.yml` serves
 every profile; Jupyter Book builds there, and the finished site is moved to `_build/<profile>/html`.
 """
 
@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +22,7 @@ from oodlib import provenance
 from oodlib.cache import replace_folder, write_atomically
 from oodlib.errors import OodlibError
 from oodlib.notebooks import notebook_names, source_path
-from oodlib.profiles import Profile, load_profile, project_root
+from oodlib.profiles import Profile, cannot_write, load_profile, project_root
 
 BUILDERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "sphinxcontrib-bibtex")
 # The one script of MathJax that we load, and what it loads by itself: its fonts, and TeX commands met on the way.
@@ -51,16 +52,16 @@ def build(profile: str = "pocket", *, small: bool = False) -> tuple[Path, bool]:
     index = target / "index.html"
     if index.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == {"digest": digest}:
         return index, False
-    source, work = chosen.folder / "src", chosen.folder / "book"
-    for folder in (source, work):
-        shutil.rmtree(folder, ignore_errors=True)
-    _stage(root, chosen, pages, source)
-    _jupyter_book(source, work, chosen.folder / "logs" / "site.log")
-    stamp.unlink(missing_ok=True)
-    replace_folder(work / "_build" / "html", target)
-    provenance.write_json(stamp, {"digest": digest})
-    for folder in (source, work):
-        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".site-") as work:
+            source, made = Path(work) / "src", Path(work) / "book"
+            _stage(root, chosen, pages, source)
+            _jupyter_book(source, made, chosen.folder / "logs" / "site.log")
+            stamp.unlink(missing_ok=True)
+            replace_folder(made / "_build" / "html", target)
+            provenance.write_json(stamp, {"digest": digest})
+    except OSError as error:
+        raise cannot_write(chosen.folder, error) from error
     return index, True
 
 

@@ -191,6 +191,13 @@ def test_a_failing_cell_is_one_sentence_and_leaves_what_was_there(project, tmp_p
     assert not notebooks.execute("page").fresh
 
 
+def test_a_folder_that_cannot_be_written(project, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("OODLIB_BUILD", str(tmp_path / "file"))
+    with pytest.raises(OodlibError, match=r"cannot write in .*: free some space, or set OODLIB_BUILD"):
+        notebooks.execute("page")
+
+
 def test_a_killed_kernel_is_said_in_one_sentence(project, tmp_path):
     project("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(OodlibError, match="its Python process died"):

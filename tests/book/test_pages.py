@@ -1,0 +1,157 @@
+"""What stands in the built pages, read without a browser."""
+
+import itertools
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from oodlib import notebooks, provenance, site
+
+pytestmark = [pytest.mark.notebook, pytest.mark.slow]
+PAGES = ("book/index", "book/references", *(f"notebooks/{name}" for name in notebooks.notebook_names()))
+LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
+
+
+class Page(HTMLParser):
+    """The parts of a page that the tests look at."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.loads: list[str] = []
+        self.headings: list[int] = []
+        self.inside = False
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        if tag == "img":
+            self.images.append(given)
+        if tag in LOADS and given.get("rel") not in ("index", "search", "next", "prev", "canonical"):
+            self.loads.append(given.get(LOADS[tag]) or "")
+        self.inside |= tag == "article"  # before it, the theme repeats the title and the contents for print
+        if self.inside and re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+
+@pytest.fixture(params=PAGES)
+def page(request, html) -> Page:
+    return Page(html / f"{request.param}.html")
+
+
+def test_a_second_run_does_nothing_and_quickly(built):
+    start = time.monotonic()
+    assert not any(notebooks.execute(name, small=True).fresh for name in notebooks.notebook_names())
+    index, fresh = site.build(small=True)
+    assert not fresh
+    assert index.is_file()
+    assert time.monotonic() - start < 10
+
+
+def test_alternative_texts_are_written_for_readers(page):
+    for image in page.images:
+        alt = image.get("alt") or ""
+        assert len(alt) > 20, image
+        assert not re.search(r"\.(png|svg|jpe?g|gif)$", alt), "the default is the file's path"
+
+
+def test_a_figure_leads_to_itself_in_full_size(page, html):
+    for address in re.findall(r'<a class="[^"]*image-reference[^"]*" href="([^"]+)"', page.text):
+        assert (html / "notebooks" / address).resolve().is_file(), address
+
+
+def test_nothing_comes_from_another_host(page):
+    for address in page.loads:
+        assert not re.match(r"(https?:)?//", address), address
+    assert "thebe" not in page.text.lower()
+    assert "unpkg.com" not in page.text
+    assert "cdn." not in page.text
+
+
+def test_no_folder_of_this_machine_is_on_the_page(page, built):
+    for folder in {Path.home(), built, Path(__file__).parents[2]}:
+        assert str(folder) not in page.text
+
+
+def test_headings_go_down_one_step_at_a_time(page):
+    levels = page.headings
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels)), levels
+
+
+def test_the_notebooks_that_were_executed_say_how(html, built):
+    for name in notebooks.notebook_names():
+        record = provenance.read_record(built / "runs" / f"{name}.json")
+        text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
+        assert "How this page was made" in text
+        if html.parent == built:
+            assert record.run in text
+            assert record.source_sha256[:12] in text
+            assert "small = True" in re.sub(r"<[^>]+>", "", text)
+
+
+def test_records_are_full(built):
+    record = provenance.read_record(built / "runs" / "zero_shot.json")
+    assert set(record.manifests) == {"emojishift", "emojishift, pictures used"}
+    assert all(len(digest) == 64 for digest in record.manifests.values())
+    assert record.encoder["model"] == "pocket"
+    assert len(record.encoder["digest"]) == 64
+    assert record.embeddings["emojishift"]
+    assert record.seeds == {"bootstrap": 0}
+    assert record.products.keys() >= {"results/detection.parquet", "results/detection.csv", "fragments/headline.md"}
+
+
+def test_executed_notebooks_are_clean(built):
+    for name in notebooks.notebook_names():
+        book = json.loads((built / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        for cell in book["cells"]:
+            for output in cell.get("outputs", []):
+                assert output["output_type"] != "error"
+                assert output.get("name") != "stderr"
+
+
+def test_pages_open_with_the_finding(html):
+    for name in ("zero_shot", "conventions"):
+        text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
+        assert 0 < text.index("The finding.") < text.index("highlight-ipython3"), "the finding comes before any code"
+
+
+def test_the_zero_shot_page_shows_every_pair_and_score(html, built):
+    import pandas as pd
+
+    results = pd.read_parquet(built / "results" / "detection.parquet")
+    text = (html / "notebooks" / "zero_shot.html").read_text(encoding="utf-8")
+    tables = "".join(re.findall(r"<table.*?</table>", text, flags=re.DOTALL))
+    if html.parent != built:
+        pytest.skip("another site than the small one")
+    shown = results[results["metric"].isin(["auroc", "fpr95", "fpr95_ood"])]
+    assert shown.groupby(["id_set", "ood_set"]).ngroups == 9
+    assert shown["detector"].nunique() == 6
+    for row in shown.itertuples():
+        cell = f"{100 * row.value:.1f}\N{NO-BREAK SPACE}[{100 * row.low:.1f},\N{NO-BREAK SPACE}{100 * row.high:.1f}]"
+        assert cell in tables, row
+    for id_set in shown["id_set"].unique():
+        for figure in ("histogram", "roc"):
+            assert f'id="fig-zero-shot-{figure}-{id_set}"' in text
+
+
+def test_the_conventions_page_reconciles_released_scores(html):
+    text = (html / "notebooks" / "conventions.html").read_text(encoding="utf-8")
+    mean = re.search(r"<tr[^>]*>\s*<td><p>mean</p></td>(.*?)</tr>", text, flags=re.DOTALL).group(1)
+    cells = re.findall(r"<p>([\d.]+)</p>", mean)
+    assert [cells[k] for k in (0, 1, 3, 4)] == ["43.1", "37.2", "35.3", "41.2"]
+
+
+def test_every_number_in_prose_comes_from_the_run(built):
+    """A sentence with a decimal number in it is an output, not a source."""
+    allowed = {"0.01", "0.02", "1.0", "0.4", "1.5"}  # temperatures and versions of other people's code
+    for name in notebooks.notebook_names():
+        source = json.loads(notebooks.source_path(name).read_text(encoding="utf-8"))
+        for cell in source["cells"]:
+            if cell["cell_type"] == "markdown":
+                assert set(re.findall(r"\d+\.\d+", "".join(cell["source"]))) <= allowed
