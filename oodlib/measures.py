@@ -131,11 +131,11 @@ class _Weights:
         concepts = table.drop_duplicates("concept").set_index("concept").sort_index()
         strata = concepts["group"] + concepts["unseen"]
         rng = np.random.default_rng(seed)
-        drawn = np.zeros((n_boot, len(concepts)))
+        drawn: Array = np.zeros((n_boot, len(concepts)))
         for stratum in sorted(strata.unique()):
             inside = np.flatnonzero(strata == stratum)
             drawn[:, inside] = rng.multinomial(len(inside), np.full(len(inside), 1 / len(inside)), size=n_boot)
-        replicates = drawn[:, concepts.index.get_indexer(table["concept"])]
+        replicates = drawn[:, concepts.index.get_indexer(pd.Index(table["concept"]))]
         self._all = np.concatenate([np.ones((1, len(table))), replicates])
 
     def of(self, *parts: Manifest) -> Iterator[tuple[Array, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -90,8 +91,9 @@ def tree_sha256(folder: Path, paths: Iterable[Path] | None = None) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
 def code_sha256() -> str:
-    """SHA-256 over the files of the installed `oodlib`, its shipped weights included."""
+    """SHA-256 over the files of the installed `oodlib`, its shipped weights included, as this process found them."""
     return tree_sha256(Path(__file__).parent)
 
 

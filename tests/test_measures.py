@@ -17,8 +17,8 @@ from oodlib.datasets.emojishift import FAR_GROUPS, GROUPS, ID_GROUPS, benchmarks
 from oodlib.detectors import get_detector
 from oodlib.embeddings import Embeddings
 from oodlib.errors import OodlibError
-from oodlib.metrics import ood_metrics
 from oodlib.measures import COLUMNS, DETECTORS, Vocabulary, measure, oracle
+from oodlib.metrics import ood_metrics
 
 PER_GROUP = 10
 
