@@ -1,9 +1,9 @@
 """PocketCLIP as ONNX files, for use where there is no torch: in a browser, on a phone, from another language.
 
-Both towers compute in float32 everywhere. Only their weights are stored small, and the runtime widens them when it
-loads a file: the image tower's to half precision, the text tower's to eight bits with a scale for each row or column.
-Rounding activations as well (dynamic quantisation) makes no smaller file, puts the text features at a cosine of 0.99
-instead of 0.999, and lets a text's feature depend on the other texts in its batch.
+Both towers compute in float32. Only their weights are stored small, and the runtime widens them when it loads a file:
+those of the image tower from half precision, those of the text tower from eight bits with a scale for each row or
+column. Rounding activations as well (dynamic quantisation) makes no smaller file, takes the lowest cosine with the
+torch model from 0.999 to 0.98 over 272 names of EmojiShift, and lets a text's feature depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -196,14 +196,15 @@ def _eight_bits(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def _preprocessing(encoder: Encoder) -> dict[str, Any]:
     picture = encoder.spec["preprocess"]
+    size = picture["size"]
     return {
         "model": "PocketCLIP",
         "weights_sha256": encoder.spec["weights_sha256"],
         "logit_scale": encoder.logit_scale,
         "image": {
             "transparency": "on white",
-            "resize": f"shortest side to {picture['size'][0]}, {picture['interpolation']}, then centre crop",
-            "size": picture["size"],
+            "resize": f"{picture['resize_mode']} side to {size[0]}, {picture['interpolation']}, then centre crop",
+            "size": size,
             "range": [0, 1],
             "mean": picture["mean"],
             "std": picture["std"],

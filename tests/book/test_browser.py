@@ -49,8 +49,7 @@ def test_a_page_loads_whole_and_from_here_only(browser, base, page):
         assert away == []
         broken = "() => [...document.images].filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src)"
         assert visit.tab.evaluate(broken) == []
-        rendered = visit.tab.locator("mjx-container").count()
-        assert (rendered > 0) == (page in MATH)
+        assert visit.tab.locator("mjx-container").count() > 0 or page not in MATH
         assert visit.tab.locator("mjx-merror").count() == 0
 
 

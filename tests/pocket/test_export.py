@@ -16,6 +16,7 @@ onnx = pytest.importorskip("onnx", reason="the extra oodlib[onnx] is not install
 runtime = pytest.importorskip("onnxruntime", reason="the extra oodlib[onnx] is not installed")
 tokenizers = pytest.importorskip("tokenizers")
 pytest.importorskip("onnxscript", reason="the extra oodlib[onnx] is not installed")
+pytestmark = pytest.mark.slow  # exporting takes most of a minute, once
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,6 @@ def run(path, **inputs):
 def test_both_towers_say_what_torch_says(exported, pictures, table):
     prompts = [f"a photo of a {name}" for name in table["name"]]
     cosines = parity(exported["image"].parent, pictures, [*table["name"], *prompts])
-    print(cosines)
     assert cosines["image"] > 0.9999
     assert cosines["text"] > 0.995
 
