@@ -14,7 +14,7 @@ OODLIB := $(BIN)/oodlib
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "  PROFILE=pocket (default), cifar or imagenet chooses what reproduce, book and serve work on."
+	@echo "  PROFILE=name, a file in profiles/ (default pocket), chooses what reproduce, book and serve work on."
 
 setup: ## make .venv from requirements.lock and node_modules from package-lock.json
 	@$(PYTHON) tools/setup.py
@@ -51,4 +51,4 @@ lock: setup
 
 # For maintainers: train PocketCLIP and replace the weights that the package carries.
 pocket-clip: setup
-	$(PY) -m oodlib.pocket.train
+	$(PY) -m oodlib.pocket.train --ship

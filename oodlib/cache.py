@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -60,7 +61,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             f"cannot write {path} ({error.strerror or error}): free some space, or choose a folder that can be written"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its folder may be a file; the error above says so
+            temporary.unlink()
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -31,6 +31,12 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OodlibError, match="cannot write .*choose a folder"):
+        write_atomically(tmp_path / "file" / "x", lambda path: path.write_text("x"))
+
+
 def test_written_files_have_the_permissions_that_any_new_file_has(tmp_path):
     write_atomically(tmp_path / "ours", lambda path: path.write_text("x"))
     (tmp_path / "plain").write_text("x")
