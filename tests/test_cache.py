@@ -33,7 +33,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OodlibError, match="cannot write .*choose a folder"):
+    with pytest.raises(OodlibError, match=r"cannot write .*choose a folder"):
         write_atomically(tmp_path / "file" / "x", lambda path: path.write_text("x"))
 
 
