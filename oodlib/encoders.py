@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import textwrap
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -291,4 +290,5 @@ def _quiet() -> Any:
 
 
 def _one_line(error: Exception) -> str:
-    return textwrap.shorten(str(error).strip() or type(error).__name__, 200, placeholder=" ...").rstrip(".")
+    line = " ".join(str(error).split()) or type(error).__name__
+    return (line if len(line) <= 200 else f"{line[:196]} ...").rstrip(".")

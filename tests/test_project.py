@@ -131,7 +131,8 @@ def test_conda_and_pyproject_ask_for_the_same():
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("oodlib", ["book"]), ("tests", ["book", "dev"]), ("benchmarks", ["dev"])]
+    ("folder", "extras"),
+    [("oodlib", ["book", "onnx"]), ("tests", ["book", "dev", "onnx"]), ("benchmarks", ["dev"])],
 )
 def test_what_the_code_imports_is_declared(folder, extras):
     allowed = {canonicalize_name(r.name) for group in (BASE, *(EXTRAS[e] for e in extras)) for r in group}
