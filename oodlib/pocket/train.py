@@ -251,7 +251,7 @@ def train(recipe: Recipe, folder: Path, every: int = 50) -> dict[str, list[float
         if (step + 1) % every == 0 or step + 1 == recipe.steps:
             run.save(checkpoint, step + 1)
             history["loss"].append(sum(losses) / len(losses))
-            scale = float(run.model.logit_scale.exp())
+            scale = float(run.model.logit_scale.detach().exp())
             console.print(f"step {step + 1}: loss {history['loss'][-1]:.3f}, scale {scale:.1f}")
             losses.clear()
     run.model.load_state_dict(run.average, strict=False)
