@@ -1,4 +1,4 @@
-"""The command line: `oodlib data | embed | run | book | serve | doctor`.
+"""The command line: `oodlib data | embed | envision | run | book | serve | doctor`.
 
 Heavy imports wait until a command needs them, so that help comes at once.
 """
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -18,6 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from oodlib.errors import OodlibError
+
+if TYPE_CHECKING:
+    from oodlib.datasets.base import Manifest
 
 app = typer.Typer(
     help="When should a vision-language model say 'none of these'? Tools of the book Outliers by Name.",
@@ -55,9 +58,7 @@ def data() -> None:
     """Draw EmojiShift's pictures (once) and say what is there."""
     from oodlib.datasets import emojishift
 
-    if not (emojishift.folder() / "manifest.csv").exists():
-        notes.print("drawing about 8,400 pictures, once; on two cores this takes one to two minutes")
-    manifest = emojishift.load()
+    manifest = _pictures()
     table = Table("hand", "split", "pictures", "concepts")
     for (hand, split), rows in manifest.table.groupby(["hand", "split"], sort=False):
         table.add_row(str(hand), str(split), f"{len(rows):,}", f"{rows['concept'].nunique():,}")
@@ -85,6 +86,112 @@ def embed(profile: ProfileOption = "pocket") -> None:
         f"{len(features):,} pictures, {features.features.shape[1]} numbers each, in {time.monotonic() - start:.1f} s"
     )
     out.print(f"store    {features.key}\nencoder  {encoder.digest}\nmanifest {manifest.digest}", soft_wrap=True)
+
+
+@command
+def envision(
+    id_set: Annotated[
+        str | None, typer.Option("--id-set", help="the class names of a benchmark: animals-food, hard-10 or hard-20")
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option("--names", help="or a text file with class names of your own, one a line")
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--form",
+            help="far: other things that look alike; near: look-alikes of each class; fine-grained: other members of "
+            "the same family",
+        ),
+    ] = "far",
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count",
+            min=1,
+            help="labels in all (in fifties), or for near those of each class",
+            show_default="100; near 3",
+        ),
+    ] = None,
+    super_type: Annotated[
+        str, typer.Option("--super-type", help="for fine-grained: what your names are kinds of, such as bird")
+    ] = "",
+    base_url: Annotated[
+        str, typer.Option("--base-url", help="the endpoint, up to where /chat/completions begins")
+    ] = "http://localhost:8000/v1",
+    model: Annotated[str | None, typer.Option("--model", help="the model's name at that endpoint")] = None,
+    key_variable: Annotated[
+        str, typer.Option("--key-variable", help="environment variable with the API key, if the endpoint wants one")
+    ] = "OPENAI_API_KEY",
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="seconds to wait for each reply")] = 120.0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="file to write", show_default="NAMES-FORM.json here")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the prompts and send nothing")] = False,
+) -> None:
+    """Ask a language model which things could be mistaken for your classes, and keep its answers as outlier labels.
+
+    Any server with OpenAI's chat-completions interface will do: OpenAI, vLLM, llama.cpp, Ollama, ...
+
+    Only the class names are sent. The three forms of the question are those of EOE (ICML 2024).
+
+    Begin with --dry-run, which shows the prompts.
+    """
+    from oodlib.chat import ChatClient
+    from oodlib.envision import envision as ask_for_labels
+    from oodlib.envision_prompts import SUPER_TYPES, as_form, chats, distinct_prompts, read_names
+
+    kind = as_form(form)
+    if (id_set is None) == (names is None):
+        raise OodlibError("whose look-alikes? Pass either --id-set or --names")
+    if names is not None:
+        title, class_names = names.stem, read_names(names)
+    else:
+        from oodlib.datasets import emojishift
+
+        known = emojishift.benchmarks(_pictures())
+        if id_set not in known:
+            raise OodlibError(f"there is no ID set {id_set!r}: choose one of {', '.join(known)}, or pass --names")
+        title, class_names = id_set, list(known[id_set].names)
+    super_type = super_type or SUPER_TYPES.get(title if names is None else "", "")
+    n_requests = sum(map(len, chats(class_names, kind, count=count, super_type=super_type)))
+    if dry_run:
+        for prompt in distinct_prompts(class_names, kind, count=count, super_type=super_type):
+            out.print(f"{prompt}\n", markup=False)
+        out.print(f"{_times(n_requests, 'request')} for {_times(len(class_names), 'class name')}; nothing was sent")
+        return
+    if not model:
+        raise OodlibError("which model? Pass --model with its name at the endpoint")
+    target = output or Path(f"{title}-{form}.json")
+    client = ChatClient(base_url, model, key_variable, timeout)
+    notes.print(
+        f"asking {model} at {base_url} for {form} labels of {_times(len(class_names), 'class name')} "
+        f"({_times(n_requests, 'request')}); they go to {target}",
+        markup=False,
+    )
+
+    def heard(done: int, total: int) -> None:
+        if notes.is_terminal:
+            notes.print(f"{done} of {total} replies", end="\r" if done < total else "\n")
+
+    try:
+        found = ask_for_labels(
+            class_names,
+            kind,
+            client.ask,
+            id_set=title,
+            source=f"{model} at {base_url}",
+            count=count,
+            super_type=super_type,
+            heard=heard,
+        )
+    except KeyboardInterrupt:
+        notes.print("interrupted; nothing was written")
+        raise typer.Exit(130) from None
+    found.write(target)
+    if bare := sum(not reply for reply in found.replies):
+        notes.print(f'{_times(bare, "reply", "replies")} of {n_requests} had no line that starts with "- "')
+    out.print(f"{found.counts['labels']} labels (of {found.counts['came']} as they came): {target}", markup=False)
 
 
 @command
@@ -159,6 +266,20 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, yaml.safe_load(value)
     except yaml.YAMLError:
         raise OodlibError(f"the value in --parameter {text!r} cannot be read: put it in quotes") from None
+
+
+def _pictures() -> Manifest:
+    """EmojiShift, with a word of warning where it has to be drawn first."""
+    from oodlib.datasets import emojishift
+
+    if not (emojishift.folder() / "manifest.csv").exists():
+        notes.print("drawing about 8,400 pictures, once; on two cores this takes one to two minutes")
+    return emojishift.load()
+
+
+def _times(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: `1 request`, `2 requests`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _short(path: Path) -> Path:

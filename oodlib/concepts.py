@@ -13,6 +13,7 @@ from oodlib.features import as_matrix, check_normalised
 
 _REMEDY = {
     "outlier_text": ("outlier labels", "Concepts(outlier_names=..., outlier_text=...)"),
+    "no_text": ('the "no" feature of each name', "Concepts(no_text=...)"),
     "shots": ("labelled pictures", "Concepts(shots=..., shot_labels=...)"),
     "shot_labels": ("labelled pictures", "Concepts(shots=..., shot_labels=...)"),
 }
@@ -44,6 +45,10 @@ class Concepts:
         Labels of things that are *not* in-distribution.
     outlier_text : tensor, shape (K, D)
         Text feature of each outlier label.
+    outlier_kinds : sequence of str, length K, optional
+        What kind of word each outlier label is, such as "noun" or "adjective", for methods that treat kinds apart.
+    no_text : tensor, shape (C, D), optional
+        What a "no" text tower makes of each name: the feature of "no <name>".
     shots : tensor, shape (M, D)
         Image features of a few labelled in-distribution pictures.
     shot_labels : tensor of int, shape (M,)
@@ -71,6 +76,8 @@ class Concepts:
     text: Tensor
     outlier_names: tuple[str, ...] = ()
     outlier_text: Tensor | None = None
+    outlier_kinds: tuple[str, ...] = ()
+    no_text: Tensor | None = None
     shots: Tensor | None = None
     shot_labels: Tensor | None = None
     logit_scale: float = 100.0
@@ -87,6 +94,12 @@ class Concepts:
             _match(outlier_text, len(outlier_names), text.shape[1], "outlier_text", "outlier_names")
         elif outlier_names:
             raise OodlibError("outlier_names is given without outlier_text: pass the text feature of each.")
+        kinds = _names(self.outlier_kinds, "outlier_kinds")
+        if kinds and len(kinds) != len(outlier_names):
+            raise OodlibError(f"outlier_kinds has {len(kinds)} entries for {len(outlier_names)} outlier labels.")
+        no_text = None if self.no_text is None else _features(self.no_text, "no_text")
+        if no_text is not None:
+            _match(no_text, len(names), text.shape[1], "no_text", "names")
         shots, labels = self.shots, self.shot_labels
         if (shots is None) != (labels is None):
             raise OodlibError("shots and shot_labels belong together: pass both or neither.")
@@ -99,7 +112,7 @@ class Concepts:
             labels = labels.long()
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             raise OodlibError(f"logit_scale is {self.logit_scale}: pass the factor on the cosine, 100 for CLIP.")
-        fields = (names, text, outlier_names, outlier_text, shots, labels, float(self.logit_scale))
+        fields = (names, text, outlier_names, outlier_text, kinds, no_text, shots, labels, float(self.logit_scale))
         for field, value in zip(self.__dataclass_fields__, fields, strict=True):
             object.__setattr__(self, field, value)  # the way to set a field of a frozen dataclass
 
@@ -132,7 +145,7 @@ class Concepts:
             logit_scale=float(encoder.logit_scale),
         )
 
-    def require(self, field: Literal["outlier_text", "shots", "shot_labels"], *, by: str) -> Tensor:
+    def require(self, field: Literal["outlier_text", "no_text", "shots", "shot_labels"], *, by: str) -> Tensor:
         """Return a field that not every set of concepts has, or say what to pass; `by` names who needs it."""
         value: Tensor | None = getattr(self, field)
         if value is None or not len(value):

@@ -9,15 +9,18 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import open_clip
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.transforms import Normalize, ToTensor
 
 from oodlib.errors import OodlibError
+from oodlib.folding import fold_batch_norm
 from oodlib.images import to_rgb
 from oodlib.patches import local_features
 from oodlib.prompts import ensemble, fill
@@ -45,7 +48,10 @@ class Encoder:
         self.spec = spec
         self.device = torch.device(spec["device"])
         self.preprocess, self._tokenizer = preprocess, tokenizer
-        # channels_last more than doubles the speed of convolutions on CPUs and changes no result beyond rounding.
+        # Both more than double the speed of convolutions on CPUs and change no result beyond rounding.
+        sides = spec["preprocess"].get("size") or [1]
+        if fold_batch_norm(model.visual.eval(), sides if isinstance(sides, int) else max(sides)):
+            self.spec = {**spec, "batch_norm": "folded"}
         self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
 
     def __repr__(self) -> str:
@@ -67,7 +73,18 @@ class Encoder:
 
     def prepare(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Preprocess pictures as the model was trained to see them: float (N, 3, H, W)."""
-        return torch.stack([self.preprocess(to_rgb(picture)) for picture in pictures])
+        steps = getattr(self.preprocess, "transforms", [])
+        if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
+            return torch.stack([self.preprocess(to_rgb(picture)) for picture in pictures])
+        # The last two steps, from pixels to normalised numbers, on all pictures at once: several times faster.
+        pixels = []
+        for picture in pictures:
+            ready = to_rgb(picture)
+            for step in steps[:-2]:
+                ready = step(ready)
+            pixels.append(np.asarray(ready))
+        batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div_(255)
+        return cast(Tensor, steps[-1](batch))
 
     def encode_images(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
         """Image features.
@@ -138,16 +155,20 @@ class Encoder:
             raise OodlibError("every text must be a string with at least one letter: check the list of names")
         templates = tuple(templates) if templates is not None else ("{}",)
         prompts = fill(texts, templates)
+        # Prompts of like length go together: the shorter the longest of a batch, the less is computed.
+        order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].split()), len(prompts[row])))
         parts = []
         for start in range(0, len(prompts), batch_size):
-            tokens = self._tokens(prompts[start : start + batch_size]).to(self.device)
+            tokens = self.tokens([prompts[row] for row in order[start : start + batch_size]]).to(self.device)
             with torch.inference_mode(), self._autocast():
                 parts.append(F.normalize(self.model.encode_text(tokens).float(), dim=-1).cpu())
-        return ensemble(torch.cat(parts).clone().view(len(texts), len(templates), -1))
+        encoded = torch.cat(parts)
+        features = torch.empty(encoded.shape).index_copy_(0, torch.tensor(order), encoded.clone())
+        return ensemble(features.view(len(texts), len(templates), -1))
 
-    def _tokens(self, prompts: list[str]) -> Tensor:
+    def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token ids; a Hugging Face tower masks padding, so columns that only pad are cut: several times faster."""
-        tokens = self._tokenizer(prompts)
+        tokens = self._tokenizer(list(prompts))
         if isinstance(self._tokenizer, open_clip.tokenizer.HFTokenizer):
             tokens = tokens[:, : int((tokens != self._tokenizer.tokenizer.pad_token_id).sum(1).max())]
         return tokens

@@ -3,6 +3,10 @@
 Larger scores mean more in-distribution. The tables keep one convention, so that their rows can be compared: the cut at
 95 % recall is the first point at or above it, and areas under precision-recall curves are average precisions. Both
 false-positive rates are always there: ``fpr95`` (ID kept) and ``fpr95_ood`` (OOD caught).
+
+Test-time methods, those with ``transductive = True``, look at the test pictures as a set. They get the ID and the OOD
+pictures of one pair as a single stream, mixed in an order that a seed fixes, so that an ID picture has another score
+beside each OOD set; their rows say so in the column ``transductive``.
 """
 
 import json
@@ -22,7 +26,18 @@ from oodlib.metrics import bootstrap_metrics
 from oodlib.ranking import METRICS, Array
 from oodlib.results import COLUMNS, read_results, write_results
 
-__all__ = ["COLUMNS", "KINDS", "classify", "name_detectors", "read_results", "score", "tabulate", "write_results"]
+__all__ = [
+    "COLUMNS",
+    "KINDS",
+    "beside",
+    "classify",
+    "name_detectors",
+    "of_pair",
+    "read_results",
+    "score",
+    "tabulate",
+    "write_results",
+]
 
 KINDS = ("far", "near", "hard", "covariate")
 
@@ -62,7 +77,33 @@ def name_detectors(detectors: Detectors) -> dict[str, Detector]:
     return named
 
 
-def score(concepts: Concepts, detectors: Detectors, feature_sets: Mapping[str, Any]) -> Scores:
+def beside(id_set: str, ood_set: str) -> str:
+    """Name the scores of ID pictures that were seen in one stream with an OOD set.
+
+    >>> beside("animals", "objects")
+    'animals beside objects'
+    """
+    return f"{id_set} beside {ood_set}"
+
+
+def of_pair(scores: Mapping[str, Any], id_set: str, ood_set: str) -> tuple[Any, Any]:
+    """Return one detector's scores of the ID and of the OOD pictures of a pair: (n_id,), (n_ood,).
+
+    >>> of_pair({"animals": [0.9], "objects": [0.1]}, "animals", "objects")
+    ([0.9], [0.1])
+    """
+    together = beside(id_set, ood_set)
+    return scores[together if together in scores else id_set], scores[ood_set]
+
+
+def score(
+    concepts: Concepts,
+    detectors: Detectors,
+    feature_sets: Mapping[str, Any],
+    *,
+    id_set: str | None = None,
+    seed: int = 0,
+) -> Scores:
     """Score every set with every detector. The detectors passed in stay as they are; copies are fitted.
 
     Parameters
@@ -73,18 +114,54 @@ def score(concepts: Concepts, detectors: Detectors, feature_sets: Mapping[str, A
         As `name_detectors` takes them.
     feature_sets : mapping of set name to features (n, D)
         ID and OOD sets alike.
+    id_set : str, optional
+        Which of the sets is in-distribution. Transductive detectors must know it, the others do not care.
+    seed : int
+        Of the order in which a transductive detector meets the pictures.
 
     Returns
     -------
     dict
-        ``scores[detector][set]``, an array of shape (n,), larger = more ID.
+        ``scores[detector][set]``, an array of shape (n,), larger = more ID. A transductive detector has no scores of
+        `id_set` alone, but of ``beside(id_set, ood_set)`` for each other set; `of_pair` reads both kinds.
+
+    Raises
+    ------
+    OodlibError
+        If a detector is transductive and `id_set` is none of the sets.
     """
     scores: Scores = {}
     for name, detector in name_detectors(detectors).items():
         fitted = clone(detector).fit(concepts)
-        scores[name] = {
-            set_name: fitted.score_samples(features).cpu().numpy() for set_name, features in feature_sets.items()
-        }
+        if fitted.transductive:
+            scores[name] = _score_pairs(name, fitted, feature_sets, id_set, seed)
+        else:
+            scores[name] = {
+                set_name: fitted.score_samples(features).cpu().numpy() for set_name, features in feature_sets.items()
+            }
+    return scores
+
+
+def _score_pairs(
+    name: str, fitted: Detector, feature_sets: Mapping[str, Any], id_set: str | None, seed: int
+) -> dict[str, Array]:
+    """Score each OOD set mixed with the ID set; put the scores back into the order of the pictures."""
+    if id_set is None or id_set not in feature_sets:
+        raise OodlibError(
+            f"{name} looks at the test pictures as a set: tell score(..., id_set=...) which of "
+            f"{', '.join(feature_sets)} is in-distribution."
+        )
+    scores: dict[str, Array] = {}
+    inside = torch.as_tensor(feature_sets[id_set])
+    for ood_set, features in feature_sets.items():
+        if ood_set == id_set:
+            continue
+        stream = torch.cat([inside, torch.as_tensor(features).to(inside)])
+        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(stream)))
+        mixed = fitted.score_samples(stream[order.to(stream.device)]).cpu()
+        found = torch.empty_like(mixed)
+        found[order] = mixed
+        scores[beside(id_set, ood_set)], scores[ood_set] = (part.numpy() for part in found.tensor_split([len(inside)]))
     return scores
 
 
@@ -141,7 +218,7 @@ def tabulate(
     parameters = {name: json.dumps(detector.get_params(), sort_keys=True) for name, detector in named.items()}
     rows: list[dict[str, Any]] = []
     for ood_set, kind in kinds.items():
-        pairs = {name: (sets[id_set], sets[ood_set]) for name, sets in scores.items()}
+        pairs = {name: of_pair(sets, id_set, ood_set) for name, sets in scores.items()}
         boot = bootstrap_metrics(pairs, n_boot=n_boot, level=level, seed=seed)
         n_id, n_ood = (len(part) for part in next(iter(pairs.values())))
         common = shared | {"ood_set": ood_set, "ood_kind": kind, "n_id": n_id, "n_ood": n_ood}
@@ -153,6 +230,7 @@ def tabulate(
             rows += [
                 common
                 | {"detector": name, "parameters": parameters[name], "metric": m}
+                | {"transductive": named[name].transductive}
                 | dict(zip(("value", "low", "high"), found, strict=True))
                 for m, found in numbers.items()
             ]
@@ -169,6 +247,7 @@ def _accuracy(correct: Any, n_boot: int, level: float, seed: int) -> dict[str, A
     drawn = np.random.default_rng(seed).binomial(right.size, right.mean(), size=n_boot) / right.size
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     about = {"ood_set": "", "ood_kind": "", "n_id": right.size, "n_ood": 0, "detector": "argmax", "parameters": "{}"}
+    about["transductive"] = False
     return about | {"metric": "id_accuracy", "value": float(right.mean()), "low": float(low), "high": float(high)}
 
 
@@ -184,7 +263,9 @@ def _check(
     if baseline is not None and baseline not in scores:
         raise OodlibError(f"the baseline {baseline!r} has no scores: choose from {', '.join(scores)}.")
     for name, sets in scores.items():
-        for wanted in (id_set, *kinds):
+        # a transductive detector has other scores of the ID pictures for each pair
+        together = [beside(id_set, ood_set) for ood_set in kinds]
+        for wanted in (*(together if detectors[name].transductive else [id_set]), *kinds):
             if wanted not in sets:
                 raise OodlibError(f"{name} has no scores of the set {wanted!r}: it has {', '.join(sets) or 'none'}.")
     for ood_set, kind in kinds.items():

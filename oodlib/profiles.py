@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oodlib.errors import OodlibError
+from oodlib.vocabularies import select, wordnet
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
@@ -43,6 +44,27 @@ class EncoderChoice(_Strict):
     precision: str = "fp32"
 
 
+class Vocabulary(_Strict):
+    """Which words of WordNet serve as outlier words.
+
+    Attributes
+    ----------
+    nouns : list of str
+        Lexicographer files, such as "noun.artifact".
+    adjectives : bool
+        Whether adjectives are among them.
+    single : bool
+        Whether to keep single words only.
+    words : int or None
+        At most so many of each kind, spread evenly over the alphabet; None keeps all.
+    """
+
+    nouns: list[str] = Field(min_length=1)
+    adjectives: bool = True
+    single: bool = True
+    words: int | None = Field(default=None, ge=10)
+
+
 class Profile(_Strict):
     """What a run uses.
 
@@ -56,6 +78,8 @@ class Profile(_Strict):
         The data set's module in `oodlib.datasets`.
     templates : str
         Name of the prompt templates in `oodlib.prompts`.
+    vocabulary : Vocabulary
+        Its outlier words.
     detectors : dict of str to dict
         Detector name to its parameters; an empty dictionary keeps the defaults.
     id_sets : list of str
@@ -75,6 +99,7 @@ class Profile(_Strict):
     encoder: EncoderChoice
     dataset: str
     templates: str
+    vocabulary: Vocabulary
     detectors: dict[str, dict[str, Any]] = Field(min_length=1)
     id_sets: list[str] = Field(min_length=1)
     n_boot: int = Field(ge=10)
@@ -92,6 +117,17 @@ class Profile(_Strict):
             return manifest
         chosen = manifest.table["sha256"].sort_values(kind="stable").index[: self.pictures]
         return manifest.select(manifest.table.index.isin(chosen))
+
+    def outlier_words(self) -> dict[str, list[str]]:
+        """Nouns and, where it has them, adjectives of its vocabulary, by kind."""
+        chosen = self.vocabulary
+        found = {"noun": select(wordnet("noun"), chosen.nouns, single=chosen.single)}
+        if chosen.adjectives:
+            found["adjective"] = select(wordnet("adj"), single=chosen.single, exclude=found["noun"])
+        limit = chosen.words
+        if limit is None:
+            return found
+        return {kind: words[:: -(-len(words) // limit)] for kind, words in found.items()}
 
     @property
     def folder(self) -> Path:

@@ -16,15 +16,30 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "photo": ("a photo of a {}",),
     # NegLabel's choice among 86.
     "nice": ("the nice {}",),
+    # NegLabel's for adjectives; no full stop here either.
+    "nice-adjective": ("This is a {} photo",),
+    # CSP's ensemble for nouns and classes.
+    "csp-noun": (
+        "a close-up photo of the nice {}",
+        "a photo with the nice {}",
+        "a good photo with the nice {}",
+        "a photo of the nice {}",
+        "{}",
+        "the {}",
+        "the good {}",
+        "the nice {}",
+    ),
+    # CSP's ensemble for adjectives that `oodlib.phrases` turned into phrases.
+    "csp-adjective": ("{}", "a nice photo of {}", "a good photo of {}", "a close-up photo of {}"),
     # What PocketCLIP's pictures are.
     "emoji": ("an emoji of a {}",),
     # EOE's optional ensemble, also listed (and unused) in MCM's code.
     "five": (
-        "a photo of a {}",
-        "a blurry photo of a {}",
-        "a photo of many {}",
-        "a photo of the large {}",
-        "a photo of the small {}",
+        "a photo of a {}.",
+        "a blurry photo of a {}.",
+        "a photo of many {}.",
+        "a photo of the large {}.",
+        "a photo of the small {}.",
     ),
     # The seven that CLIP's authors found best for ImageNet.
     "seven": (

@@ -14,7 +14,7 @@ KEY = (
 )
 COLUMNS = (
     *("profile", "encoder", "tuning", "shots", "id_set", "ood_set", "ood_kind", "detector", "parameters"),
-    *("metric", "value", "low", "high", "n_id", "n_ood", "seed", "run"),
+    *("transductive", "metric", "value", "low", "high", "n_id", "n_ood", "seed", "run"),
 )
 
 

@@ -11,12 +11,13 @@ from oodlib.concepts import Concepts
 from oodlib.detectors import get_detector
 from oodlib.detectors.mcm import MCM
 from oodlib.errors import OodlibError
-from oodlib.evaluation import classify, name_detectors, score, tabulate
+from oodlib.evaluation import beside, classify, name_detectors, of_pair, score, tabulate
 from oodlib.metrics import METRICS, bootstrap_metrics, ood_metrics
 from oodlib.results import COLUMNS, KEY, read_results, write_results
 
 EXPECTED_COLUMNS = (
-    "profile encoder tuning shots id_set ood_set ood_kind detector parameters metric value low high n_id n_ood seed run"
+    "profile encoder tuning shots id_set ood_set ood_kind detector parameters transductive metric value low high n_id "
+    "n_ood seed run"
 )
 
 
@@ -119,6 +120,55 @@ def test_accuracy_is_one_row(table):
     )
     assert row["value"] == 0.8
     assert 0.6 < row["low"] < 0.8 < row["high"] < 1
+
+
+@pytest.fixture(scope="module")
+def with_words(concepts):
+    text = random_features(12, 4)
+    return Concepts(concepts.names, concepts.text, [f"word {i}" for i in range(12)], text)
+
+
+@pytest.mark.parametrize("name", ["clip_scope", "ada_neg"])
+def test_pairs_are_mixed_into_one_stream_and_put_back(with_words, sets, name):
+    found = score(with_words, name, sets, id_set="animals", seed=3)[name]
+    assert set(found) == {"animals beside objects", "objects", "animals beside siblings", "siblings"}
+    order = np.random.default_rng(3).permutation(50)
+    stream = torch.cat([sets["animals"], sets["objects"]])[order]
+    mixed = get_detector(name).fit(with_words).score_samples(stream)
+    inside, outside = of_pair(found, "animals", "objects")
+    np.testing.assert_array_equal(np.concatenate([inside, outside])[order], mixed)
+
+
+def test_the_seed_fixes_the_order_of_the_stream(with_words, sets):
+    first, again, other = (
+        score(with_words, "clip_scope", sets, id_set="animals", seed=seed)["clip_scope"]["objects"]
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_rows_say_which_detector_is_transductive(with_words, sets):
+    detectors = ["mcm", "ada_neg"]
+    found = score(with_words, detectors, sets, id_set="animals")
+    correct = np.ones(30, dtype=bool)
+    table = tabulate(found, detectors, id_set="animals", kinds=KINDS, baseline="mcm", correct=correct, n_boot=10)
+    assert table.groupby("detector")["transductive"].unique().map(list).to_dict() == {
+        "ada_neg": [True],
+        "argmax": [False],
+        "mcm": [False],
+    }
+    value = table.query("detector == 'ada_neg' and ood_set == 'objects' and metric == 'auroc'")["value"].item()
+    assert value == ood_metrics(found["ada_neg"][beside("animals", "objects")], found["ada_neg"]["objects"])["auroc"]
+    assert set(table["n_id"]) == {30}
+
+
+def test_a_transductive_detector_must_know_the_id_set(with_words, sets):
+    with pytest.raises(OodlibError, match=r"ada_neg looks at the test pictures as a set: tell score\(..., id_set="):
+        score(with_words, "ada_neg", sets)
+    apart = {"ada_neg": {name: np.arange(len(features)) for name, features in sets.items()}}
+    with pytest.raises(OodlibError, match="ada_neg has no scores of the set 'animals beside objects'"):
+        tabulate(apart, "ada_neg", id_set="animals", kinds=KINDS, n_boot=2)
 
 
 def test_classify_takes_the_best_match(concepts):

@@ -33,3 +33,10 @@ def test_ensemble_ignores_the_length_of_single_prompts():
     features = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
     assert_close(ensemble(features), ensemble(features * torch.tensor([1.0, 9, 2, 0.1, 5]).view(1, 5, 1)))
     assert_close(ensemble(features).norm(dim=-1), torch.ones(3))
+
+
+def test_sets_are_as_long_as_those_of_the_official_codes(golden):
+    g = golden("csp")
+    assert len(templates("csp-noun")) == g["noun_text_raw"].shape[1] == len(set(templates("csp-noun")))
+    assert len(templates("csp-adjective")) == g["adj_text_raw"].shape[1] == len(set(templates("csp-adjective")))
+    assert list(templates("five")) == golden("eoe")["ens_templates"].tolist()

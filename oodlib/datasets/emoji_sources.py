@@ -6,6 +6,7 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -126,7 +127,15 @@ class Hand:
         self._icons: dict[str, dict[str, Any]] = data["icons"]
         self._aliases: dict[str, dict[str, Any]] = data.get("aliases", {})
         self._size = (data.get("width", 16), data.get("height", 16))
-        self._chars: dict[str, str] = read_json(f"@iconify-json/{_CHARS_FROM.get(name, name)}", "chars.json")
+        # Sets that are not emoji list no code points.
+        listed = name in HANDS
+        self._chars: dict[str, str] = (
+            read_json(f"@iconify-json/{_CHARS_FROM.get(name, name)}", "chars.json") if listed else {}
+        )
+
+    def keys(self) -> Iterable[str]:
+        """Names of its own drawings, aliases left out."""
+        return self._icons.keys()
 
     def key(self, emoji: Emoji, slugs: tuple[str, ...]) -> str | None:
         """Name of this hand's drawing of an emoji, or None; `slugs` are tried where no code points are listed."""

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -13,7 +14,7 @@ from oodlib.concepts import Concepts
 from oodlib.errors import OodlibError
 from oodlib.features import as_matrix, check_normalised
 
-_BLOCK = 4096  # pictures scored at once: 4096 against 10,000 labels are 160 MB of cosines
+_CELLS = 2**24  # cosines in memory at once: 64 MB in float32, whatever the number of pictures and labels
 
 
 class Detector(OutlierMixin, BaseEstimator, ABC):
@@ -31,10 +32,14 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
     threshold_ : float
         Images that score below it are called out-of-distribution. NaN after `fit`, until somebody sets it.
     order_dependent : bool
-        True where the score of an image depends on the images seen before it.
+        True where the score of an image depends on the images seen before it in the same `score_samples` call.
+    transductive : bool
+        True where the method looks at the test images as a set, not at one alone. Pass a mixed stream of ID and OOD
+        images to one call of `score_samples`, as `oodlib.evaluation.score` does.
     """
 
     order_dependent: ClassVar[bool] = False
+    transductive: ClassVar[bool] = False
 
     text_: Tensor
     threshold_: float
@@ -79,7 +84,23 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
             )
         check_normalised(matrix, "features")
         matrix = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
-        return torch.cat([self.score_block(block) for block in matrix.split(_BLOCK)])
+        return self.score_stream(matrix)
+
+    def score_stream(self, matrix: Tensor) -> Tensor:
+        """Score checked features block by block: (N, D) -> (N,).
+
+        A method that remembers pictures overrides this: its memory begins empty and ends with the call, so that
+        scoring the same pictures in the same order again gives the same scores.
+        """
+        return torch.cat([self.score_block(block) for block in self.blocks(matrix)])
+
+    def blocks(self, matrix: Tensor) -> Sequence[Tensor]:
+        """Split pictures so that the cosines of a block with all labels stay within a fixed amount of memory."""
+        return matrix.split(max(1, _CELLS // self.labels_compared()))
+
+    def labels_compared(self) -> int:
+        """How many text features every image is compared with: what the memory of a block grows with."""
+        return len(self.text_)
 
     @abstractmethod
     def score_block(self, features: Tensor) -> Tensor:

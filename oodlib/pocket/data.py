@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from oodlib.datasets.emoji_sources import PRETRAINING_HANDS, Emoji, all_slugs, emoji, hands
 from oodlib.datasets.emojishift import GROUPS, draw, held_out
+from oodlib.pocket.icons import extra_drawings, icons
 
 # Smileys and people are never part of the benchmark; they widen the vocabulary.
 TRAINING_GROUPS = ("smileys-emotion", "people-body", *GROUPS)
@@ -34,6 +36,7 @@ TEMPLATES = (
     "an icon of a {}",
     "the {}",
 )
+ICON_TEMPLATES = ("{}", "an icon of a {}", "a drawing of a {}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Corpus:
         Captions of each concept.
     validation : Tensor
         int64 indices of pictures kept out of training, to watch it by.
+    unseen : Tensor
+        int64 indices of the pictures of concepts kept out of training, to choose between recipes by.
+    icon : Tensor
+        bool, shape (N,): whether the picture is from an icon set, not from an emoji set.
     """
 
     pictures: Tensor
@@ -59,12 +66,14 @@ class Corpus:
     flip: Tensor
     captions: list[list[str]]
     validation: Tensor
+    unseen: Tensor
+    icon: Tensor
 
-    @property
-    def training(self) -> Tensor:
-        """Indices of the pictures to train on."""
-        keep = torch.ones(len(self.concept), dtype=torch.bool)
+    def training(self, icon: bool) -> Tensor:
+        """Indices of the icons, or of the emoji, to train on."""
+        keep = self.icon == icon
         keep[self.validation] = False
+        keep[self.unseen] = False
         return keep.nonzero().flatten()
 
 
@@ -90,9 +99,15 @@ def _draw_styles(svg: str) -> np.ndarray:
 
 
 def corpus(
-    seed: int = 0, n_validation: int = 200, groups: Sequence[str] = TRAINING_GROUPS, limit: int | None = None
+    seed: int = 0,
+    n_validation: int = 200,
+    groups: Sequence[str] = TRAINING_GROUPS,
+    limit: int | None = None,
+    leave_out: int = 0,
 ) -> Corpus:
-    """Draw the corpus from the npm packages: benchmark hands and held-out concepts are never read.
+    """Draw the corpus from the npm packages, emoji first, then icons.
+
+    Benchmark hands and held-out concepts are never read, nor icons whose names may stand for a held-out concept.
 
     Parameters
     ----------
@@ -103,7 +118,9 @@ def corpus(
     groups : sequence of str
         Unicode groups to take concepts from.
     limit : int, optional
-        Number of concepts, for a miniature.
+        Number of emoji concepts, and of icons, for a miniature.
+    leave_out : int
+        Concepts to keep out of training, and whose pictures to return as `unseen`.
 
     Returns
     -------
@@ -111,24 +128,38 @@ def corpus(
     """
     rng = random.Random(seed)
     everything = emoji(tuple(groups))
-    unseen = held_out([concept for concept in everything if concept.group in GROUPS])
-    concepts = [concept for concept in everything if concept.code not in unseen and not _variant(concept)]
+    secret = held_out([concept for concept in everything if concept.group in GROUPS])
+    concepts = [concept for concept in everything if concept.code not in secret and not _variant(concept)]
     if limit is not None:
         concepts = sorted(rng.sample(concepts, limit), key=lambda concept: concept.code)
-    rows = list(_drawings(concepts))
+    left_out = set(rng.sample(range(len(concepts)), leave_out))
+    rows = [*_drawings(concepts), *extra_drawings(concepts)]
+    n_emoji = len(rows)
+    written = [captions(concept, rng) for concept in concepts]
+    hidden = [c.name.lower() for c in everything if c.code in secret]
+    hidden += [concepts[index].name.lower() for index in sorted(left_out)]
+    index_of = {concept.name.lower(): index for index, concept in enumerate(concepts)}
+    for name, svg in islice(icons(hidden), limit):
+        if name not in index_of:
+            index_of[name] = len(written)
+            written.append([ICON_TEMPLATES[i % len(ICON_TEMPLATES)].format(name) for i in range(len(written[0]))])
+        rows.append((index_of[name], svg))
     with ProcessPoolExecutor(2) as pool:
         pictures = torch.from_numpy(np.stack(list(pool.map(_draw_styles, (svg for _, svg in rows), chunksize=16))))
     owner = torch.tensor([index for index, _ in rows])
     # A validation picture's concept keeps other pictures in training, so that only the picture is new.
-    common = [i for i, c in enumerate(owner.tolist()) if int((owner == c).sum()) >= 3]
-    firsts = {owner[i].item(): i for i in rng.sample(common, len(common))}
+    of_hands = owner[:n_emoji].tolist()
+    common = [i for i, c in enumerate(of_hands) if c not in left_out and of_hands.count(c) >= 3]
+    firsts = {of_hands[i]: i for i in rng.sample(common, len(common))}
     validation = torch.tensor(sorted(rng.sample(sorted(firsts.values()), min(n_validation, len(firsts)))))
     return Corpus(
         pictures=pictures,
         concept=owner,
-        flip=torch.tensor([concepts[index].group != "symbols" for index, _ in rows]),
-        captions=[captions(concept, rng) for concept in concepts],
+        flip=torch.tensor([index >= len(concepts) or concepts[index].group != "symbols" for index, _ in rows]),
+        captions=written,
         validation=validation,
+        unseen=torch.tensor([i for i, c in enumerate(owner.tolist()) if c in left_out], dtype=torch.int64),
+        icon=torch.arange(len(rows)) >= n_emoji,
     )
 
 

@@ -33,6 +33,8 @@ def concepts(order=range(C)):
         text=text[order],
         outlier_names=[f"word {i}" for i in range(20)],
         outlier_text=features(20, seed=2),
+        outlier_kinds=["noun"] * 14 + ["adjective"] * 6,
+        no_text=features(C, seed=4)[order],
         shots=shots,
         shot_labels=[order.index(i % C) for i in range(2 * C)],
         logit_scale=100.0,
@@ -82,7 +84,7 @@ def test_a_batch_is_its_rows(name, monkeypatch):
     if not detector.order_dependent:
         rows = torch.cat([detector.score_samples(row[None]) for row in images])
         torch.testing.assert_close(whole, rows, rtol=1e-5, atol=1e-6)
-        monkeypatch.setattr(base, "_BLOCK", 2)
+        monkeypatch.setattr(base, "_CELLS", 20)
         torch.testing.assert_close(whole, detector.score_samples(images), rtol=1e-5, atol=1e-6)
     assert fitted(name).score_samples(images[:0]).shape == (0,)
 
@@ -172,7 +174,7 @@ def test_a_temperature_must_be_above_zero(name, temperature):
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(OodlibError, match="unknown detector 'mmc': choose from energy, entropy"):
+    with pytest.raises(OodlibError, match="unknown detector 'mmc': choose from ada_neg, clip_scope"):
         get_detector("mmc")
     with pytest.raises(OodlibError, match="mcm has no parameter 'temp': it takes temperature"):
         get_detector("mcm", temp=1)

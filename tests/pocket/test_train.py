@@ -1,21 +1,25 @@
 """A miniature of the recipe, on the real pictures and towers."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 import timm
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from oodlib.datasets import emojishift
-from oodlib.datasets.emoji_sources import emoji
+from oodlib.datasets.emoji_sources import Hand, emoji
 from oodlib.errors import OodlibError
-from oodlib.pocket import data, train
+from oodlib.pocket import assemble, data, icons, train
 from oodlib.pocket.augment import augment
 from oodlib.pocket.depthwise import speed_up_depthwise
 from oodlib.pocket.train import Recipe, Run, loss_of
 
-MINI = Recipe(steps=16, batch=32, small_side=64, fine=0.5, warmup=3, concepts=40)
+MINI = Recipe(steps=16, batch=32, icons=8, small_side=64, fine=0.5, warmup=3, concepts=40)
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +44,56 @@ def test_benchmark_hands_and_held_out_concepts_are_never_read(monkeypatch):
     assert not {svg for _, svg in drawings} & (forbidden - {None})
 
 
+def test_the_other_emoji_sets_and_the_icons_never_show_what_is_held_out():
+    everything = emoji(data.TRAINING_GROUPS)
+    unseen = emojishift.held_out(emoji(emojishift.GROUPS))
+    secret = [concept.name.lower() for concept in everything if concept.code in unseen]
+    slugs = {slug for concept in everything if concept.code in unseen for slug in concept.slugs}
+    taught = [concept for concept in everything if concept.code not in unseen]
+    for package in icons.EMOJI_SETS:
+        hand = Hand(package)
+        keys = {hand.key(concept, concept.slugs) for concept in taught} - {None}
+        assert len(keys) > 300
+        assert not keys & slugs
+    names = {name for name, _ in icons.icons(secret)}
+    assert len(names) > 3000
+    for name in secret:
+        assert not any(set(name.split()) <= set(icon.split()) for icon in names)
+    assert not set(icons.ICON_SETS + icons.EMOJI_SETS) & set(emojishift.BENCHMARK_HANDS)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("elephant-head", "elephant head"), ("cat-fill", "cat"), ("pizza-one", "pizza"), ("dice-2-outline", "dice")],
+)
+def test_an_icon_is_called_by_what_it_shows(file, name):
+    assert icons.clean(file) == name
+
+
+def test_names_that_share_their_words_with_a_hidden_one_are_found():
+    assert icons.shows_unseen("red panda", ["panda"])
+    assert icons.shows_unseen("apple", ["red apple"])
+    assert not icons.shows_unseen("pan", ["panda"])
+
+
 def test_corpus_trains_on_everything_but_the_validation_pictures(corpus):
     assert corpus.pictures.shape[1:] == (len(data.STYLES), 3, 128, 128)
-    assert set(corpus.training.tolist()) | set(corpus.validation.tolist()) == set(range(len(corpus.concept)))
-    assert not set(corpus.training.tolist()) & set(corpus.validation.tolist())
-    assert set(corpus.concept[corpus.validation].tolist()) <= set(corpus.concept[corpus.training].tolist())
+    trained = {*corpus.training(icon=False).tolist(), *corpus.training(icon=True).tolist()}
+    assert trained | set(corpus.validation.tolist()) == set(range(len(corpus.concept)))
+    assert not trained & set(corpus.validation.tolist())
+    assert set(corpus.concept[corpus.validation].tolist()) <= set(corpus.concept[sorted(trained)].tolist())
+    assert corpus.icon.sum() == 40
+
+
+def test_concepts_left_out_are_in_no_batch():
+    part = data.corpus(0, limit=20, n_validation=5, leave_out=4)
+    hidden = set(part.concept[part.unseen].tolist())
+    assert len(hidden) == 4
+    seen = {*part.training(icon=False).tolist(), *part.training(icon=True).tolist(), *part.validation.tolist()}
+    assert not hidden & set(part.concept[sorted(seen)].tolist())
+    recipe = Recipe(steps=40, batch=8, icons=2)
+    drawn = {row for _, rows, _ in train.batches(part, recipe, 0) for row in rows.tolist()}
+    assert drawn <= seen
 
 
 def test_styles_differ_and_line_art_has_no_colour(corpus):
@@ -92,12 +141,31 @@ def test_fast_depthwise_convolutions_change_only_rounding():
 def test_miniature_learns(tmp_path):
     history = train.train(MINI, tmp_path, every=4)
     assert history["loss"][-1] < 0.8 * history["loss"][0]
-    assert history["accuracy"][-1] > 4 * history["chance"][0]
-    assert (tmp_path / "weights.safetensors").stat().st_size < 9_000_000
+    assert history["after"]["pictures"] > 4 * history["chance"]
+    path = tmp_path / "weights.safetensors"
+    assert path.stat().st_size < 9_000_000
+    with safe_open(path, "pt") as file:
+        assert json.loads(file.metadata()["recipe"]) == asdict(MINI)
+
+
+def test_the_shipped_weights_were_made_by_the_recipe_that_stands_in_the_code():
+    with safe_open(assemble.WEIGHTS, "pt") as file:
+        assert json.loads(file.metadata()["recipe"]) == asdict(Recipe())
+
+
+def test_whitening_draws_the_names_apart():
+    torch.manual_seed(0)
+    pooled = torch.randn(400, 384) * torch.linspace(3, 0.1, 384) + 2
+    projection = torch.nn.Linear(384, assemble.EMBED_DIM, bias=False)
+    train.whiten(projection, pooled)
+    before, after = F.normalize(pooled, dim=-1), F.normalize(projection(pooled), dim=-1).detach()
+    off = ~torch.eye(400, dtype=torch.bool)
+    assert (before @ before.T)[off].mean() > 0.5
+    assert (after @ after.T)[off].mean().abs() < 0.05
 
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
-    recipe = Recipe(steps=6, batch=16, small_side=64, fine=0.5, warmup=2, concepts=20)
+    recipe = Recipe(steps=6, batch=16, icons=4, small_side=64, fine=0.5, warmup=2, concepts=20)
     train.train(recipe, tmp_path / "whole", every=2)
     step = Run.step
 
@@ -128,4 +196,4 @@ def test_loss_that_is_not_finite_stops_the_run(corpus):
     run = Run(Recipe(steps=2, batch=8, concepts=40), corpus, train.assemble.text_tower_folder())
     run.pooled[:] = float("nan")
     with pytest.raises(OodlibError, match="not finite at step 0: lower --lr-trunk"):
-        run.step(0, corpus.training[:8], torch.Generator().manual_seed(0))
+        run.step(0, corpus.training(icon=False)[:8], torch.Generator().manual_seed(0))

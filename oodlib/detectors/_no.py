@@ -1,0 +1,38 @@
+"""What methods with a "no" text tower share."""
+
+import math
+
+from torch import Tensor
+
+from oodlib.errors import OodlibError
+
+
+def yes_probability(cosines: Tensor, no_cosines: Tensor, scale: float) -> Tensor:
+    r"""Ask of each class alone whether the picture shows it, its name against "no" and its name: (N, C) -> (N, C).
+
+    .. math:: p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
+
+    Parameters
+    ----------
+    cosines, no_cosines : tensor, shape (N, C)
+        Cosines of pictures with the feature of each name, and with its "no" feature.
+    scale : float
+        The factor kappa on the cosines.
+    """
+    return (scale * (cosines - no_cosines)).sigmoid()
+
+
+def agreeing_to_differ(cosines: Tensor, no_cosines: Tensor, scale: float) -> Tensor:
+    r"""Average the answers of all classes, each as likely as the softmax says: twice (N, C) -> (N,).
+
+    .. math:: \sum_{i \le C} p_i \frac{e^{\kappa s_i}}{\sum_{j \le C} e^{\kappa s_j}}
+
+    with p from `yes_probability`.
+    """
+    return (yes_probability(cosines, no_cosines, scale) * (scale * cosines).softmax(dim=-1)).sum(dim=-1)
+
+
+def check_scale(scale: float, by: object) -> None:
+    """Refuse a factor on the cosines that is not a number above 0."""
+    if not 0 < scale < math.inf:
+        raise OodlibError(f"{by!r}: the scale multiplies cosines, so it must be a number above 0.")

@@ -1,0 +1,149 @@
+"""CLIPScope: the nearest and the farthest words, and a prior from the classes seen so far."""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.detectors._outliers import known_mass, over_candidates
+from oodlib.detectors.base import Detector
+from oodlib.errors import OodlibError
+
+
+def both_ends(candidates: Tensor, text: Tensor, rank: int, each_side: int) -> Tensor:
+    """Choose the words that are farthest from the classes and those that are nearest.
+
+    Parameters
+    ----------
+    candidates : tensor, shape (K, D)
+    text : tensor, shape (C, D)
+    rank : int
+        A word's similarity is its `rank`-th largest cosine with a class, at most C.
+    each_side : int
+        How many words from each end.
+
+    Returns
+    -------
+    tensor of int, shape (2 * each_side,)
+        Rows by similarity: the farthest ascending, then the nearest ascending; with fewer words, all of them, once.
+    """
+    similarity = over_candidates(candidates, text, lambda cosines: cosines.topk(rank, dim=1).values[:, -1])
+    order = similarity.argsort(stable=True)
+    return torch.cat([order[:each_side], order[max(each_side, len(order) - each_side) :]])
+
+
+def running_share(predicted: Tensor, classes: int) -> Tensor:
+    """Return each picture's share of its class among the predictions before it: (N,) -> (N,) in float64.
+
+    Every class starts with a count of 1.
+
+    >>> running_share(torch.tensor([0, 0, 1, 0]), classes=2)
+    tensor([0.5000, 0.6667, 0.2500, 0.6000], dtype=torch.float64)
+    """
+    order = predicted.argsort(stable=True)
+    counts = torch.bincount(predicted, minlength=classes)
+    place = torch.arange(len(predicted), device=predicted.device)
+    earlier = torch.empty_like(predicted)
+    earlier[order] = place - (counts.cumsum(0) - counts)[predicted[order]]  # place within its own class
+    return (1 + earlier).double() / (classes + place)
+
+
+class CLIPScope(Detector):
+    r"""Confidence in the best class and in the classes as a whole, divided by how common that class has been so far.
+
+    .. math:: S(x_m) = \frac{p_{c^*} \, P_{ID}}{\pi_{c^*}}, \qquad p = \operatorname{softmax}_{i \le C}(s_i / \tau),
+        \qquad P_{ID} = \sum_{i \le C} \operatorname{softmax}([s; s^-] / \tau)_i, \qquad
+        \pi_c = \frac{1 + n_c}{C + m}
+
+    for the picture number m of the stream, counted from 0, where :math:`c^*` is its best class and :math:`n_c` counts
+    the pictures before it, ID or not, whose best class was c. The :math:`s^-` are cosines with mined words: those
+    farthest from the classes and those nearest to them. Larger = more in-distribution; there is no upper bound.
+
+    **The score depends on the order of the pictures** within one `score_samples` call; counts begin anew in each.
+    `oodlib.evaluation.score` mixes ID and OOD pictures in an order fixed by a seed.
+
+    Parameters
+    ----------
+    rank : int, default=50
+        A word's similarity to the classes is its `rank`-th largest cosine; 50 is meant for 1,000 classes. Where there
+        are fewer classes than `rank`, it stands for the same share of them: ``round(rank / 1000 * C)``, at least 1.
+    each_side : int, default=5000
+        How many of the farthest and of the nearest words are used. With fewer than twice as many, all are.
+    temperature : float, default=0.01
+        Divides the raw cosine: CLIP's own scale.
+
+    Attributes
+    ----------
+    rank_ : int
+        The rank in use.
+    selected_ : tensor of int, shape (M,)
+        Which outlier labels are used: the farthest, then the nearest.
+    outlier_names_ : tuple of str, length M
+    outlier_text_ : tensor, shape (M, D)
+
+    Raises
+    ------
+    OodlibError
+        If the concepts have no outlier labels.
+
+    Notes
+    -----
+    Here a word has one text feature. The authors mine with "the {}" and score with "a photo of a {}" for the farthest
+    and "a photo of {}" for the nearest words. To do the same, mine with `both_ends`, and fit to concepts that have
+    only the chosen words, encoded for scoring. Nothing keeps synonyms of the classes from the nearest words.
+
+    References
+    ----------
+    Fu et al., CLIPScope: Enhancing Zero-Shot OOD Detection with Bayesian Scoring, WACV 2025.
+
+    Examples
+    --------
+    >>> concepts = Concepts(["cat", "dog"], torch.eye(4)[:2], outlier_names=["bus"], outlier_text=torch.eye(4)[2:3])
+    >>> CLIPScope().fit(concepts).score_samples(torch.eye(4)[[0, 0, 1]])
+    tensor([2.0000, 1.5000, 4.0000])
+    """
+
+    order_dependent = True
+    transductive = True
+
+    rank_: int
+    selected_: Tensor
+    outlier_names_: tuple[str, ...]
+    outlier_text_: Tensor
+
+    def __init__(self, rank: int = 50, each_side: int = 5000, temperature: float = 0.01):
+        self.rank = rank
+        self.each_side = each_side
+        self.temperature = temperature
+
+    def fit(self, concepts: Concepts) -> Self:
+        super().fit(concepts)
+        candidates = concepts.require("outlier_text", by="CLIPScope")
+        if self.rank < 1 or self.each_side < 1:
+            raise OodlibError(f"{self!r}: rank and each_side are counts, so they must be at least 1.")
+        classes = len(self.text_)
+        self.rank_ = self.rank if self.rank <= classes else min(classes, max(1, round(self.rank / 1000 * classes)))
+        self.selected_ = both_ends(candidates, self.text_, self.rank_, self.each_side)
+        self.outlier_names_ = tuple(concepts.outlier_names[row] for row in self.selected_.tolist())
+        self.outlier_text_ = candidates[self.selected_]
+        return self
+
+    def labels_compared(self) -> int:
+        return len(self.text_) + len(self.outlier_text_)
+
+    def score_stream(self, matrix: Tensor) -> Tensor:
+        found = [self.predict_block(block) for block in self.blocks(matrix)]
+        predicted, confidence = (torch.cat(part) for part in zip(*found, strict=True))
+        return confidence / running_share(predicted, len(self.text_)).to(confidence)
+
+    def score_block(self, features: Tensor) -> Tensor:
+        """Score a block as a stream of its own."""
+        return self.score_stream(features)
+
+    def predict_block(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the best class and the score before it is divided by the prior: (n, D) -> (n,), (n,)."""
+        known = self.cosines(features) / self.temperature
+        unknown = features @ self.outlier_text_.to(features).T / self.temperature
+        best, predicted = known.softmax(dim=-1).max(dim=-1)
+        return predicted, best * known_mass(known, unknown[:, None])

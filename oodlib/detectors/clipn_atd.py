@@ -1,0 +1,60 @@
+"""CLIPN, agreeing to differ."""
+
+from typing import Self
+
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.detectors._no import agreeing_to_differ, check_scale
+from oodlib.detectors.base import Detector
+
+
+class ClipnATD(Detector):
+    r"""How likely the picture shows any class, if every class may be refused with "no".
+
+    .. math:: S(x) = \sum_{i \le C} p_i \frac{e^{\kappa s_i}}{\sum_{j \le C} e^{\kappa s_j}}, \qquad
+        p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
+
+    `s` are the cosines of an image with the names, :math:`\bar{s}` those with what a "no" text tower makes of the same
+    names. One minus the sum is the probability of a class of its own, "none of these". Larger = more in-distribution.
+
+    Parameters
+    ----------
+    scale : float, default=100.0
+        The factor kappa on the cosines, in both places; `OLE` has 50.
+
+    Attributes
+    ----------
+    no_text_ : tensor, shape (C, D)
+        The "no" feature of each name.
+
+    References
+    ----------
+    Wang et al., CLIPN for Zero-Shot OOD Detection: Teaching CLIP to Say No, ICCV 2023 (ATD, "agreeing-to-differ").
+
+    Examples
+    --------
+    >>> import torch
+    >>> from oodlib.concepts import Concepts
+    >>> names = torch.eye(4)
+    >>> concepts = Concepts(names=["cat", "dog"], text=names[:2], no_text=names[2:])
+    >>> ClipnATD(scale=1.0).fit(concepts).score_samples(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]]))
+    tensor([0.6689, 0.4678])
+    """
+
+    no_text_: Tensor
+
+    def __init__(self, scale: float = 100.0):
+        self.scale = scale
+
+    def fit(self, concepts: Concepts) -> Self:
+        super().fit(concepts)
+        check_scale(self.scale, self)
+        self.no_text_ = concepts.require("no_text", by="ClipnATD")
+        return self
+
+    def labels_compared(self) -> int:
+        return len(self.text_) + len(self.no_text_)
+
+    def score_block(self, features: Tensor) -> Tensor:
+        return agreeing_to_differ(self.cosines(features), features @ self.no_text_.to(features).T, self.scale)

@@ -1,0 +1,62 @@
+"""CLIPN, competing to win."""
+
+from typing import Self
+
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.detectors._no import check_scale, yes_probability
+from oodlib.detectors.base import Detector
+
+
+class ClipnCTW(Detector):
+    r"""Whether the picture shows the class that matches best, asked with "no" and the name as the only other answer.
+
+    .. math:: S(x) = p_{i^*}, \qquad i^* = \arg\max_{i \le C} s_i, \qquad
+        p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
+
+    `s` are the cosines of an image with the names, :math:`\bar{s}` those with what a "no" text tower makes of the same
+    names. Larger = more in-distribution. The best class wins on `s` alone, the other classes have no further say.
+
+    Parameters
+    ----------
+    scale : float, default=100.0
+        The factor kappa on the cosines. It changes no ranking, but how soon scores saturate.
+
+    Attributes
+    ----------
+    no_text_ : tensor, shape (C, D)
+        The "no" feature of each name.
+
+    References
+    ----------
+    Wang et al., CLIPN for Zero-Shot OOD Detection: Teaching CLIP to Say No, ICCV 2023 (CTW, "competing-to-win").
+
+    Examples
+    --------
+    >>> import torch
+    >>> from oodlib.concepts import Concepts
+    >>> names = torch.eye(4)
+    >>> concepts = Concepts(names=["cat", "dog"], text=names[:2], no_text=names[2:])
+    >>> ClipnCTW(scale=1.0).fit(concepts).score_samples(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]]))
+    tensor([0.7311, 0.4502])
+    """
+
+    no_text_: Tensor
+
+    def __init__(self, scale: float = 100.0):
+        self.scale = scale
+
+    def fit(self, concepts: Concepts) -> Self:
+        super().fit(concepts)
+        check_scale(self.scale, self)
+        self.no_text_ = concepts.require("no_text", by="ClipnCTW")
+        return self
+
+    def labels_compared(self) -> int:
+        return len(self.text_) + len(self.no_text_)
+
+    def score_block(self, features: Tensor) -> Tensor:
+        cosines = self.cosines(features)
+        yes = yes_probability(cosines, features @ self.no_text_.to(features).T, self.scale)
+        return yes.gather(-1, cosines.argmax(dim=-1, keepdim=True))[:, 0]

@@ -1,0 +1,67 @@
+"""CSP: NegLabel with labels that stand for whole superclasses, and without those that repeat a class."""
+
+import torch
+from torch import Tensor
+
+from oodlib.detectors._outliers import over_candidates
+from oodlib.detectors.neg_label import NegLabel
+
+
+class CSP(NegLabel):
+    r"""NegLabel's score over a conjugated semantic pool: nouns, and phrases such as "blue thing".
+
+    Mining and score are those of `NegLabel`, with one difference: a candidate whose best cosine with a class exceeds
+    `too_near` is put last, as if its :math:`d_j` were 1. Larger = more in-distribution.
+
+    The pool is made before: `oodlib.phrases.superclass_phrases` turns each adjective into a phrase, nouns and classes
+    are encoded with the template set "csp-noun", phrases with "csp-adjective" (`oodlib.prompts`); the authors leave out
+    WordNet's noun.person, noun.quantity, noun.group and adj.pert.
+
+    Parameters
+    ----------
+    percentile, keep, groups, temperature, seed
+        As in `NegLabel`.
+    too_near : float, default=0.95
+        Cosine with a class above which a candidate is put last; it is kept only if `keep` reaches so far.
+
+    Attributes
+    ----------
+    selected_, outlier_names_, outlier_text_, group_rows_
+        As in `NegLabel`.
+
+    Notes
+    -----
+    The authors average the *raw* text features of the templates and normalise the mean, so a prompt with a longer
+    feature counts more. The encoders of this package normalise each prompt's feature first, as CLIP does; pass text
+    features made by yourself where that difference matters.
+
+    References
+    ----------
+    Chen et al., Conjugated Semantic Pool Improves OOD Detection with Pre-trained Vision-Language Models, NeurIPS 2024.
+
+    Examples
+    --------
+    >>> from oodlib.concepts import Concepts
+    >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["cat", "bus"], outlier_text=torch.eye(3)[:2])
+    >>> CSP(keep=1.0).fit(concepts).outlier_names_
+    ('bus', 'cat')
+    """
+
+    def __init__(
+        self,
+        percentile: float = 0.95,
+        keep: float = 0.15,
+        groups: int = 100,
+        temperature: float = 0.01,
+        seed: int = 0,
+        too_near: float = 0.95,
+    ):
+        super().__init__(percentile, keep, groups, temperature, seed)
+        self.too_near = too_near
+
+    def similarity(self, candidates: Tensor) -> Tensor:
+        def last_if_too_near(cosines: Tensor) -> Tensor:
+            near = cosines.amax(dim=1) > self.too_near
+            return torch.where(near, 1.0, cosines.quantile(self.percentile, dim=1))
+
+        return over_candidates(candidates, self.text_, last_if_too_near)

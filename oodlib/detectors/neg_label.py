@@ -1,0 +1,121 @@
+"""NegLabel: words that are far from every class, as labels of what is not in-distribution."""
+
+from typing import Self
+
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.detectors._outliers import check_mining, farthest, group_rows, known_mass, quantile_similarity
+from oodlib.detectors.base import Detector
+
+
+class NegLabel(Detector):
+    r"""How much of a softmax over classes and mined negative words falls on the classes.
+
+    Mining: of every candidate word j take the quantile :math:`d_j` of its cosines with all classes; keep the share
+    `keep` with the smallest :math:`d_j`, among nouns and among adjectives separately (`Concepts.outlier_kinds`). The
+    kept words are dealt into groups G by a fixed permutation, and
+
+    .. math::
+
+        S(x) = \frac1{|G|} \sum_{g \in G}
+        \frac{\sum_{i \le C} e^{s_i/\tau}}{\sum_{i \le C} e^{s_i/\tau} + \sum_{j \in g} e^{s^-_j/\tau}}
+
+    with cosines :math:`s_i = v^\top t_i` to the classes and :math:`s^-_j = v^\top n_j` to the kept words. Larger = more
+    in-distribution.
+
+    Parameters
+    ----------
+    percentile : float, default=0.95
+        Which quantile of a word's cosines says how near it is to the classes; 1 is the nearest class.
+    keep : float, default=0.15
+        Share of each kind of word that is kept; 1 keeps all.
+    groups : int, default=100
+        Number of groups; 1 is the score of the paper's formula without groups. What does not fill the groups evenly,
+        fewer words than groups, is left out of the score; with fewer words than groups, each word is a group.
+    temperature : float, default=0.01
+        Divides the raw cosine: CLIP's own scale.
+    seed : int, default=0
+        Of the permutation, drawn on the CPU. The authors' code draws it on the GPU, which gives another one.
+
+    Attributes
+    ----------
+    selected_ : tensor of int, shape (M,)
+        Which outlier labels were kept: nouns first if they came first, in each kind the farthest first.
+    outlier_names_ : tuple of str, length M
+        Their names, in that order.
+    outlier_text_ : tensor, shape (M, D)
+        Their text features, in that order.
+    group_rows_ : tensor of int, shape (groups, M // groups)
+        Which rows of `outlier_text_` make each group.
+
+    Raises
+    ------
+    OodlibError
+        If the concepts have no outlier labels.
+
+    Notes
+    -----
+    The authors write classes and nouns into "the nice {}" and adjectives into "This is a {} photo" (the template sets
+    "nice" and "nice-adjective" of `oodlib.prompts`), take about 70,000 words of WordNet and keep about 10,500.
+
+    References
+    ----------
+    Jiang et al., Negative Label Guided OOD Detection with Pretrained Vision-Language Models, ICLR 2024.
+
+    Examples
+    --------
+    >>> import torch
+    >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["lynx", "bus"], outlier_text=torch.eye(3)[:2])
+    >>> detector = NegLabel(keep=0.5).fit(concepts)
+    >>> detector.outlier_names_
+    ('bus',)
+    >>> detector.score_samples(torch.tensor([[1.0, 0.0, 0.0], [0.7071, 0.7071, 0.0]]))
+    tensor([1.0000, 0.5000])
+    """
+
+    selected_: Tensor
+    outlier_names_: tuple[str, ...]
+    outlier_text_: Tensor
+    group_rows_: Tensor
+
+    def __init__(
+        self,
+        percentile: float = 0.95,
+        keep: float = 0.15,
+        groups: int = 100,
+        temperature: float = 0.01,
+        seed: int = 0,
+    ):
+        self.percentile = percentile
+        self.keep = keep
+        self.groups = groups
+        self.temperature = temperature
+        self.seed = seed
+
+    def fit(self, concepts: Concepts) -> Self:
+        super().fit(concepts)
+        candidates = concepts.require("outlier_text", by=type(self).__name__)
+        check_mining(self, self.percentile, self.keep, self.groups)
+        self.selected_ = farthest(self.similarity(candidates), concepts.outlier_kinds, self.keep)
+        self.outlier_names_ = tuple(concepts.outlier_names[row] for row in self.selected_.tolist())
+        self.outlier_text_ = candidates[self.selected_]
+        self.group_rows_ = group_rows(len(self.selected_), self.groups, self.seed)
+        return self
+
+    def similarity(self, candidates: Tensor) -> Tensor:
+        """How near each candidate is to the classes, after which they are mined: (K, D) -> (K,)."""
+        return quantile_similarity(candidates, self.text_, self.percentile)
+
+    def labels_compared(self) -> int:
+        return len(self.text_) + len(self.outlier_text_)
+
+    def score_block(self, features: Tensor) -> Tensor:
+        return self.grouped(features, self.text_.to(features), self.outlier_text_.to(features))
+
+    def grouped(self, features: Tensor, known: Tensor, unknown: Tensor) -> Tensor:
+        """Score (n, D) against features of the classes (C, D) and of the kept labels (M, D), whatever they are."""
+        # Permuting labels instead of cosines: there are fewer numbers to move.
+        negatives = unknown[self.group_rows_.flatten()]
+        logits = (features @ negatives.T / self.temperature).unflatten(1, tuple(self.group_rows_.shape))
+        return known_mass(features @ known.T / self.temperature, logits)

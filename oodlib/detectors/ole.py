@@ -1,0 +1,164 @@
+"""Outlier label exposure."""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.detectors._no import agreeing_to_differ, check_scale
+from oodlib.detectors._outliers import known_mass
+from oodlib.detectors.base import Detector
+from oodlib.errors import OodlibError
+from oodlib.prototypes import (
+    Clustering,
+    boundary_embeddings,
+    closest,
+    filter_prototypes,
+    hard_prototypes,
+    learn_prototypes,
+)
+
+
+class OLE(Detector):
+    r"""How much of the picture the classes explain, against prototypes learned from thousands of outlier labels.
+
+    .. math:: S(x) = \sum_{i \le C} p_i
+        \frac{e^{\kappa s_i}}{\sum_{j \le C} e^{\kappa s_j} + \sum_{o \in O} e^{\kappa v^\top o}}, \qquad
+        p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
+
+    `s` are the cosines of an image `v` with the names, :math:`\bar{s}` those with their "no" features. Larger = more
+    in-distribution. The bank O is learned in three parts (`oodlib.prototypes`): clusters of the outlier labels; of
+    these the ones far from every class; and hard ones, mixed from classes at the border and their nearest prototype.
+    The score is a product: the share of the classes in the softmax, times the score of `ClipnATD` at the same scale.
+
+    Parameters
+    ----------
+    n_prototypes : int or None, default=500
+        Clusters of outlier labels. With None, or with no more labels than that, every label is its own prototype.
+    quantile : float, default=0.1
+        Share of the prototypes that the filter keeps; the cut is also the limit for hard prototypes.
+    scale : float, default=50.0
+        The factor kappa on the cosines; the released code has 50 where CLIPN has 100.
+    cluster : {"kmeans", "gmm"}, default="kmeans"
+        How labels and classes are clustered; "gmm" as in the released code, and much slower.
+    hard : bool, default=True
+        Whether to add hard prototypes.
+    filtered : bool, default=True
+        Whether to filter the prototypes. Without, all are kept, and hard prototypes still have to stay below the cut.
+    clusters, each : int, default=5 and 30
+        Clusters of classes and classes of each at the border; `boundary_embeddings` says what small sets do.
+    mix : (float, float), default=(0.0, 0.5)
+        Range of a class's share in a hard prototype.
+    seed : int, default=42
+        Of the clusterings and of the shares.
+    use_no : bool, default=True
+        Whether to use ``concepts.no_text``. Without, or where the concepts have none, :math:`p_i = 1`: the share of the
+        classes in the softmax. That plain form is a reduction of the released code, which always has a "no" tower.
+
+    Attributes
+    ----------
+    prototypes_, kept_, hard_ : tensor, shape (P, D), (P', D), (H, D)
+        The prototypes, those that passed the filter, and the hard ones.
+    bank_ : tensor, shape (P' + H, D)
+        What images are compared with beside the classes: `kept_`, then `hard_`.
+    prototype_threshold_ : float
+        The cosine with the nearest class below which a prototype passes.
+    kept_words_ : list of tuple of str, length P'
+        The five outlier labels nearest to each kept prototype, nearest first.
+    no_text_ : tensor, shape (C, D), or None
+        The "no" features in use.
+
+    Notes
+    -----
+    The order of the outlier labels matters only through where the clustering starts, that is not at all with
+    ``n_prototypes=None``. The order of the classes matters the same way from ``2 * each`` classes on.
+
+    References
+    ----------
+    Ding and Pang, Zero-Shot Out-of-Distribution Detection with Outlier Label Exposure, IJCNN 2024; the steps are those
+    of the released code, Choubo/OLE.
+
+    Examples
+    --------
+    >>> concepts = Concepts(["cat"], torch.eye(3)[:1], ["car", "tiger"], torch.tensor([[0, 1.0, 0], [0.8, 0, 0.6]]))
+    >>> ole = OLE(hard=False).fit(concepts)
+    >>> ole.kept_words_
+    [('car', 'tiger')]
+    >>> ole.score_samples(torch.tensor([[0.7332, 0.6800, 0.0], [0.7071, 0.7071, 0.0], [0.6800, 0.7332, 0.0]]))
+    tensor([0.9346, 0.5000, 0.0654])
+    """
+
+    prototypes_: Tensor
+    kept_: Tensor
+    hard_: Tensor
+    bank_: Tensor
+    prototype_threshold_: float
+    no_text_: Tensor | None
+    outlier_names_: tuple[str, ...]
+    outlier_text_: Tensor
+
+    def __init__(
+        self,
+        n_prototypes: int | None = 500,
+        quantile: float = 0.1,
+        scale: float = 50.0,
+        cluster: Clustering = "kmeans",
+        hard: bool = True,
+        filtered: bool = True,
+        clusters: int = 5,
+        each: int = 30,
+        mix: tuple[float, float] = (0.0, 0.5),
+        seed: int = 42,
+        use_no: bool = True,
+    ):
+        self.n_prototypes = n_prototypes
+        self.quantile = quantile
+        self.scale = scale
+        self.cluster = cluster
+        self.hard = hard
+        self.filtered = filtered
+        self.clusters = clusters
+        self.each = each
+        self.mix = mix
+        self.seed = seed
+        self.use_no = use_no
+
+    def fit(self, concepts: Concepts) -> Self:
+        super().fit(concepts)
+        check_scale(self.scale, self)
+        self.outlier_text_ = concepts.require("outlier_text", by="OLE")
+        self.outlier_names_ = concepts.outlier_names
+        self.no_text_ = concepts.no_text if self.use_no else None
+        self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.seed)
+        kept, self.prototype_threshold_ = filter_prototypes(self.prototypes_, self.text_, self.quantile)
+        self.kept_ = kept if self.filtered else self.prototypes_
+        if not len(self.kept_):
+            raise OodlibError(
+                f"OLE: none of {len(self.prototypes_)} outlier prototypes lies below their {self.quantile} quantile: "
+                "pass more outlier labels, raise the quantile, or leave the filter out (filtered=False)."
+            )
+        self.hard_ = self._mix_hard() if self.hard else self.kept_[:0]
+        self.bank_ = torch.cat([self.kept_, self.hard_])
+        return self
+
+    def _mix_hard(self) -> Tensor:
+        boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.seed)
+        return hard_prototypes(boundary, self.kept_, self.text_, self.prototype_threshold_, self.mix, self.seed)
+
+    @property
+    def kept_words_(self) -> list[tuple[str, ...]]:
+        """The five outlier labels nearest to each kept prototype, found when asked for."""
+        nearest = closest(self.kept_, self.outlier_text_, top=min(5, len(self.outlier_text_)))[1]
+        return [tuple(self.outlier_names_[i] for i in row) for row in nearest.tolist()]
+
+    def labels_compared(self) -> int:
+        return len(self.text_) + len(self.bank_) + (0 if self.no_text_ is None else len(self.no_text_))
+
+    def score_block(self, features: Tensor) -> Tensor:
+        cosines = self.cosines(features)
+        outliers = features @ self.bank_.to(features).T
+        share = known_mass(self.scale * cosines, self.scale * outliers[:, None])
+        if self.no_text_ is None:
+            return share
+        return share * agreeing_to_differ(cosines, features @ self.no_text_.to(features).T, self.scale)

@@ -1,0 +1,116 @@
+"""What every experiment of a profile starts from: model, pictures, kept features, and concepts with outlier words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+
+import numpy as np
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.datasets.base import Benchmark, Manifest
+from oodlib.embeddings import Embeddings, embed
+from oodlib.encoders import Encoder, load_encoder
+from oodlib.evaluation import classify
+from oodlib.outliers import Lexicon
+from oodlib.pocket.no_head import encode_no
+from oodlib.profiles import Profile
+from oodlib.prompts import templates
+from oodlib.provenance import note
+from oodlib.report import union
+from oodlib.texts import embed_texts
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """Model, pictures and features of a profile, each made once. Make one with `Experiment.of`.
+
+    Parameters
+    ----------
+    run : Profile
+    encoder : Encoder
+    benchmarks : dict of str to Benchmark
+        The profile's ID sets, the main one first.
+    sets : dict of str to dict of str to Manifest
+        For each ID set its own pictures, under its own name, and those of its OOD sets.
+    embeddings : Embeddings
+        Features of all of them.
+    """
+
+    run: Profile
+    encoder: Encoder
+    benchmarks: dict[str, Benchmark]
+    sets: dict[str, dict[str, Manifest]]
+    embeddings: Embeddings
+
+    @classmethod
+    def of(cls, run: Profile) -> Experiment:
+        """Load the model and the pictures of a profile, embed what is not embedded, and note it in the run record."""
+        dataset = import_module(f"oodlib.datasets.{run.dataset}")
+        manifest = dataset.load()
+        every = dataset.benchmarks(manifest)
+        benchmarks = {name: every[name] for name in run.id_sets}
+        sets = {
+            name: {part: run.limit(pictures) for part, pictures in {name: b.id, **b.ood}.items()}
+            for name, b in benchmarks.items()
+        }
+        pictures = dataset.benchmark_pictures(manifest)
+        if run.is_small:
+            pictures = union(part for parts in sets.values() for part in parts.values())
+        encoder = load_encoder(**run.encoder.model_dump())
+        embeddings = embed(encoder, pictures)
+        note(device=str(encoder.device), dtype=run.encoder.precision, seeds={"all": run.seed})
+        note(encoder=encoder.spec | {"digest": encoder.digest}, embeddings={run.dataset: embeddings.key})
+        note(manifests={run.dataset: manifest.digest, f"{run.dataset}, pictures used": pictures.digest})
+        return cls(run, encoder, benchmarks, sets, embeddings)
+
+    @property
+    def main(self) -> str:
+        """The ID set that pages speak about."""
+        return self.run.id_sets[0]
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The profile's prompts."""
+        return templates(self.run.templates)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The profile's outlier words: nouns with its own templates, adjectives with NegLabel's."""
+        words = self.run.outlier_words()
+        return Lexicon.encode(self.encoder, words, {"noun": self.templates, "adjective": templates("nice-adjective")})
+
+    def words(self, listed: Sequence[str]) -> Lexicon:
+        """Other outlier words, as nouns."""
+        return Lexicon.encode(self.encoder, {"noun": list(listed)}, {"noun": self.templates})
+
+    def concepts(self, id_set: str) -> Concepts:
+        """The class names of an ID set; with "no" features where the model has a head for them."""
+        names = self.benchmarks[id_set].names
+        told = Concepts(
+            names=names,
+            text=embed_texts(self.encoder, names, self.templates),
+            logit_scale=self.encoder.logit_scale,
+        )
+        if self.encoder.spec["model"] != "pocket":
+            return told
+        return replace(told, no_text=encode_no(self.encoder, names, self.templates))
+
+    def features(self, id_set: str, kinds: Sequence[str] = ("far", "near", "hard", "covariate")) -> dict[str, Tensor]:
+        """Features of an ID set and of its OOD sets of some kinds, by set name."""
+        known = self.benchmarks[id_set].kinds
+        return {
+            part: self.embeddings.of(pictures)
+            for part, pictures in self.sets[id_set].items()
+            if part == id_set or known[part] in kinds
+        }
+
+    def correct(self, id_set: str) -> np.ndarray:
+        """Whether the best-matching name of each ID picture is its own, bool (n,)."""
+        told, inside = self.concepts(id_set), self.sets[id_set][id_set]
+        place = {label: k for k, label in enumerate(told.names)}
+        guessed = classify(told, self.embeddings.of(inside)).numpy()
+        return np.asarray(guessed == inside.table["label"].map(place).to_numpy())

@@ -1,0 +1,64 @@
+"""Text features that are kept: a vocabulary of thousands of words is encoded once for a model and its prompts."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from oodlib.cache import home_folder, writable, write_atomically
+from oodlib.encoders import Encoder
+
+
+def embed_texts(
+    encoder: Encoder, texts: Sequence[str], templates: Sequence[str] | None = None, *, home: Path | None = None
+) -> Tensor:
+    """Text features, read from the store, or computed and kept.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    texts : sequence of str
+        C names; their order is part of the key.
+    templates : sequence of str, optional
+        As `Encoder.encode_texts` takes them; part of the key.
+    home : Path, optional
+        Cache folder; by default `OODLIB_HOME` or the platform's user cache folder.
+
+    Returns
+    -------
+    Tensor
+        (C, D) float32 on the CPU, L2-normalised.
+
+    Raises
+    ------
+    OodlibError
+        If a text is empty, or the cache folder cannot be written.
+    """
+    content = json.dumps([encoder.digest, list(texts), None if templates is None else list(templates)])
+    folder = home_folder(home) / "texts"
+    path = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.safetensors"
+    found = _read(path)
+    if found is None:
+        writable(folder)
+        with FileLock(f"{path}.lock"):
+            found = _read(path)
+            if found is None:
+                found = encoder.encode_texts(texts, templates)
+                write_atomically(path, functools.partial(save_file, {"features": found.contiguous()}))
+    return found
+
+
+def _read(path: Path) -> Tensor | None:
+    """The kept features; None where there are none or the file is damaged, so that they are made again."""
+    try:
+        return load_file(path)["features"]
+    except (FileNotFoundError, SafetensorError, KeyError):
+        return None
