@@ -52,3 +52,4 @@ lock: setup
 # For maintainers: train PocketCLIP and replace the weights that the package carries.
 pocket-clip: setup
 	$(PY) -m oodlib.pocket.train --ship
+	$(PY) -m oodlib.pocket.no_head

@@ -10,6 +10,7 @@ making `Concepts`, `fit` and `score_samples` add. The bound is 1 GiB. `--shrink`
 
 import argparse
 import multiprocessing
+import os
 import resource
 import sys
 import time
@@ -76,6 +77,8 @@ def main() -> None:
     sizes = parser.parse_args()
     for option in counts:
         setattr(sizes, option, max(1, getattr(sizes, option) // sizes.shrink))
+    for pool in ("OMP", "OPENBLAS", "MKL"):  # read by scikit-learn and NumPy when a fresh interpreter loads them
+        os.environ[f"{pool}_NUM_THREADS"] = str(sizes.threads)
     print(
         f"{sizes.pictures} pictures, {sizes.names} names, {sizes.labels} outlier labels, D = {sizes.dim}, float32, "
         f"{sizes.threads} threads\n"
@@ -83,8 +86,8 @@ def main() -> None:
     print(f"{'':20s}{'fit (s)':>10s}{'score (s)':>12s}{'pictures/s':>12s}{'over the inputs (MiB)':>24s}")
     for name in sizes.detectors:
         # A fresh interpreter: a peak never falls, so a second detector in one process would hide behind the first.
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            fit, score, memory = pool.submit(measure, name, sizes).result()
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as worker:
+            fit, score, memory = worker.submit(measure, name, sizes).result()
         print(f"{name:20s}{fit:10.2f}{score:12.2f}{sizes.pictures / score:12.0f}{memory:24.0f}")
         if memory > BOUND:
             raise SystemExit(f"{name} needs more than {BOUND} MiB over its inputs")

@@ -1,177 +1,24 @@
-"""Encoders: any open_clip model behind two calls, with a specification that leaves nothing implicit."""
+"""Loading encoders: any open_clip model, by name, from a folder or with a weight file."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import open_clip
 import torch
-from PIL import Image
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torchvision.transforms import Normalize, ToTensor
+from torch import nn
 
+from oodlib.encoder import PRECISIONS, Encoder
 from oodlib.errors import OodlibError
-from oodlib.folding import fold_batch_norm
-from oodlib.images import to_rgb
-from oodlib.patches import local_features
-from oodlib.prompts import ensemble, fill
 from oodlib.torchscript import archived_weights
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = ["PRECISIONS", "Encoder", "load_encoder"]
+
 LOCAL = "local-dir:"
-
-
-class Encoder:
-    """A CLIP-like model with its preprocessing and tokenizer. Make one with `load_encoder`.
-
-    Attributes
-    ----------
-    spec : dict
-        Everything that decides a feature: model, weights and their hash, QuickGELU or not, preprocessing, precision,
-        device type, library versions. JSON-able.
-    digest : str
-        SHA-256 of `spec`: part of the key of kept features.
-    logit_scale : float
-        What the model multiplies cosines by; 1 / logit_scale is its softmax temperature.
-    """
-
-    def __init__(self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any]):
-        self.spec = spec
-        self.device = torch.device(spec["device"])
-        self.preprocess, self._tokenizer = preprocess, tokenizer
-        # Both more than double the speed of convolutions on CPUs and change no result beyond rounding.
-        sides = spec["preprocess"].get("size") or [1]
-        if fold_batch_norm(model.visual.eval(), sides if isinstance(sides, int) else max(sides)):
-            self.spec = {**spec, "batch_norm": "folded"}
-        self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
-
-    def __repr__(self) -> str:
-        return f"Encoder({self.spec['model']!r}, pretrained={self.spec['pretrained']!r}, digest={self.digest[:8]})"
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the specification."""
-        return hashlib.sha256(json.dumps(self.spec, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def logit_scale(self) -> float:
-        """The learned factor on the cosine."""
-        return float(self.model.logit_scale.detach().exp())
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        kind = PRECISIONS[self.spec["precision"]]
-        return contextlib.nullcontext() if kind is torch.float32 else torch.autocast(self.device.type, dtype=kind)
-
-    def prepare(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Preprocess pictures as the model was trained to see them: float (N, 3, H, W)."""
-        steps = getattr(self.preprocess, "transforms", [])
-        if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
-            return torch.stack([self.preprocess(to_rgb(picture)) for picture in pictures])
-        # The last two steps, from pixels to normalised numbers, on all pictures at once: several times faster.
-        pixels = []
-        for picture in pictures:
-            ready = to_rgb(picture)
-            for step in steps[:-2]:
-                ready = step(ready)
-            pixels.append(np.asarray(ready))
-        batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div_(255)
-        return cast(Tensor, steps[-1](batch))
-
-    def encode_images(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
-        """Image features.
-
-        Parameters
-        ----------
-        pictures : sequence of PIL images, or Tensor
-            Pictures, or a batch that `prepare` made, (N, 3, H, W).
-        batch_size : int
-            Pictures in memory at a time.
-
-        Returns
-        -------
-        Tensor
-            (N, D) float32 on the CPU, L2-normalised.
-        """
-        return self._encode(pictures, batch_size, self.model.encode_image)
-
-    def encode_patches(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
-        """Local image features in the space of the text features, as GL-MCM and LoCoOp use them.
-
-        Takes what `encode_images` takes and gives (N, P, D) float32 on the CPU, L2-normalised: P patches a picture, row
-        by row. At 196 patches of 512 numbers a picture takes 400 KB. See `oodlib.patches.local_features`.
-        """
-        return self._encode(pictures, batch_size, lambda batch: local_features(self.model.visual, batch))
-
-    def _encode(
-        self, pictures: Sequence[Image.Image] | Tensor, batch_size: int, encode: Callable[[Tensor], Tensor]
-    ) -> Tensor:
-        if len(pictures) == 0:
-            raise OodlibError("there are no pictures to encode: pass at least one")
-        parts = []
-        for start in range(0, len(pictures), batch_size):
-            some = pictures[start : start + batch_size]
-            batch = some if isinstance(some, Tensor) else self.prepare(some)
-            batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
-            with torch.inference_mode(), self._autocast():
-                parts.append(F.normalize(encode(batch).float(), dim=-1).cpu())
-        return torch.cat(parts).clone()
-
-    def encode_texts(
-        self, texts: Sequence[str], templates: Sequence[str] | None = None, batch_size: int = 256
-    ) -> Tensor:
-        """Text features; with several templates their ensemble (normalise, mean, normalise).
-
-        Parameters
-        ----------
-        texts : sequence of str
-            C class names or sentences.
-        templates : sequence of str, optional
-            Prompts with `{}` where the text goes; by default the texts are used as they are.
-        batch_size : int
-            Prompts in memory at a time.
-
-        Returns
-        -------
-        Tensor
-            (C, D) float32 on the CPU, L2-normalised.
-
-        Raises
-        ------
-        OodlibError
-            If there is no text, or one of them is empty.
-        """
-        if isinstance(texts, str):
-            raise OodlibError(f"texts must be a list of strings, not one string: pass [{texts!r}]")
-        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise OodlibError("every text must be a string with at least one letter: check the list of names")
-        templates = tuple(templates) if templates is not None else ("{}",)
-        prompts = fill(texts, templates)
-        # Prompts of like length go together: the shorter the longest of a batch, the less is computed.
-        order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].split()), len(prompts[row])))
-        parts = []
-        for start in range(0, len(prompts), batch_size):
-            tokens = self.tokens([prompts[row] for row in order[start : start + batch_size]]).to(self.device)
-            with torch.inference_mode(), self._autocast():
-                parts.append(F.normalize(self.model.encode_text(tokens).float(), dim=-1).cpu())
-        encoded = torch.cat(parts)
-        features = torch.empty(encoded.shape).index_copy_(0, torch.tensor(order), encoded.clone())
-        return ensemble(features.view(len(texts), len(templates), -1))
-
-    def tokens(self, prompts: Sequence[str]) -> Tensor:
-        """Token ids; a Hugging Face tower masks padding, so columns that only pad are cut: several times faster."""
-        tokens = self._tokenizer(list(prompts))
-        if isinstance(self._tokenizer, open_clip.tokenizer.HFTokenizer):
-            tokens = tokens[:, : int((tokens != self._tokenizer.tokenizer.pad_token_id).sum(1).max())]
-        return tokens
 
 
 def load_encoder(

@@ -78,8 +78,8 @@ class Profile(_Strict):
         The data set's module in `oodlib.datasets`.
     templates : str
         Name of the prompt templates in `oodlib.prompts`.
-    vocabulary : Vocabulary
-        Its outlier words.
+    vocabulary : Vocabulary or None
+        Its outlier words, for the pages that use some.
     detectors : dict of str to dict
         Detector name to its parameters; an empty dictionary keeps the defaults.
     id_sets : list of str
@@ -99,7 +99,7 @@ class Profile(_Strict):
     encoder: EncoderChoice
     dataset: str
     templates: str
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary | None = None
     detectors: dict[str, dict[str, Any]] = Field(min_length=1)
     id_sets: list[str] = Field(min_length=1)
     n_boot: int = Field(ge=10)
@@ -119,8 +119,16 @@ class Profile(_Strict):
         return manifest.select(manifest.table.index.isin(chosen))
 
     def outlier_words(self) -> dict[str, list[str]]:
-        """Nouns and, where it has them, adjectives of its vocabulary, by kind."""
+        """Nouns and, where it has them, adjectives of its vocabulary, by kind.
+
+        Raises
+        ------
+        OodlibError
+            If the profile has no vocabulary.
+        """
         chosen = self.vocabulary
+        if chosen is None:
+            raise OodlibError(f"the profile {self.name} names no outlier words: add a `vocabulary` to its file")
         found = {"noun": select(wordnet("noun"), chosen.nouns, single=chosen.single)}
         if chosen.adjectives:
             found["adjective"] = select(wordnet("adj"), single=chosen.single, exclude=found["noun"])

@@ -54,6 +54,22 @@ def test_the_shipped_profile_names_things_that_exist(monkeypatch):
             get_detector(name, **parameters)
 
 
+def test_outlier_words_are_chosen_by_file_and_spread_over_the_alphabet(project):
+    with pytest.raises(OodlibError, match="names no outlier words: add a `vocabulary`"):
+        load_profile("mine").outlier_words()
+    project(GOOD + "vocabulary: {nouns: [noun.food], words: 40}\n")
+    some = load_profile("mine").outlier_words()
+    assert set(some) == {"noun", "adjective"}
+    assert all(20 < len(words) <= 40 for words in some.values())
+    assert some["noun"][0][0] == "a"
+    assert some["noun"][-1][0] > "r"
+    project(GOOD + "vocabulary: {nouns: [noun.food], adjectives: false}\n")
+    every = load_profile("mine").outlier_words()
+    assert set(every) == {"noun"}
+    assert {"apple", "bread"} <= set(every["noun"])
+    assert not any(" " in word for word in every["noun"])
+
+
 def test_unknown_profile_names_those_that_exist(project):
     with pytest.raises(OodlibError, match="no profile 'nine': did you mean 'mine'"):
         load_profile("nine")

@@ -139,7 +139,7 @@ def corpus(
     hidden = [c.name.lower() for c in everything if c.code in secret]
     hidden += [concepts[index].name.lower() for index in sorted(left_out)]
     index_of = {concept.name.lower(): index for index, concept in enumerate(concepts)}
-    for name, svg in islice(icons(hidden), limit):
+    for _, name, svg in islice(icons(hidden), limit):
         if name not in index_of:
             index_of[name] = len(written)
             written.append([ICON_TEMPLATES[i % len(ICON_TEMPLATES)].format(name) for i in range(len(written[0]))])

@@ -48,8 +48,8 @@ def shows_unseen(name: str, unseen: Iterable[str]) -> bool:
     return any(words <= (other := set(re.findall(r"[a-z]+", secret.lower()))) or other <= words for secret in unseen)
 
 
-def icons(unseen: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """(name, SVG) of every icon called by the noun of a thing; where a set describes, by a phrase that ends in one.
+def icons(unseen: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+    """(set, name, SVG) of every icon called by the noun of a thing; where a set describes, by a phrase ending in one.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def icons(unseen: Sequence[str]) -> Iterable[tuple[str, str]]:
             if not called or key.endswith(_SKIP) or shows_unseen(name, unseen):
                 continue
             if svg := hand.svg(key):
-                yield name, svg
+                yield package, name, svg
 
 
 def extra_drawings(concepts: Sequence[Emoji]) -> Iterable[tuple[int, str]]:

@@ -8,9 +8,11 @@ from kept features of the pretraining hands, so it takes a minute. Images and "y
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -23,6 +25,7 @@ from torch.nn import functional as F
 from oodlib.cache import write_atomically
 from oodlib.encoders import Encoder, load_encoder
 from oodlib.errors import OodlibError
+from oodlib.pocket import assemble
 from oodlib.pocket.data import Corpus, corpus
 from oodlib.prompts import ensemble, fill
 
@@ -152,10 +155,13 @@ def main(arguments: list[str] | None = None) -> None:
     console = Console(stderr=True)
     try:
         console.print("drawing the pretraining pictures and encoding them: a few minutes")
-        tensors, losses = train(load_encoder("pocket"), corpus(), NoRecipe())
+        recipe = NoRecipe()
+        tensors, losses = train(load_encoder("pocket"), corpus(), recipe)
     except OodlibError as error:
         sys.exit(f"error: {error}")
-    write_atomically(chosen.out, lambda path: save_file(tensors, path))
+    weights = hashlib.sha256(assemble.WEIGHTS.read_bytes()).hexdigest()  # a head fits the weights it was learned with
+    about = {"recipe": json.dumps(asdict(recipe)), "weights_sha256": weights}
+    write_atomically(chosen.out, lambda path: save_file(tensors, path, about))
     console.print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} at the end; wrote {chosen.out.name}")
 
 
