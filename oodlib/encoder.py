@@ -46,9 +46,9 @@ class Encoder:
         self.preprocess, self._tokenizer = preprocess, tokenizer
         # Both more than double the speed of convolutions on CPUs and change no result beyond rounding.
         sides = spec["preprocess"].get("size") or [1]
-        if fold_batch_norm(model.visual.eval(), sides if isinstance(sides, int) else max(sides)):
+        if fold_batch_norm(cast(nn.Module, model.visual).eval(), sides if isinstance(sides, int) else max(sides)):
             self.spec = {**spec, "batch_norm": "folded"}
-        self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
+        self.model: Any = model.eval().to(self.device).to(memory_format=torch.channels_last)
 
     def __repr__(self) -> str:
         return f"Encoder({self.spec['model']!r}, pretrained={self.spec['pretrained']!r}, digest={self.digest[:8]})"

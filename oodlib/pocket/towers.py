@@ -1,4 +1,4 @@
-"""What the recipe does to the two towers besides stepping: captions once, what is frozen, where it starts, how it does."""
+"""What the recipe does to the two towers besides stepping: captions, what is frozen, where it starts, how it does."""
 
 from __future__ import annotations
 
