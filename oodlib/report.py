@@ -18,7 +18,7 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
     """All detectors on all OOD sets of one ID set, with intervals in percent.
 
     A set's name, kind and number of pictures stand in its first row only. Encoder, tuning, shots, parameters and seed
-    are columns where they differ between rows.
+    are columns where they differ between rows. Test-time methods, which look at the test pictures, carry a sign: ⇄.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
     id_set : str
     """
     part = results[(results["id_set"] == id_set) & results["metric"].isin(list(SHOWN))].copy()
+    part["detector"] += part["transductive"].map({True: " ⇄", False: ""})
     part["cell"] = [interval(*row) for row in part[["value", "low", "high"]].to_numpy()]
     varying = [column for column in ("encoder", "tuning", "shots", "seed") if part[column].nunique() > 1]
     if part.groupby("detector")["parameters"].nunique().max() > 1:

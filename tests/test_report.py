@@ -42,6 +42,15 @@ def test_pair_table_adds_a_column_only_for_what_differs():
     assert "parameters" in pair_table(two, "pets").columns
 
 
+def test_pair_table_marks_methods_that_look_at_the_test_pictures():
+    every = results()
+    name = every["detector"].iloc[0]
+    every.loc[every["detector"] == name, "transductive"] = True
+    shown = set(pair_table(every, "pets")["detector"])
+    assert f"{name} ⇄" in shown
+    assert not any(other.endswith("⇄") for other in shown - {f"{name} ⇄"})
+
+
 def test_pair_table_refuses_what_it_cannot_tell_apart():
     with pytest.raises(ValueError, match="duplicate"):
         pair_table(pd.concat([results(), results()]), "pets")

@@ -116,7 +116,7 @@ def test_executed_notebooks_are_clean(built):
 
 
 def test_pages_open_with_the_finding(html):
-    for name in ("zero_shot", "conventions"):
+    for name in ("zero_shot", "outlier_words", "ole", "outlier_methods", "outlier_failures", "conventions"):
         text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
         assert 0 < text.index("The finding.") < text.index("highlight-ipython3"), "the finding comes before any code"
 
@@ -138,6 +138,22 @@ def test_the_zero_shot_page_shows_every_pair_and_score(html, built):
     for id_set in shown["id_set"].unique():
         for figure in ("histogram", "roc"):
             assert f'id="fig-zero-shot-{figure}-{id_set}"' in text
+
+
+def test_the_outlier_label_page_sets_test_time_methods_apart(html, built):
+    import pandas as pd
+
+    results = pd.read_parquet(built / "results" / "outlier_labels.parquet")
+    transductive = results.groupby("detector")["transductive"].all()
+    assert set(transductive[transductive].index) == {"ada_neg", "clip_scope"}
+    assert {"ole", "neg_label", "csp", "eoe-far", "clipn_atd", "raw", "oracle", "mcm"} <= set(transductive.index)
+    text = (html / "notebooks" / "outlier_methods.html").read_text(encoding="utf-8")
+    tables = re.findall(r'<table[^>]*id="tab-outlier-methods-[^"]*".*?</table>', text, flags=re.DOTALL)
+    assert len(tables) == 6
+    for table in tables[:5]:
+        for row in re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL):
+            marked = "⇄" in row
+            assert marked == any(f">{name}<" in row for name in ("ada_neg", "clip_scope")), row
 
 
 def test_the_conventions_page_reconciles_released_scores(html):
