@@ -17,7 +17,7 @@ def results(**changes) -> pd.DataFrame:
         for d, v in (("mcm", 0.8), ("energy", 0.9))
         for m in ("auroc", "fpr95", "fpr95_ood", "aupr_in")
     ]
-    frame = pd.DataFrame(rows).assign(encoder="e", tuning="none", shots=0, seed=0, parameters="{}")
+    frame = pd.DataFrame(rows).assign(encoder="e", tuning="none", shots=0, seed=0, parameters="{}", transductive=False)
     frame = frame.assign(low=frame["value"] - 0.1, high=frame["value"] + 0.05)
     return frame.assign(**changes)
 
