@@ -39,10 +39,10 @@ class Recipe:
     """All that decides the weights, besides the packages.
 
     `icons` of a batch's pictures come from icon sets, the others from emoji sets. The learning rates follow a cosine
-    that would end at step `horizon`; the last stretch of it changes little and costs as much as any other. `fine` is the
-    share of the horizon that trains on pictures of `small_side` pixels, which is nearly twice as fast; the rest sees the
-    full size. `leave_out` concepts are kept out of training to choose between recipes by; what is shipped leaves out
-    none.
+    that would end at step `horizon`; its last stretch changes little and costs as much as any other. `fine` is the
+    share of the horizon that trains on pictures of `small_side` pixels, which is nearly twice as fast; the rest sees
+    the full size. `leave_out` concepts are kept out of training to choose between recipes by; what is shipped leaves
+    out none.
     """
 
     steps: int = 1900
