@@ -2,8 +2,9 @@
 
 Both towers compute in float32. Only their weights are stored small, and the runtime widens them when it loads a file:
 those of the image tower from half precision, those of the text tower from eight bits with a scale for each row or
-column. Rounding activations as well (dynamic quantisation) makes no smaller file, takes the lowest cosine with the
-torch model from 0.999 to 0.98 over 272 names of EmojiShift, and lets a text's feature depend on its neighbours.
+column. Rounding activations as well (dynamic quantisation) made no smaller file, took the lowest cosine with the torch
+model from 0.999 to 0.98 over 272 names of EmojiShift (with the first weights), and let a text's feature depend on its
+neighbours.
 """
 
 from __future__ import annotations

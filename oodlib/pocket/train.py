@@ -38,15 +38,12 @@ from oodlib.pocket.towers import encode_captions, freeze, validate, whiten
 class Recipe:
     """All that decides the weights, besides the packages.
 
-    `icons` of a batch's pictures come from icon sets, the others from emoji sets. The learning rates follow a cosine
-    that would end at step `horizon`; its last stretch changes little and costs as much as any other. `fine` is the
-    share of the horizon that trains on pictures of `small_side` pixels, which is nearly twice as fast; the rest sees
-    the full size. `leave_out` concepts are kept out of training to choose between recipes by; what is shipped leaves
-    out none.
+    `icons` of a batch's pictures come from icon sets, the others from emoji sets. `fine` is the share of steps at the
+    start that train on pictures of `small_side` pixels, which is nearly twice as fast; the rest sees the full size.
+    `leave_out` concepts are kept out of training to choose between recipes by; what is shipped leaves out none.
     """
 
-    steps: int = 1900
-    horizon: int = 2200
+    steps: int = 2200
     batch: int = 96
     icons: int = 24
     seed: int = 0
@@ -57,7 +54,7 @@ class Recipe:
     lr_head: float = 2e-3
     lr_text: float = 5e-4
     weight_decay: float = 0.05
-    average: float = 0.998
+    average: float = 0.99
     concepts: int = 0  # 0: all
     leave_out: int = 0
 
@@ -141,10 +138,10 @@ class Run:
         """One update; returns the loss."""
         recipe, data, model = self.recipe, self.data, self.model
         warm = min(1.0, (step + 1) / recipe.warmup)
-        factor = warm * 0.5 * (1 + math.cos(math.pi * step / recipe.horizon))
+        factor = warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        side = recipe.small_side if step < recipe.fine * recipe.horizon else assemble.IMAGE_SIZE
+        side = recipe.small_side if step < recipe.fine * recipe.steps else assemble.IMAGE_SIZE
         pictures = augment(data.pictures[indices], data.flip[indices], side, generator)
         drawn = torch.randint(0, self.pooled.shape[1], (len(self.pooled),), generator=generator)
         texts = F.normalize(model.text.proj(self.pooled[torch.arange(len(drawn)), drawn]), dim=-1)

@@ -51,7 +51,7 @@ def test_both_towers_say_what_torch_says(exported, pictures, table):
     prompts = [f"a photo of a {name}" for name in table["name"]]
     cosines = parity(exported["image"].parent, pictures, [*table["name"], *prompts])
     assert cosines["image"] > 0.9999
-    assert cosines["text"] > 0.995
+    assert cosines["text"] > 0.99
 
 
 def test_folder_alone_is_enough(exported, encoder, pictures, table):
