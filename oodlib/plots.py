@@ -248,5 +248,6 @@ def contact_sheet(
             with Image.open(path) as picture:
                 axes.imshow(np.asarray(picture.convert("RGB")), interpolation="lanczos")
             axes.set_axis_off()
+            axes.set_anchor("N")  # at the top of its place, so that the text below has all the room
             axes.text(0.5, -0.03, label, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
     return figure

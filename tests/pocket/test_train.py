@@ -48,7 +48,8 @@ def test_the_other_emoji_sets_and_the_icons_never_show_what_is_held_out():
     everything = emoji(data.TRAINING_GROUPS)
     unseen = emojishift.held_out(emoji(emojishift.GROUPS))
     secret = [concept.name.lower() for concept in everything if concept.code in unseen]
-    slugs = {slug for concept in everything if concept.code in unseen for slug in concept.slugs}
+    # Its own name: that of "dragon" is also tried with "face", which is another emoji, and taught.
+    slugs = {concept.slugs[0] for concept in everything if concept.code in unseen}
     taught = [concept for concept in everything if concept.code not in unseen]
     for package in icons.EMOJI_SETS:
         hand = Hand(package)
