@@ -11,7 +11,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oodlib.errors import OodlibError
-from oodlib.vocabularies import select, wordnet
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
@@ -126,6 +125,9 @@ class Profile(_Strict):
         OodlibError
             If the profile has no vocabulary.
         """
+        # Not at the top: it takes pandas along, and a second `make reproduce` must start without it.
+        from oodlib.vocabularies import select, wordnet
+
         chosen = self.vocabulary
         if chosen is None:
             raise OodlibError(f"the profile {self.name} names no outlier words: add a `vocabulary` to its file")
