@@ -169,7 +169,7 @@ def test_a_server_that_hangs_up_and_one_that_is_not_there(server):
     "address",
     [
         "localhost:8000",
-        "file:///etc/passwd",
+        "file:///names.txt",
         "http://",
         "http://[::1",
         "http://h:x/v1",

@@ -1,9 +1,12 @@
 """What methods with a "no" text tower share."""
 
 import math
+from typing import Self
 
 from torch import Tensor
 
+from oodlib.concepts import Concepts
+from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 
@@ -36,3 +39,21 @@ def check_scale(scale: float, by: object) -> None:
     """Refuse a factor on the cosines that is not a number above 0."""
     if not 0 < scale < math.inf:
         raise OodlibError(f"{by!r}: the scale multiplies cosines, so it must be a number above 0.")
+
+
+class Clipn(Detector):
+    """What CLIPN's two scores share: the factor on the cosines, and the "no" features that `fit` asks for."""
+
+    no_text_: Tensor
+
+    def __init__(self, scale: float = 100.0):
+        self.scale = scale
+
+    def fit(self, concepts: Concepts) -> Self:
+        super().fit(concepts)
+        check_scale(self.scale, self)
+        self.no_text_ = concepts.require("no_text", by=type(self).__name__)
+        return self
+
+    def labels_compared(self) -> int:
+        return len(self.text_) + len(self.no_text_)

@@ -1,15 +1,11 @@
 """CLIPN, agreeing to differ."""
 
-from typing import Self
-
 from torch import Tensor
 
-from oodlib.concepts import Concepts
-from oodlib.detectors._no import agreeing_to_differ, check_scale
-from oodlib.detectors.base import Detector
+from oodlib.detectors._no import Clipn, agreeing_to_differ
 
 
-class ClipnATD(Detector):
+class ClipnATD(Clipn):
     r"""How likely the picture shows any class, if every class may be refused with "no".
 
     .. math:: S(x) = \sum_{i \le C} p_i \frac{e^{\kappa s_i}}{\sum_{j \le C} e^{\kappa s_j}}, \qquad
@@ -41,20 +37,6 @@ class ClipnATD(Detector):
     >>> ClipnATD(scale=1.0).fit(concepts).score_samples(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]]))
     tensor([0.6689, 0.4678])
     """
-
-    no_text_: Tensor
-
-    def __init__(self, scale: float = 100.0):
-        self.scale = scale
-
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        check_scale(self.scale, self)
-        self.no_text_ = concepts.require("no_text", by="ClipnATD")
-        return self
-
-    def labels_compared(self) -> int:
-        return len(self.text_) + len(self.no_text_)
 
     def score_block(self, features: Tensor) -> Tensor:
         return agreeing_to_differ(self.cosines(features), features @ self.no_text_.to(features).T, self.scale)

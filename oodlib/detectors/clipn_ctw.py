@@ -1,15 +1,11 @@
 """CLIPN, competing to win."""
 
-from typing import Self
-
 from torch import Tensor
 
-from oodlib.concepts import Concepts
-from oodlib.detectors._no import check_scale, yes_probability
-from oodlib.detectors.base import Detector
+from oodlib.detectors._no import Clipn, yes_probability
 
 
-class ClipnCTW(Detector):
+class ClipnCTW(Clipn):
     r"""Whether the picture shows the class that matches best, asked with "no" and the name as the only other answer.
 
     .. math:: S(x) = p_{i^*}, \qquad i^* = \arg\max_{i \le C} s_i, \qquad
@@ -41,20 +37,6 @@ class ClipnCTW(Detector):
     >>> ClipnCTW(scale=1.0).fit(concepts).score_samples(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]]))
     tensor([0.7311, 0.4502])
     """
-
-    no_text_: Tensor
-
-    def __init__(self, scale: float = 100.0):
-        self.scale = scale
-
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        check_scale(self.scale, self)
-        self.no_text_ = concepts.require("no_text", by="ClipnCTW")
-        return self
-
-    def labels_compared(self) -> int:
-        return len(self.text_) + len(self.no_text_)
 
     def score_block(self, features: Tensor) -> Tensor:
         cosines = self.cosines(features)
