@@ -93,11 +93,15 @@ def text_tower_folder() -> Path:
     return Path(get_model_path())
 
 
-def untrained(text_tower: Path) -> nn.Module:
-    """PocketCLIP before training: ImageNet image tower, MiniLM text tower, projections as torch initialises them."""
-    model = open_clip.model.CustomTextCLIP(
-        **{k: v for k, v in config(text_tower)["model_cfg"].items() if k != "custom_text"}
-    )
+def untrained(text_tower: Path, drop: float = 0.0, drop_path: float = 0.0) -> nn.Module:
+    """PocketCLIP before training: ImageNet image tower, MiniLM text tower, projections as torch initialises them.
+
+    `drop` and `drop_path` are the shares of the image tower's features and of its blocks, towards the last one, that a
+    training step leaves out. They change nothing in evaluation.
+    """
+    parts = {name: part for name, part in config(text_tower)["model_cfg"].items() if name != "custom_text"}
+    parts["vision_cfg"] |= {"timm_drop": drop, "timm_drop_path": drop_path}
+    model = open_clip.model.CustomTextCLIP(**parts)
     trunk = model.visual.trunk
     trunk.load_state_dict(image_tower_weights(trunk))
     tower = load_file(text_tower / "model.safetensors")

@@ -39,7 +39,8 @@ class Recipe:
     """All that decides the weights, besides the packages.
 
     `icons` of a batch's pictures come from icon sets, the others from emoji sets. `fine` is the share of steps at the
-    start that train on pictures of `small_side` pixels, which is nearly twice as fast; the rest sees the full size.
+    start that train on pictures of `small_side` pixels, which is faster; the rest sees the full size. `smooth` is the
+    share of every picture's target that is spread over all names; `drop` and `drop_path` are `assemble.untrained`'s.
     `leave_out` concepts are kept out of training to choose between recipes by; what is shipped leaves out none.
     """
 
@@ -47,19 +48,22 @@ class Recipe:
     batch: int = 96
     icons: int = 24
     seed: int = 0
-    small_side: int = 96
+    small_side: int = 112
     fine: float = 0.8
     warmup: int = 100
-    lr_trunk: float = 6e-4
-    lr_head: float = 2e-3
+    lr_trunk: float = 9e-4
+    lr_head: float = 3e-3
     lr_text: float = 5e-4
     weight_decay: float = 0.05
+    smooth: float = 0.1
+    drop: float = 0.4
+    drop_path: float = 0.2
     average: float = 0.99
     concepts: int = 0  # 0: all
     leave_out: int = 0
 
 
-def loss_of(images: Tensor, texts: Tensor, concept: Tensor, scale: Tensor) -> Tensor:
+def loss_of(images: Tensor, texts: Tensor, concept: Tensor, scale: Tensor, smooth: float = 0.0) -> Tensor:
     """Symmetric contrastive loss.
 
     Parameters
@@ -72,13 +76,15 @@ def loss_of(images: Tensor, texts: Tensor, concept: Tensor, scale: Tensor) -> Te
         int64 (B,): the concept of each picture.
     scale : Tensor
         Factor on the cosine.
+    smooth : float
+        Share of each picture's target that is spread over all concepts.
     """
     logits = scale * images @ texts.T
     present, inverse = concept.unique(return_inverse=True)
     to_images = logits[:, present].T.log_softmax(-1)  # (P, B)
     shown = F.one_hot(inverse, len(present)).T.bool()
     of_texts = -to_images.masked_fill(~shown, -math.inf).logsumexp(-1).mean()
-    return (F.cross_entropy(logits, concept) + of_texts) / 2
+    return (F.cross_entropy(logits, concept, label_smoothing=smooth) + of_texts) / 2
 
 
 def batches(data: Corpus, recipe: Recipe, start: int) -> Iterator[tuple[int, Tensor, torch.Generator]]:
@@ -103,7 +109,7 @@ class Run:
     def __init__(self, recipe: Recipe, data: Corpus, text_tower: Path):
         torch.manual_seed(recipe.seed)
         self.recipe, self.data = recipe, data
-        self.model = assemble.untrained(text_tower)
+        self.model = assemble.untrained(text_tower, recipe.drop, recipe.drop_path)
         self.pooled = encode_captions(self.model, data.captions, text_tower)
         self.average = {
             k: v.clone() for k, v in self.model.state_dict().items() if not k.startswith("text.transformer.")
@@ -137,6 +143,7 @@ class Run:
     def step(self, step: int, indices: Tensor, generator: torch.Generator) -> float:
         """One update; returns the loss."""
         recipe, data, model = self.recipe, self.data, self.model
+        torch.manual_seed(recipe.seed * 104729 + step)  # dropout draws from torch's own generator
         warm = min(1.0, (step + 1) / recipe.warmup)
         factor = warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -147,7 +154,8 @@ class Run:
         texts = F.normalize(model.text.proj(self.pooled[torch.arange(len(drawn)), drawn]), dim=-1)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             features = model.visual(pictures.contiguous(memory_format=torch.channels_last))
-        loss = loss_of(F.normalize(features.float(), dim=-1), texts, data.concept[indices], model.logit_scale.exp())
+        images, scale = F.normalize(features.float(), dim=-1), model.logit_scale.exp()
+        loss = loss_of(images, texts, data.concept[indices], scale, recipe.smooth)
         if not loss.isfinite():
             raise OodlibError(f"the loss is not finite at step {step}: lower --lr-trunk or --lr-head")
         self.optimizer.zero_grad(set_to_none=True)
