@@ -38,9 +38,9 @@ from oodlib.pocket.towers import encode_captions, freeze, validate, whiten
 class Recipe:
     """All that decides the weights, besides the packages.
 
-    `icons` of a batch's pictures come from icon sets, the others from emoji sets. `fine` is the share of steps at the
-    start that train on pictures of `small_side` pixels, which is faster; the rest sees the full size. `smooth` is the
-    share of every picture's target that is spread over all names; `drop` and `drop_path` are `assemble.untrained`'s.
+    `icons` of a batch's pictures come from icon sets, the others from emoji sets. `side` is theirs in pixels. `smooth`
+    is the share of every picture's target that is spread over all names; `drop` and `drop_path` are those of
+    `assemble.untrained`.
     `leave_out` concepts are kept out of training to choose between recipes by; what is shipped leaves out none.
     """
 
@@ -48,8 +48,7 @@ class Recipe:
     batch: int = 96
     icons: int = 24
     seed: int = 0
-    small_side: int = 112
-    fine: float = 0.8
+    side: int = assemble.IMAGE_SIZE
     warmup: int = 100
     lr_trunk: float = 9e-4
     lr_head: float = 3e-3
@@ -148,8 +147,7 @@ class Run:
         factor = warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        side = recipe.small_side if step < recipe.fine * recipe.steps else assemble.IMAGE_SIZE
-        pictures = augment(data.pictures[indices], data.flip[indices], side, generator)
+        pictures = augment(data.pictures[indices], data.flip[indices], recipe.side, generator)
         drawn = torch.randint(0, self.pooled.shape[1], (len(self.pooled),), generator=generator)
         texts = F.normalize(model.text.proj(self.pooled[torch.arange(len(drawn)), drawn]), dim=-1)
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -19,7 +19,7 @@ from oodlib.pocket.augment import augment
 from oodlib.pocket.depthwise import speed_up_depthwise
 from oodlib.pocket.train import Recipe, Run, loss_of
 
-MINI = Recipe(steps=24, batch=32, icons=8, small_side=64, fine=0.5, warmup=3, concepts=40)
+MINI = Recipe(steps=24, batch=32, icons=8, side=96, warmup=3, concepts=40)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_whitening_draws_the_names_apart():
 
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
-    recipe = Recipe(steps=6, batch=16, icons=4, small_side=64, fine=0.5, warmup=2, concepts=20)
+    recipe = Recipe(steps=6, batch=16, icons=4, side=96, warmup=2, concepts=20)
     train.train(recipe, tmp_path / "whole", every=2)
     step = Run.step
 
