@@ -1,7 +1,7 @@
 """What is in-distribution: a set of named concepts in the encoder's feature space."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
@@ -55,6 +55,9 @@ class Concepts:
         The class of each shot, as a place in `names`.
     logit_scale : float
         What the model multiplies cosines by before a softmax: 100 for CLIP, that is a temperature of 0.01.
+    match : callable, optional
+        How image features (n, D) match the classes, (n, C), on the scale of a cosine, where that is not the cosine with
+        `text`: a method of `oodlib.tuning` may match with few labelled pictures, too. Detectors use it for the classes.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class Concepts:
     shots: Tensor | None = None
     shot_labels: Tensor | None = None
     logit_scale: float = 100.0
+    match: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         """Convert and check every field."""
@@ -113,7 +117,7 @@ class Concepts:
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             raise OodlibError(f"logit_scale is {self.logit_scale}: pass the factor on the cosine, 100 for CLIP.")
         fields = (names, text, outlier_names, outlier_text, kinds, no_text, shots, labels, float(self.logit_scale))
-        for field, value in zip(self.__dataclass_fields__, fields, strict=True):
+        for field, value in zip(self.__dataclass_fields__, (*fields, self.match), strict=True):
             object.__setattr__(self, field, value)  # the way to set a field of a frozen dataclass
 
     @classmethod

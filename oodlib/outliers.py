@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -73,14 +73,4 @@ class Lexicon:
         """
         own = {normal(name) for name in concepts.names}
         kept = self.subset([i for i, word in enumerate(self.words) if normal(word) not in own])
-        return Concepts(
-            names=concepts.names,
-            text=concepts.text,
-            outlier_names=kept.words,
-            outlier_text=kept.text,
-            outlier_kinds=kept.kinds,
-            no_text=concepts.no_text,
-            shots=concepts.shots,
-            shot_labels=concepts.shot_labels,
-            logit_scale=concepts.logit_scale,
-        )
+        return replace(concepts, outlier_names=kept.words, outlier_text=kept.text, outlier_kinds=kept.kinds)

@@ -140,9 +140,10 @@ class AdaNeg(NegLabel):
         memory = ProxyMemory(text, self.slots - 1)
         scores = []
         for features in matrix.split(self.batch):
-            plain = self.grouped(features, *self.parts(text))
+            plain = self.grouped(features, self.cosines(features), self.parts(text)[1])
             self.store(features, plain, memory)
-            adapted = self.grouped(features, *self.parts(memory.proxies()))
+            known, unknown = self.parts(memory.proxies())
+            adapted = self.grouped(features, features @ known.T, unknown)
             scores.append(adapted + self.weight * plain)
         return torch.cat(scores)
 

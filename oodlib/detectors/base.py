@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -29,6 +29,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
     ----------
     text_ : tensor, shape (C, D)
         Text feature of each class.
+    match_ : callable or None
+        `Concepts.match` of what it was fitted to.
     threshold_ : float
         Images that score below it are called out-of-distribution. NaN after `fit`, until somebody sets it.
     order_dependent : bool
@@ -42,6 +44,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
     transductive: ClassVar[bool] = False
 
     text_: Tensor
+    match_: Callable[[Tensor], Tensor] | None
     threshold_: float
 
     def fit(self, concepts: Concepts) -> Self:
@@ -52,6 +55,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         if temperature is not None and not 0 < temperature < math.inf:
             raise OodlibError(f"{self!r}: the temperature divides cosines, so it must be a number above 0.")
         self.text_ = concepts.text
+        self.match_ = concepts.match
         self.threshold_ = math.nan
         return self
 
@@ -108,6 +112,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
     def cosines(self, features: Tensor) -> Tensor:
         """Compare images with classes: (N, D) -> (N, C), on the device and in the precision of `features`."""
+        if self.match_ is not None:
+            return self.match_(features)
         return features @ self.text_.to(features).T
 
     def decision_function(self, features: Any) -> Tensor:

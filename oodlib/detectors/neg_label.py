@@ -111,11 +111,11 @@ class NegLabel(Detector):
         return len(self.text_) + len(self.outlier_text_)
 
     def score_block(self, features: Tensor) -> Tensor:
-        return self.grouped(features, self.text_.to(features), self.outlier_text_.to(features))
+        return self.grouped(features, self.cosines(features), self.outlier_text_.to(features))
 
     def grouped(self, features: Tensor, known: Tensor, unknown: Tensor) -> Tensor:
-        """Score (n, D) against features of the classes (C, D) and of the kept labels (M, D), whatever they are."""
+        """Score (n, D), given its cosines with the classes (n, C), against features of the kept labels (M, D)."""
         # Permuting labels instead of cosines: there are fewer numbers to move.
         negatives = unknown[self.group_rows_.flatten()]
         logits = (features @ negatives.T / self.temperature).unflatten(1, tuple(self.group_rows_.shape))
-        return known_mass(features @ known.T / self.temperature, logits)
+        return known_mass(known / self.temperature, logits)

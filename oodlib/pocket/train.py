@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import track
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from oodlib.cache import write_atomically
+from oodlib.checkpoint import load_checkpoint, save_checkpoint
 from oodlib.errors import OodlibError
 from oodlib.pocket import assemble
 from oodlib.pocket.augment import augment
@@ -174,30 +174,15 @@ class Run:
         """Write model, average and optimizer after `step` steps."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items() if not k.startswith("text.transformer.")}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-        metadata = {"step": str(step), "recipe": repr(self.recipe)}
-        write_atomically(
-            path, lambda p: save_file({k: v.contiguous().clone() for k, v in tensors.items()}, p, metadata)
-        )
+        save_checkpoint(path, tensors, self.optimizer, step, repr(self.recipe))
 
     def resume(self, path: Path) -> int:
         """Read a checkpoint and return the step to go on from; 0 if there is none."""
-        if not path.exists():
-            return 0
-        with safe_open(path, "pt") as file:
-            metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata["recipe"] != repr(self.recipe):
-            raise OodlibError(f"{path} is a checkpoint of another recipe: delete it, or choose another --folder")
-        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")}, strict=False)
-        self.average = {k[8:]: v for k, v in tensors.items() if k.startswith("average.")}
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".")
-                state.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        return int(metadata["step"])
+        step, tensors = load_checkpoint(path, self.optimizer, repr(self.recipe))
+        if tensors:
+            self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")}, strict=False)
+            self.average = {k[8:]: v for k, v in tensors.items() if k.startswith("average.")}
+        return step
 
 
 def train(recipe: Recipe, folder: Path, every: int = 50) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""The loop that every method with gradients runs: seeded, resumable, and stopped by a loss that is not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from oodlib.checkpoint import load_checkpoint, save_checkpoint
+from oodlib.errors import OodlibError
+
+EVERY = 25  # steps between checkpoints
+
+
+def epochs(n: int, batch: int, count: int, seed: int) -> list[Tensor]:
+    """Rows of each step: `count` passes over n pictures, each in an order of its own.
+
+    >>> [rows.tolist() for rows in epochs(3, 2, 1, seed=0)]
+    [[2, 0], [1]]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return [rows for _ in range(count) for rows in torch.randperm(n, generator=generator).split(batch)]
+
+
+def cosine(step: int, steps: int) -> float:
+    """Half a cosine from 1 to 0: the share of the learning rate at a step."""
+    return 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def train(
+    parameters: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    batches: Sequence[Tensor],
+    loss_of: Callable[[Tensor, torch.Generator], Tensor],
+    *,
+    seed: int,
+    recipe: str,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+    rate: Callable[[int, int], float] = cosine,
+) -> tuple[float, ...]:
+    """Train `parameters` in place and return the loss of every step.
+
+    Step k draws everything from the seed and k, so a run resumed from a checkpoint equals an uninterrupted one.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Tensor
+        What `optimizer` changes.
+    optimizer : torch.optim.Optimizer
+        With the learning rates at their peak.
+    batches : sequence of Tensor
+        Rows of the shots, one tensor a step.
+    loss_of : callable
+        From rows and a generator to the loss.
+    seed : int
+    recipe : str
+        All that decides the run; a checkpoint of another recipe is refused.
+    checkpoint : Path, optional
+        File to keep the state in; it is deleted when the run is complete.
+    progress : bool
+    rate : callable
+        From step and number of steps to the factor on the learning rates.
+
+    Raises
+    ------
+    OodlibError
+        If a loss is not finite, or the checkpoint is damaged or of another recipe.
+    """
+    start, losses = 0, []
+    if checkpoint is not None:
+        start, kept = load_checkpoint(checkpoint, optimizer, recipe)
+        if start:
+            losses = kept["losses"].tolist()
+            with torch.no_grad():
+                for name, tensor in parameters.items():
+                    tensor.copy_(kept[f"trained.{name}"])
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    steps = range(start, len(batches))
+    for step in track(steps, "tuning", console=Console(stderr=True), disable=not progress, transient=True):
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * rate(step, len(batches))
+        generator = torch.Generator().manual_seed(seed * 104729 + step)
+        torch.manual_seed(seed * 104729 + step)  # dropout draws from torch's own generator
+        loss = loss_of(batches[step], generator)
+        if not loss.isfinite():
+            raise OodlibError(f"the loss is not finite at step {step}: lower the learning rate")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        if checkpoint is not None and (step + 1) % EVERY == 0:
+            tensors = {f"trained.{name}": tensor.detach() for name, tensor in parameters.items()}
+            tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
+            save_checkpoint(checkpoint, tensors, optimizer, step + 1, recipe)
+    for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+        group["lr"] = peak
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return tuple(losses)
