@@ -31,7 +31,7 @@ def shots(concepts):
     return Shots(torch.nn.functional.normalize(mixed, dim=-1), labels)
 
 
-def test_words_in_place_of_filler words_give_the_written_prompt(encoder):
+def test_words_in_place_of_fillers_give_the_written_prompt(encoder):
     vectors = words(encoder, "a photo of a")
     assert len(vectors) == 4
     found = Prompts(encoder, NAMES, 4).encode_all(vectors)
