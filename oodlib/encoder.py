@@ -43,7 +43,7 @@ class Encoder:
     def __init__(self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any]):
         self.spec = spec
         self.device = torch.device(spec["device"])
-        self.preprocess, self._tokenizer = preprocess, tokenizer
+        self.preprocess, self.tokenizer = preprocess, tokenizer
         # Both more than double the speed of convolutions on CPUs and change no result beyond rounding.
         sides = spec["preprocess"].get("size") or [1]
         if fold_batch_norm(cast(nn.Module, model.visual).eval(), sides if isinstance(sides, int) else max(sides)):
@@ -164,7 +164,7 @@ class Encoder:
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token ids; a Hugging Face tower masks padding, so columns that only pad are cut: several times faster."""
-        tokens = self._tokenizer(list(prompts))
-        if isinstance(self._tokenizer, open_clip.tokenizer.HFTokenizer):
-            tokens = tokens[:, : int((tokens != self._tokenizer.tokenizer.pad_token_id).sum(1).max())]
+        tokens = self.tokenizer(list(prompts))
+        if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):
+            tokens = tokens[:, : int((tokens != self.tokenizer.tokenizer.pad_token_id).sum(1).max())]
         return tokens

@@ -211,7 +211,7 @@ def _preprocessing(encoder: Encoder) -> dict[str, Any]:
             "std": picture["std"],
             "layout": "NCHW, RGB",
         },
-        "text": {"truncate": CONTEXT, "pad_id": encoder._tokenizer.tokenizer.pad_token_id},
+        "text": {"truncate": CONTEXT, "pad_id": encoder.tokenizer.tokenizer.pad_token_id},
     }
 
 

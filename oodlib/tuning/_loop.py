@@ -42,7 +42,7 @@ def train(
     recipe: str,
     checkpoint: Path | None = None,
     progress: bool = False,
-    rate: Callable[[int, int], float] = cosine,
+    clip: float | None = None,
 ) -> tuple[float, ...]:
     """Train `parameters` in place and return the loss of every step.
 
@@ -53,7 +53,7 @@ def train(
     parameters : mapping of str to Tensor
         What `optimizer` changes.
     optimizer : torch.optim.Optimizer
-        With the learning rates at their peak.
+        With the learning rates at their peak; they fall to 0 along half a cosine.
     batches : sequence of Tensor
         Rows of the shots, one tensor a step.
     loss_of : callable
@@ -64,8 +64,8 @@ def train(
     checkpoint : Path, optional
         File to keep the state in; it is deleted when the run is complete.
     progress : bool
-    rate : callable
-        From step and number of steps to the factor on the learning rates.
+    clip : float, optional
+        Largest length of the gradient of all parameters together.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def train(
     steps = range(start, len(batches))
     for step in track(steps, "tuning", console=Console(stderr=True), disable=not progress, transient=True):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * rate(step, len(batches))
+            group["lr"] = peak * cosine(step, len(batches))
         generator = torch.Generator().manual_seed(seed * 104729 + step)
         torch.manual_seed(seed * 104729 + step)  # dropout draws from torch's own generator
         loss = loss_of(batches[step], generator)
@@ -92,6 +92,8 @@ def train(
             raise OodlibError(f"the loss is not finite at step {step}: lower the learning rate")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(list(parameters.values()), clip)
         optimizer.step()
         losses.append(float(loss.detach()))
         if checkpoint is not None and (step + 1) % EVERY == 0:
