@@ -265,11 +265,16 @@ def test_an_interruption_writes_nothing_and_says_so(server, names, tmp_path):
     server.answers = [interrupt]
     command = [sys.executable, "-m", "oodlib.cli", "envision", "--names", str(names), "--base-url", server.url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
-    with subprocess.Popen(
-        [*command, "--model", "m"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
-        running.append(process)
-        _, said = process.communicate(timeout=120)
+    # A shell starts background jobs deaf to interruptions, and their children stay so: hear again while this one starts.
+    ears = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with subprocess.Popen(
+            [*command, "--model", "m"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        ) as process:
+            running.append(process)
+            _, said = process.communicate(timeout=120)
+    finally:
+        signal.signal(signal.SIGINT, ears)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "interrupted; nothing was written"
     assert [path.name for path in tmp_path.iterdir()] == ["pets.txt"]
