@@ -265,7 +265,7 @@ def test_an_interruption_writes_nothing_and_says_so(server, names, tmp_path):
     server.answers = [interrupt]
     command = [sys.executable, "-m", "oodlib.cli", "envision", "--names", str(names), "--base-url", server.url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
-    # A shell starts background jobs deaf to interruptions, and their children stay so: hear again while this one starts.
+    # A shell starts background jobs deaf to interruptions, and their children stay so: listen while this one starts.
     ears = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with subprocess.Popen(
