@@ -97,7 +97,7 @@ class Tuned:
 
     @property
     def trained(self) -> int:
-        """How many numbers were trained."""
+        """How many numbers were trained; for a method without training, how many it keeps."""
         return sum(tensor.numel() for tensor in self.state.values())
 
 
