@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-import pkgutil
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
+from oodlib.registry import Registry
+from oodlib.tuning._shots import take_shots
 from oodlib.tuning.base import Shots, Tuned, Tuner
 
-__all__ = ["Shots", "Tuned", "Tuner", "get_tuner", "list_tuners", "tune"]
+__all__ = ["Shots", "Tuned", "Tuner", "get_tuner", "list_tuners", "take_shots", "tune"]
+
+_registry: Registry[Tuner] = Registry(__name__, Tuner, "fine-tuning method")  # type: ignore[type-abstract]
 
 
 def tune(
@@ -60,7 +60,7 @@ def list_tuners() -> list[str]:
     >>> "coop" in list_tuners()
     True
     """
-    return sorted(_classes())
+    return list(_registry.classes)
 
 
 def get_tuner(name: str, **parameters: Any) -> Tuner:
@@ -69,28 +69,4 @@ def get_tuner(name: str, **parameters: Any) -> Tuner:
     >>> get_tuner("tip_adapter", beta=5.5)
     TipAdapter(beta=5.5)
     """
-    if name not in _classes():
-        raise OodlibError(f"unknown fine-tuning method {name!r}: choose from {', '.join(list_tuners())}.")
-    known = list(_classes()[name]().get_params())
-    for parameter in parameters:
-        if parameter not in known:
-            raise OodlibError(f"{name} has no parameter {parameter!r}: it takes {', '.join(known) or 'none'}.")
-    return _classes()[name](**parameters)
-
-
-@cache
-def _classes() -> dict[str, type[Tuner]]:
-    """Find the method class of each module beside this one, by module name."""
-    classes = {}
-    for info in pkgutil.iter_modules(__path__):
-        if info.name == "base" or info.name.startswith("_"):
-            continue
-        module = import_module(f"{__name__}.{info.name}")
-        found = [
-            value
-            for value in vars(module).values()
-            if inspect.isclass(value) and issubclass(value, Tuner) and value.__module__ == module.__name__
-        ]
-        if len(found) == 1:
-            classes[info.name] = found[0]
-    return classes
+    return _registry.make(name, **parameters)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from oodlib.checkpoint import load_checkpoint, save_checkpoint
 from oodlib.errors import OodlibError
+from oodlib.tuning.base import Session
 
 EVERY = 25  # steps between checkpoints
 
@@ -37,11 +37,8 @@ def train(
     optimizer: torch.optim.Optimizer,
     batches: Sequence[Tensor],
     loss_of: Callable[[Tensor, torch.Generator], Tensor],
+    session: Session,
     *,
-    seed: int,
-    recipe: str,
-    checkpoint: Path | None = None,
-    progress: bool = False,
     clip: float | None = None,
 ) -> tuple[float, ...]:
     """Train `parameters` in place and return the loss of every step.
@@ -58,12 +55,8 @@ def train(
         Rows of the shots, one tensor a step.
     loss_of : callable
         From rows and a generator to the loss.
-    seed : int
-    recipe : str
-        All that decides the run; a checkpoint of another recipe is refused.
-    checkpoint : Path, optional
-        File to keep the state in; it is deleted when the run is complete.
-    progress : bool
+    session : Session
+        Its checkpoint is deleted when the run is complete.
     clip : float, optional
         Largest length of the gradient of all parameters together.
 
@@ -72,9 +65,9 @@ def train(
     OodlibError
         If a loss is not finite, or the checkpoint is damaged or of another recipe.
     """
-    start, losses = 0, []
+    start, losses, checkpoint = 0, [], session.checkpoint
     if checkpoint is not None:
-        start, kept = load_checkpoint(checkpoint, optimizer, recipe)
+        start, kept = load_checkpoint(checkpoint, optimizer, session.recipe)
         if start:
             losses = kept["losses"].tolist()
             with torch.no_grad():
@@ -82,11 +75,11 @@ def train(
                     tensor.copy_(kept[f"trained.{name}"])
     peaks = [group["lr"] for group in optimizer.param_groups]
     steps = range(start, len(batches))
-    for step in track(steps, "tuning", console=Console(stderr=True), disable=not progress, transient=True):
+    for step in track(steps, "tuning", console=Console(stderr=True), disable=not session.progress, transient=True):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * cosine(step, len(batches))
-        generator = torch.Generator().manual_seed(seed * 104729 + step)
-        torch.manual_seed(seed * 104729 + step)  # dropout draws from torch's own generator
+        generator = torch.Generator().manual_seed(session.seed * 104729 + step)
+        torch.manual_seed(session.seed * 104729 + step)  # dropout draws from torch's own generator
         loss = loss_of(batches[step], generator)
         if not loss.isfinite():
             raise OodlibError(f"the loss is not finite at step {step}: lower the learning rate")
@@ -99,7 +92,7 @@ def train(
         if checkpoint is not None and (step + 1) % EVERY == 0:
             tensors = {f"trained.{name}": tensor.detach() for name, tensor in parameters.items()}
             tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
-            save_checkpoint(checkpoint, tensors, optimizer, step + 1, recipe)
+            save_checkpoint(checkpoint, tensors, optimizer, step + 1, session.recipe)
     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
         group["lr"] = peak
     if checkpoint is not None:

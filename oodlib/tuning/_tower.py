@@ -14,69 +14,74 @@ from torch.nn import functional as F
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
 from oodlib.tuning._loop import epochs, train
-from oodlib.tuning.base import Session, Shots, Tuned
+from oodlib.tuning.base import Session, Shots, Tuned, Tuner
 
 
-def tune_tower(
-    encoder: Encoder,
-    model: nn.Module,
-    trained: Mapping[str, Tensor],
-    head: tuple[Tensor, Tensor],
-    concepts: Concepts,
-    shots: Shots,
-    session: Session,
-    *,
-    batch: int,
-    count: int,
-    rate: float,
-    weight_decay: float,
-    recipe: str,
-) -> tuple[tuple[Tensor, Tensor], tuple[float, ...]]:
-    """Minimise the cross-entropy of the shots' pictures over `trained` and the head, with AdamW and clipped gradients.
+class TowerTuner(Tuner):
+    """A method that trains weights of the image tower and a linear head.
 
-    Parameters
+    Attributes
     ----------
-    encoder : Encoder
-        Where it runs.
-    model : nn.Module
-        A copy of the model, changed in place.
-    trained : mapping of str to Tensor
-        Its parameters to train.
-    head : tuple of Tensor
-        Weight (C, D) and bias (C,) to start from; a bias of no elements stays away.
-    concepts, shots, session
-        As methods take them.
-    batch, count, rate, weight_decay
-        Pictures a step, passes over the shots, and AdamW's settings.
-    recipe : str
-        All that decides the run.
-
-    Returns
-    -------
-    tuple
-        The head, and the losses.
+    epochs, batch : int
+        Passes over the shots, and pictures a step.
+    rate, weight_decay : float
+        Of AdamW with gradients clipped to length 1; the rate falls to 0 along half a cosine.
     """
-    weight, bias = (part.clone().to(encoder.device).requires_grad_() for part in head)
-    parameters = {**trained, "head.weight": weight, "head.bias": bias}
-    optimizer = torch.optim.AdamW(list(parameters.values()), rate, weight_decay=weight_decay)
 
-    def loss_of(rows: Tensor, generator: torch.Generator) -> Tensor:
-        pictures = shots.drawn(rows, generator, "pictures").to(encoder.device)
-        logits = F.linear(features_of(model, pictures), weight, bias)
-        return F.cross_entropy(logits, shots.labels[rows].to(encoder.device))
+    needs = "pictures"
+    epochs: int
+    batch: int
+    rate: float
+    weight_decay: float
 
-    losses = train(
-        parameters,
-        optimizer,
-        epochs(len(shots), batch, count, session.seed),
-        loss_of,
-        seed=session.seed,
-        recipe=f"{recipe} {session.seed} {encoder.digest} {concepts.names}",
-        checkpoint=session.checkpoint,
-        progress=session.progress,
-        clip=1.0,
-    )
-    return (weight.detach(), bias.detach()), losses
+    def head(self, concepts: Concepts, shots: Shots) -> tuple[Tensor, Tensor]:
+        """The head to start from, the zero-shot classifier: weight (C, D) and bias (C,)."""
+        return concepts.logit_scale * concepts.text, torch.zeros(len(concepts.text))
+
+    def train_tower(
+        self,
+        encoder: Encoder,
+        model: nn.Module,
+        trained: Mapping[str, Tensor],
+        concepts: Concepts,
+        shots: Shots,
+        session: Session,
+    ) -> tuple[tuple[Tensor, Tensor], tuple[float, ...]]:
+        """Minimise the cross-entropy of the shots' pictures over `trained` and the head.
+
+        Parameters
+        ----------
+        encoder : Encoder
+            Where it runs.
+        model : nn.Module
+            A copy of the model, changed in place.
+        trained : mapping of str to Tensor
+            Its parameters to train.
+        concepts, shots, session
+            As methods take them.
+
+        Returns
+        -------
+        tuple
+            The head, and the losses.
+        """
+        weight, bias = (part.clone().to(encoder.device).requires_grad_() for part in self.head(concepts, shots))
+        parameters = {**trained, "head.weight": weight, "head.bias": bias}
+
+        def loss_of(rows: Tensor, generator: torch.Generator) -> Tensor:
+            pictures = shots.drawn(rows, generator, "pictures").to(encoder.device)
+            logits = F.linear(features_of(model, pictures), weight, bias)
+            return F.cross_entropy(logits, shots.labels[rows].to(encoder.device))
+
+        losses = train(
+            parameters,
+            torch.optim.AdamW(list(parameters.values()), self.rate, weight_decay=self.weight_decay),
+            epochs(len(shots), self.batch, self.epochs, session.seed),
+            loss_of,
+            session,
+            clip=1.0,
+        )
+        return (weight.detach(), bias.detach()), losses
 
 
 def features_of(model: nn.Module, pictures: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ learning), the picture's feature (adapters, tuning the tower), or how the two ar
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -58,10 +59,19 @@ class Shots:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def digest(self) -> str:
+        """Fingerprint of features and labels, which name the rest as well: all parts are of the same views."""
+        return _digest(self.features) + _digest(self.labels)
+
     def drawn(self, rows: Tensor, generator: torch.Generator, part: str = "features") -> Tensor:
         """One random view of each of some pictures: (n, ...) of `features`, `patches` or `pictures`."""
         views: Tensor = getattr(self, part)
         return views[torch.randint(len(views), (len(rows),), generator=generator), rows]
+
+
+def _digest(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
 def _same(features: Tensor) -> Tensor:
@@ -156,7 +166,11 @@ class Tuner(BaseEstimator, ABC):
             raise OodlibError(
                 "the shots and the concepts have different numbers of columns: encode both with one model."
             )
-        return self._fit(encoder, concepts, shots, Session(seed, checkpoint, progress))
+        recipe = f"{self!r} {seed} {encoder.digest} {concepts.names} {_digest(concepts.text)} {shots.digest}"
+        # Dropout and new layers draw from torch's own generators, which the caller gets back as they were.
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(seed)
+            return self._fit(encoder, concepts, shots, Session(seed, checkpoint, progress, recipe))
 
     @abstractmethod
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
@@ -165,11 +179,24 @@ class Tuner(BaseEstimator, ABC):
 
 @dataclass(frozen=True)
 class Session:
-    """How to run: what is the same for every method."""
+    """How to run: what is the same for every method.
+
+    Parameters
+    ----------
+    seed : int
+        Of all that is drawn.
+    checkpoint : Path, optional
+        Where to keep the state while training.
+    progress : bool
+        Whether to show a progress bar.
+    recipe : str
+        All that decides the run: a checkpoint of another recipe is refused.
+    """
 
     seed: int
-    checkpoint: Path | None
-    progress: bool
+    checkpoint: Path | None = None
+    progress: bool = False
+    recipe: str = ""
 
     def generator(self) -> torch.Generator:
         """A generator that starts from the seed."""

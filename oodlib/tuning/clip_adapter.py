@@ -83,10 +83,7 @@ class CLIPAdapter(Tuner):
             torch.optim.AdamW([down, up], self.rate),
             epochs(len(shots), self.batch, self.epochs, session.seed),
             loss_of,
-            seed=session.seed,
-            recipe=f"{self!r} {session.seed} {encoder.digest} {concepts.names}",
-            checkpoint=session.checkpoint,
-            progress=session.progress,
+            session,
         )
         learned = {"down": down.detach(), "up": up.detach()}
 

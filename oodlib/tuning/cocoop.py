@@ -63,7 +63,6 @@ class CoCoOp(Tuner):
         vectors = words(encoder, self.context).requires_grad_()
         prompts = Prompts(encoder, concepts.names, len(vectors))
         width = concepts.text.shape[1]
-        torch.manual_seed(session.seed)
         narrow = max(1, width // 16)
         network = nn.Sequential(nn.Linear(width, narrow), nn.ReLU(), nn.Linear(narrow, vectors.shape[1]))
         network.to(encoder.device)
@@ -85,10 +84,7 @@ class CoCoOp(Tuner):
                 torch.optim.SGD(list(learned.values()), self.rate, momentum=0.9, weight_decay=self.weight_decay),
                 epochs(len(shots), self.batch, self.epochs, session.seed),
                 loss_of,
-                seed=session.seed,
-                recipe=f"{self!r} {session.seed} {encoder.digest} {concepts.names}",
-                checkpoint=session.checkpoint,
-                progress=session.progress,
+                session,
             )
 
         def match(features: Tensor) -> Tensor:

@@ -72,10 +72,7 @@ class CoOp(Tuner):
                 optimizer,
                 epochs(len(shots), self.batch, self.epochs, session.seed),
                 loss_of,
-                seed=session.seed,
-                recipe=f"{self!r} {session.seed} {encoder.digest} {concepts.names}",
-                checkpoint=session.checkpoint,
-                progress=session.progress,
+                session,
             )
         learned = vectors.detach()
 

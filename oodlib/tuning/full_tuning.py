@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
-from oodlib.tuning._tower import copy_of, finished, tune_tower
-from oodlib.tuning.base import Session, Shots, Tuned, Tuner
+from oodlib.tuning._tower import TowerTuner, copy_of, finished
+from oodlib.tuning.base import Session, Shots, Tuned
 
 
-class FullTuning(Tuner):
+class FullTuning(TowerTuner):
     r"""Train the whole image tower and a linear head with the cross-entropy of the shots.
 
     The head starts from the class names, :math:`W = \kappa T` and :math:`b = 0`, so the first step sees the zero-shot
@@ -31,8 +28,6 @@ class FullTuning(Tuner):
     Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, and the authors' code (mlfoundations/wise-ft).
     """
 
-    needs = "pictures"
-
     def __init__(self, epochs: int = 10, batch: int = 32, rate: float = 3e-5, weight_decay: float = 0.1):
         self.epochs = epochs
         self.batch = batch
@@ -45,22 +40,5 @@ class FullTuning(Tuner):
         tower = dict(model.visual.named_parameters())  # type: ignore[union-attr]
         for parameter in tower.values():
             parameter.requires_grad_(True)
-        head, losses = tune_tower(
-            encoder,
-            model,
-            tower,
-            self.head(concepts, shots),
-            concepts,
-            shots,
-            session,
-            batch=self.batch,
-            count=self.epochs,
-            rate=self.rate,
-            weight_decay=self.weight_decay,
-            recipe=repr(self),
-        )
+        head, losses = self.train_tower(encoder, model, tower, concepts, shots, session)
         return finished(encoder, model, tower, head, concepts, losses)
-
-    def head(self, concepts: Concepts, shots: Shots) -> tuple[Tensor, Tensor]:
-        """The head to start from: weight (C, D) and bias (C,)."""
-        return concepts.logit_scale * concepts.text, torch.zeros(len(concepts.text))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
-from oodlib.tuning._tower import copy_of, finished, tune_tower
-from oodlib.tuning.base import Session, Shots, Tuned, Tuner
+from oodlib.tuning._tower import TowerTuner, copy_of, finished
+from oodlib.tuning.base import Session, Shots, Tuned
 
 
 def matrices(tower: nn.Module) -> list[str]:
@@ -28,7 +27,7 @@ def matrices(tower: nn.Module) -> list[str]:
     return found
 
 
-class LoRA(Tuner):
+class LoRA(TowerTuner):
     r"""Train a product of two thin matrices beside each matrix of the image tower, and a linear head.
 
     :math:`W' = W + \frac{\alpha}{r} B A` with :math:`B = 0` at the start. Afterwards the products are added to the
@@ -59,8 +58,6 @@ class LoRA(Tuner):
     Adaptation of Vision-Language Models, CVPR Workshops 2024 (CLIP-LoRA).
     """
 
-    needs = "pictures"
-
     def __init__(
         self,
         rank: int = 2,
@@ -84,7 +81,6 @@ class LoRA(Tuner):
             raise OodlibError(f"{self!r}: the rank must be at least 1.")
         model = copy_of(encoder)
         model.requires_grad_(False)
-        torch.manual_seed(session.seed)
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
@@ -93,20 +89,7 @@ class LoRA(Tuner):
         )
         model.visual = tower = get_peft_model(model.visual, config).train()  # type: ignore[arg-type]
         trained = {name: parameter for name, parameter in tower.named_parameters() if parameter.requires_grad}
-        head, losses = tune_tower(
-            encoder,
-            model,
-            trained,
-            (concepts.logit_scale * concepts.text, torch.zeros(len(concepts.text))),
-            concepts,
-            shots,
-            session,
-            batch=self.batch,
-            count=self.epochs,
-            rate=self.rate,
-            weight_decay=self.weight_decay,
-            recipe=repr(self),
-        )
+        head, losses = self.train_tower(encoder, model, trained, concepts, shots, session)
         state = {name: parameter.detach().clone() for name, parameter in trained.items()}
         model.visual = tower.merge_and_unload()
         return finished(encoder, model.eval(), state, head, concepts, losses)

@@ -44,7 +44,7 @@ class TipAdapterF(TipAdapter):
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         order = epochs(len(shots), self.batch, self.epochs, session.seed)
-        keys, losses = self.train_keys(cache_keys(shots.features), concepts, shots, order, session, encoder.digest)
+        keys, losses = self.train_keys(cache_keys(shots.features), concepts, shots, order, session)
         return self.with_keys(concepts, keys, shots.labels, losses)
 
     def train_keys(
@@ -54,7 +54,6 @@ class TipAdapterF(TipAdapter):
         shots: Shots,
         order: Sequence[Tensor],
         session: Session,
-        about: str = "",
     ) -> tuple[Tensor, tuple[float, ...]]:
         """Train keys that start from `start`, (M, D), over the batches of `order`; returns them and the losses."""
         keys = start.clone().requires_grad_()
@@ -70,9 +69,6 @@ class TipAdapterF(TipAdapter):
             torch.optim.AdamW([keys], self.rate, eps=1e-4),
             order,
             loss_of,
-            seed=session.seed,
-            recipe=f"{self!r} {session.seed} {about} {concepts.names}",
-            checkpoint=session.checkpoint,
-            progress=session.progress,
+            session,
         )
         return keys.detach(), losses

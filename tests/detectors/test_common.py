@@ -13,8 +13,9 @@ from torch.nn.functional import normalize
 
 import oodlib.detectors
 from oodlib.concepts import Concepts
-from oodlib.detectors import base, get_detector, list_detectors, name_of
+from oodlib.detectors import Detector, base, get_detector, list_detectors, name_of
 from oodlib.errors import OodlibError
+from oodlib.registry import Registry
 
 D, C = 16, 6
 every_detector = pytest.mark.parametrize("name", list_detectors())
@@ -198,13 +199,10 @@ def test_a_new_file_is_enough(tmp_path, monkeypatch):
         "        return self.cosines(features).mean(dim=-1)\n"
     )
     monkeypatch.setattr(oodlib.detectors, "__path__", [*oodlib.detectors.__path__, str(tmp_path)])
-    oodlib.detectors._classes.cache_clear()
-    try:
-        assert "mean_cosine" in list_detectors()
-        assert get_detector("mean_cosine").fit(concepts()).score_samples(features(3)).shape == (3,)
-        (tmp_path / "empty.py").write_text("")
-        oodlib.detectors._classes.cache_clear()
-        with pytest.raises(OodlibError, match="empty defines 0 detectors"):
-            list_detectors()
-    finally:
-        oodlib.detectors._classes.cache_clear()
+    monkeypatch.setattr(oodlib.detectors, "_registry", Registry("oodlib.detectors", Detector, "detector"))
+    assert "mean_cosine" in list_detectors()
+    assert get_detector("mean_cosine").fit(concepts()).score_samples(features(3)).shape == (3,)
+    (tmp_path / "empty.py").write_text("")
+    monkeypatch.setattr(oodlib.detectors, "_registry", Registry("oodlib.detectors", Detector, "detector"))
+    with pytest.raises(OodlibError, match="empty defines 0 detectors"):
+        list_detectors()

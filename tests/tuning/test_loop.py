@@ -3,7 +3,8 @@ import torch
 
 from oodlib.checkpoint import load_checkpoint
 from oodlib.errors import OodlibError
-from oodlib.tuning import _loop, tune
+from oodlib.tuning import Shots, _loop, tune
+from oodlib.tuning.base import Session
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("clip_adapter", {"batch": 8}), ("tip_adapter_f", {"batch": 8})])
@@ -28,6 +29,22 @@ def test_a_checkpoint_of_another_recipe_is_refused(interrupt, tmp_path, no_encod
     interrupt(5, 5, lambda: tune("clip_adapter", no_encoder, concepts, shots, seed=1, **setting))
     with pytest.raises(OodlibError, match="checkpoint of another recipe"):
         tune("clip_adapter", no_encoder, concepts, shots, seed=2, **setting)
+
+
+def test_a_checkpoint_of_other_shots_is_refused(interrupt, tmp_path, no_encoder, concepts, shots):
+    path = tmp_path / "state.safetensors"
+    setting = {"checkpoint": path, "epochs": 12}
+    interrupt(5, 5, lambda: tune("clip_adapter", no_encoder, concepts, shots, **setting))
+    with pytest.raises(OodlibError, match="checkpoint of another recipe"):
+        tune("clip_adapter", no_encoder, concepts, Shots(shots.features.flip(1), shots.labels), **setting)
+
+
+def test_the_callers_random_numbers_stay_the_same(no_encoder, concepts, shots):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    tune("clip_adapter", no_encoder, concepts, shots, epochs=1)
+    assert torch.equal(torch.rand(2), expected)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
@@ -64,8 +81,7 @@ def test_the_rates_of_the_optimizer_are_given_back(concepts):
         optimizer,
         [torch.tensor([0])] * 3,
         lambda *_: (weight - 1).square().sum(),
-        seed=0,
-        recipe="",
+        Session(seed=0),
     )
     assert optimizer.param_groups[0]["lr"] == 0.5
     assert losses[-1] < losses[0]

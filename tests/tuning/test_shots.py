@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from oodlib.datasets import emojishift
 from oodlib.embeddings import embed
 from oodlib.errors import OodlibError
-from oodlib.tuning.shots import take_shots
+from oodlib.tuning import take_shots
 
 
 @pytest.fixture(scope="module")

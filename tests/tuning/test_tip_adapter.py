@@ -38,7 +38,7 @@ def test_its_training_agrees_with_the_official_code(official):
     order = [rows for epoch in g["f_batch_order"] for rows in epoch.split(int(g["f_batch_size"]))]
     tuner = TipAdapterF(float(g["alpha"]), float(g["beta"]), rate=float(g["f_lr"]))
     start = cache_keys(g["train_feat_raw"])
-    keys, losses = tuner.train_keys(start, concepts, shots, order, Session(0, None, False))
+    keys, losses = tuner.train_keys(start, concepts, shots, order, Session(seed=0))
     assert len(losses) == len(order)
     assert (keys - start).abs().max() > 1e-3
     found = logits(tuner.with_keys(concepts, keys, shots.labels, losses), g["test_features"])
