@@ -2,7 +2,8 @@
 
 A trial is one method, tuned to so many shots with one seed. Its numbers vary for two reasons: which pictures are in the
 test, and what the seed drew in training. Every replicate therefore draws pictures, the same ones for all trials, and
-then seeds of each method; differences between methods are paired by pictures.
+then seeds of each method; differences between methods are paired by pictures. Pictures of one concept by several hands
+succeed and fail together, so a replicate draws concepts, with all their pictures.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Study:
     ----------
     id_set : str
         Name of the in-distribution set.
-    sizes : mapping of str to int
-        Number of pictures of every test set, the ID set among them.
+    concepts : mapping of str to sequence
+        Of every test set, the ID set among them, what each picture shows: pictures of one concept are drawn together.
     kinds : mapping of str to str
         Each OOD set's kind: "far", "near", ...
     n_boot, level, seed
@@ -53,20 +54,18 @@ class Study:
     def __init__(
         self,
         id_set: str,
-        sizes: Mapping[str, int],
+        concepts: Mapping[str, Sequence[Any]],
         kinds: Mapping[str, str],
         *,
         n_boot: int = 1000,
         level: float = 0.95,
         seed: int = 0,
     ):
-        self.id_set, self.sizes, self.kinds = id_set, dict(sizes), dict(kinds)
+        self.id_set, self.kinds = id_set, dict(kinds)
+        self.sizes = {name: len(shown) for name, shown in concepts.items()}
         self.n_boot, self.level, self.seed = n_boot, level, seed
         rng = np.random.default_rng(seed)
-        self._weights = {
-            name: np.concatenate([np.ones((1, n)), rng.multinomial(n, np.full(n, 1 / n), size=n_boot)])
-            for name, n in self.sizes.items()
-        }
+        self._weights = {name: _weights(shown, n_boot, rng) for name, shown in concepts.items()}
         self._trials: dict[tuple[str, int], list[Tried]] = {}
 
     def add(self, tuning: str, shots: int, seed: int, correct: Any, scores: Mapping[str, Mapping[str, Any]]) -> None:
@@ -176,6 +175,14 @@ class Study:
                     where = {"ood_set": part, "ood_kind": kind, "n_ood": self.sizes[part]}
                     rows.append(about | told | where | _numbers("auroc", self.auroc(tuning, shots, detector, [part])))
         return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _weights(shown: Sequence[Any], n_boot: int, rng: np.random.Generator) -> Array:
+    """How often each picture counts, first as it is, then in every replicate: (1 + R, n)."""
+    place, found = pd.factorize(np.asarray(shown))
+    k = len(found)
+    drawn = rng.multinomial(k, np.full(k, 1 / k), size=n_boot)[:, place]
+    return np.concatenate([np.ones((1, len(place))), drawn])
 
 
 def _numbers(metric: str, found: Interval) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def scores(shift, seed):
 
 @pytest.fixture
 def study():
-    made = Study("id", {"id": N, "far": M, "near": M}, {"far": "far", "near": "near"}, n_boot=200)
+    made = Study("id", {"id": range(N), "far": range(M), "near": range(M)}, {"far": "far", "near": "near"}, n_boot=200)
     made.add("none", 0, 0, np.arange(N) % 2 == 0, scores(1, 0))
     for seed in range(3):
         made.add("coop", 1, seed, np.arange(N) % 3 > 0, scores(2, seed))
@@ -47,13 +47,27 @@ def test_differences_are_paired_by_pictures(study):
 
 
 def test_more_seeds_that_disagree_widen_the_interval():
-    alone = Study("id", {"id": N, "far": M}, {"far": "far"}, n_boot=500)
+    alone = Study("id", {"id": range(N), "far": range(M)}, {"far": "far"}, n_boot=500)
     alone.add("coop", 1, 0, np.ones(N), scores(1, 0))
-    apart = Study("id", {"id": N, "far": M}, {"far": "far"}, n_boot=500)
+    apart = Study("id", {"id": range(N), "far": range(M)}, {"far": "far"}, n_boot=500)
     for seed, shift in enumerate((0.2, 1, 3)):
         apart.add("coop", 1, seed, np.ones(N), scores(shift, 0))
     widths = [np.diff(study.auroc("coop", 1, "mcm", ["far"])[1:])[0] for study in (alone, apart)]
     assert widths[1] > 1.5 * widths[0]
+
+
+def test_pictures_of_one_concept_are_drawn_together():
+    """Ten copies of every picture say nothing new: the interval must stay as wide as without them."""
+    once, rng = scores(1, 0)["mcm"], np.random.default_rng(1)
+    right = rng.random(N) < 0.5
+    widths = []
+    for copies in (1, 10):
+        shown = {"id": np.repeat(np.arange(N), copies), "far": np.repeat(np.arange(M), copies)}
+        made = Study("id", shown, {"far": "far"}, n_boot=2000)
+        made.add("none", 0, 0, np.repeat(right, copies), {"mcm": {k: np.repeat(v, copies) for k, v in once.items()}})
+        found = made.accuracy("none", 0), made.auroc("none", 0, "mcm", ["far"])
+        widths.append([high - low for _, low, high in found])
+    np.testing.assert_allclose(*widths, rtol=0.1)
 
 
 def test_rows_have_the_columns_of_all_results(study, tmp_path):

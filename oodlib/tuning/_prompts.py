@@ -18,6 +18,7 @@ from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
 
 _FILLER = "x"
+_PARTS, _MOST = 3, 256  # passes through the tower for all names, and prompts in one of them
 
 
 class Prompts:
@@ -44,6 +45,12 @@ class Prompts:
         alone = encoder.tokens([_FILLER])[0, 1].to(encoder.device)
         if not (self.tokens[:, 1 : 1 + length] == alone).all():
             raise OodlibError(f"the tokenizer of {encoder!r} does not keep {length} filler words in front of a name.")
+        # Prompts of like length go together, so that little is computed for padding.
+        padding = (self.tokens == self.tokens[:, -1:]).flip(1).cumprod(1).sum(1)
+        order = padding.argsort(descending=True, stable=True)
+        self._parts = order.split(min(_MOST, -(-len(written) // _PARTS)))
+        self._widths = [encoder.tokens([written[row] for row in rows.tolist()]).shape[1] for rows in self._parts]
+        self._back = torch.cat(self._parts).argsort()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -63,15 +70,22 @@ class Prompts:
         Tensor
             (n, D), L2-normalised.
         """
-        tokens = self.tokens if rows is None else self.tokens[rows]
+        if rows is not None:
+            return self._pass(vectors, self.tokens[rows])
+        made = [
+            self._pass(vectors if vectors.ndim == 2 else vectors[part], self.tokens[part, :width])
+            for part, width in zip(self._parts, self._widths, strict=True)
+        ]
+        return torch.cat(made)[self._back]
+
+    def encode_all(self, vectors: Tensor) -> Tensor:
+        """Text features of all names without gradients: (C, D), on the CPU."""
+        with torch.no_grad():
+            return self.encode(vectors).cpu()
+
+    def _pass(self, vectors: Tensor, tokens: Tensor) -> Tensor:
         with _in_place_of(table(self.encoder.model), vectors, self.length):
             return F.normalize(self.encoder.model.encode_text(tokens).float(), dim=-1)
-
-    def encode_all(self, vectors: Tensor, batch_size: int = 256) -> Tensor:
-        """Text features of all names without gradients, a batch at a time: (C, D)."""
-        with torch.no_grad():
-            rows = torch.arange(len(self), device=self.tokens.device).split(batch_size)
-            return torch.cat([self.encode(vectors, some) for some in rows])
 
 
 def table(model: nn.Module) -> nn.Embedding:

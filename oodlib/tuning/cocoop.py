@@ -93,7 +93,7 @@ class CoCoOp(Tuner):
                 return torch.cat([compare(block) for block in blocks]).to(features)
 
         def encode(names: Sequence[str]) -> Tensor:
-            return Prompts(encoder, names, len(vectors)).encode_all(vectors.detach()).cpu()
+            return Prompts(encoder, names, len(vectors)).encode_all(vectors.detach())
 
         tuned = replace(concepts, text=encode(concepts.names), no_text=None, match=match)
         return Tuned(tuned, {name: tensor.detach().cpu() for name, tensor in learned.items()}, losses, encode=encode)

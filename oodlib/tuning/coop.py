@@ -77,7 +77,7 @@ class CoOp(Tuner):
         learned = vectors.detach()
 
         def encode(names: Sequence[str]) -> Tensor:
-            return Prompts(encoder, names, len(learned)).encode_all(learned).cpu()
+            return Prompts(encoder, names, len(learned)).encode_all(learned)
 
         tuned = replace(concepts, text=encode(concepts.names), no_text=None)
         return Tuned(tuned, {"context": learned.cpu()}, losses, encode=encode)
