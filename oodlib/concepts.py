@@ -19,6 +19,14 @@ _REMEDY = {
 }
 
 
+class MissingPartError(OodlibError):
+    """Concepts lack what a method needs; `part` is the field of `Concepts` that would hold it."""
+
+    def __init__(self, message: str, part: str):
+        super().__init__(message)
+        self.part = part
+
+
 class TextEncoder(Protocol):
     """The part of an encoder that concepts are made with."""
 
@@ -72,7 +80,7 @@ class Concepts:
     >>> concepts.require("outlier_text", by="OLE")
     Traceback (most recent call last):
     ...
-    oodlib.errors.OodlibError: OLE needs outlier labels: pass Concepts(outlier_names=..., outlier_text=...)
+    oodlib.concepts.MissingPartError: OLE needs outlier labels: pass Concepts(outlier_names=..., outlier_text=...)
     """
 
     names: tuple[str, ...]
@@ -154,7 +162,7 @@ class Concepts:
         value: Tensor | None = getattr(self, field)
         if value is None or not len(value):
             what, remedy = _REMEDY[field]
-            raise OodlibError(f"{by} needs {what}: pass {remedy}")
+            raise MissingPartError(f"{by} needs {what}: pass {remedy}", field)
         return value
 
 

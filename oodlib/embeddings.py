@@ -2,7 +2,8 @@
 
 A store is a folder named after the encoder's specification and the manifest's hash. It holds shards of a fixed number
 of rows and, once all are there, an index with their hashes. Batches never cross shards and have a fixed size, so the
-features do not depend on how often the work was interrupted.
+features do not depend on how often the work was interrupted. A picture that cannot be read stops the work, or, where
+that is tolerated, has no row and its reason is kept in its shard.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import Progress
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -30,10 +31,12 @@ from oodlib.datasets.base import Manifest
 from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
 from oodlib.images import read_image
+from oodlib.stream import encode_stream
 
 SHARD = 512  # rows; a kill loses at most so many
-BATCH = 32  # pictures at once: their feature maps stay in the cache of a core
 LAYOUT = 1  # raise when the files change
+
+Shard = tuple[Tensor, dict[int, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +51,14 @@ class Embeddings:
         Picture ids, N.
     features : Tensor
         (N, D) float32, L2-normalised, rows in the order of `ids`.
+    bad : mapping of str to str
+        Ids of pictures that could not be read, with the reason; they are not among `ids`.
     """
 
     key: str
     ids: tuple[str, ...]
     features: Tensor
+    bad: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def _row(self) -> dict[str, int]:
@@ -84,7 +90,13 @@ def key_of(encoder: Encoder, manifest: Manifest) -> str:
 
 
 def embed(
-    encoder: Encoder, manifest: Manifest, *, home: Path | None = None, progress: bool = False, wait: float = 3600
+    encoder: Encoder,
+    manifest: Manifest,
+    *,
+    home: Path | None = None,
+    progress: bool = False,
+    wait: float = 3600,
+    tolerate: bool = False,
 ) -> Embeddings:
     """Features of every picture of a manifest: read from the store, or computed and kept.
 
@@ -99,6 +111,8 @@ def embed(
         Show a progress bar on standard error.
     wait : float
         Seconds to wait for another process that is embedding the same pictures.
+    tolerate : bool
+        Whether to list pictures that cannot be read in `Embeddings.bad` and go on.
 
     Returns
     -------
@@ -117,11 +131,13 @@ def embed(
         writable(folder)
         try:
             with FileLock(folder / "lock", timeout=wait):
-                found = _read(folder, manifest) or _make(folder, encoder, manifest, progress)
+                found = _read(folder, manifest) or _make(folder, encoder, manifest, progress, tolerate)
         except Timeout:
             raise OodlibError(
                 f"another process has been filling {folder} for {wait:.0f} s: wait for it, or stop it"
             ) from None
+    if found.bad and not tolerate:
+        raise OodlibError(next(iter(found.bad.values())))
     return found
 
 
@@ -138,40 +154,69 @@ def _read(folder: Path, manifest: Manifest) -> Embeddings | None:
     """The kept features, or None where they are incomplete; a damaged shard is deleted, so that it is made again."""
     try:
         index = json.loads((folder / "index.json").read_text())
-        parts = []
+        shards = []
         for name, _, _ in _shards(len(manifest)):
             if _sha256(folder / name) != index["sha256"][name]:
                 (folder / name).unlink()
                 (folder / "index.json").unlink()
                 return None
-            parts.append(load_file(folder / name)["features"])
+            shards.append(_load(folder / name))
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    return Embeddings(folder.name, tuple(manifest.table["id"]), torch.cat(parts))
+    return _joined(folder.name, manifest, shards)
 
 
-def _intact(path: Path, rows: int) -> bool:
-    """Whether a shard left by an earlier run can be kept."""
+def _load(path: Path) -> Shard:
+    """One shard: features (n, D), and the reasons of its other pictures by their place in it."""
+    with safe_open(path, framework="pt") as file:
+        bad = json.loads((file.metadata() or {}).get("bad", "{}"))
+    return load_file(path)["features"], {int(place): reason for place, reason in bad.items()}
+
+
+def _joined(key: str, manifest: Manifest, shards: list[Shard]) -> Embeddings:
+    every = list(manifest.table["id"])
+    bad = {every[k * SHARD + place]: reason for k, shard in enumerate(shards) for place, reason in shard[1].items()}
+    parts = [features for features, _ in shards if len(features)]
+    ids = tuple(identity for identity in every if identity not in bad)
+    return Embeddings(key, ids, torch.cat(parts) if parts else torch.empty(0, 0), bad)
+
+
+def _intact(path: Path, rows: int) -> Shard | None:
+    """A shard left by an earlier run, if it can be kept."""
     try:
-        return load_file(path)["features"].shape[0] == rows
+        features, bad = _load(path)
+        return (features, bad) if len(features) + len(bad) == rows else None
     except (FileNotFoundError, SafetensorError, KeyError):
-        return False
+        return None
 
 
-def _make(folder: Path, encoder: Encoder, manifest: Manifest, progress: bool) -> Embeddings:
+def _make(folder: Path, encoder: Encoder, manifest: Manifest, progress: bool, tolerate: bool) -> Embeddings:
     for leftover in folder.glob(
         ".shard-*"
     ):  # temporary files of a killed run; the lock says that nobody else is writing
         leftover.unlink()
-    paths = manifest.paths()
+    paths, hashes = manifest.paths(), list(manifest.table["sha256"])
     console = Console(stderr=True)
+    shards: list[Shard] = []
+    fleeting = False
     with Progress(console=console, disable=not progress, transient=True) as bar, ThreadPoolExecutor(2) as pool:
         task = bar.add_task(f"embedding {manifest.name}", total=len(paths))
+        advance = functools.partial(bar.advance, task)
         for name, start, stop in _shards(len(paths)):
-            if not _intact(folder / name, stop - start):
-                features = _encode(encoder, paths[start:stop], pool)
-                write_atomically(folder / name, functools.partial(save_file, {"features": features}))
-            bar.update(task, completed=stop)
+            shard = _intact(folder / name, stop - start)
+            if shard is None:
+                shard = features, bad = _encode(encoder, paths[start:stop], pool, tolerate, advance)
+                # A file that vanished, or may be readable tomorrow, has a reason that must not be kept.
+                if any(_changed(paths[start + place], hashes[start + place]) for place in bad):
+                    fleeting = True
+                else:
+                    told = {"bad": json.dumps(bad)} if bad else None
+                    write_atomically(folder / name, functools.partial(save_file, {"features": features}, metadata=told))
+            else:
+                advance(stop - start)
+            shards.append(shard)
+    if fleeting:
+        return _joined(folder.name, manifest, shards)
     index = {
         "manifest": manifest.digest,
         "encoder": encoder.spec,
@@ -185,21 +230,22 @@ def _make(folder: Path, encoder: Encoder, manifest: Manifest, progress: bool) ->
     return found
 
 
-def _encode(encoder: Encoder, paths: list[Path], pool: ThreadPoolExecutor) -> Tensor:
-    """Features of one shard; the next batch is decoded while the model works on this one."""
+def _changed(path: Path, sha256: str) -> bool:
+    """Whether a file is no longer the one that the manifest names."""
+    try:
+        return _sha256(path) != sha256
+    except OSError:
+        return True
 
-    def prepare(batch: list[Path]) -> Tensor:
-        return encoder.prepare([read_image(path) for path in batch])
 
-    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
-    parts = []
-    ahead = pool.submit(prepare, batches[0])
-    for following in [*batches[1:], None]:
-        ready = ahead.result()
-        if following is not None:
-            ahead = pool.submit(prepare, following)
-        parts.append(encoder.encode_images(ready, batch_size=BATCH))
-    return torch.cat(parts)
+def _encode(
+    encoder: Encoder,
+    paths: list[Path],
+    pool: ThreadPoolExecutor,
+    tolerate: bool,
+    advance: Callable[[int], object],
+) -> Shard:
+    return encode_stream(encoder, paths, read_image, tolerate=tolerate, pool=pool, advance=advance)
 
 
 def forget(home: Path | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from torchvision.transforms import Normalize, ToTensor
 
 from oodlib.errors import OodlibError
 from oodlib.folding import fold_batch_norm
-from oodlib.images import to_rgb
+from oodlib.images import to_rgb, without_far_ends
 from oodlib.patches import local_features
 from oodlib.prompts import ensemble, fill
 
@@ -67,15 +67,17 @@ class Encoder:
         kind = PRECISIONS[self.spec["precision"]]
         return contextlib.nullcontext() if kind is torch.float32 else torch.autocast(self.device.type, dtype=kind)
 
-    def prepare(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Preprocess pictures as the model was trained to see them: float (N, 3, H, W)."""
+    def prepare(self, pictures: Iterable[Image.Image]) -> Tensor:
+        """Preprocess pictures, at least one, as the model was trained to see them: float (N, 3, H, W)."""
         steps = getattr(self.preprocess, "transforms", [])
+        # Where the shorter side is scaled and the middle cut out, a strip of 30,000 x 1 would grow to 11 gigabytes.
+        strips = self.spec["preprocess"].get("resize_mode", "shortest") == "shortest"
+        upright = ((without_far_ends if strips else to_rgb)(picture) for picture in pictures)
         if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
-            return torch.stack([self.preprocess(to_rgb(picture)) for picture in pictures])
+            return torch.stack([self.preprocess(picture) for picture in upright])
         # The last two steps, from pixels to normalised numbers, on all pictures at once: several times faster.
         pixels = []
-        for picture in pictures:
-            ready = to_rgb(picture)
+        for ready in upright:
             for step in steps[:-2]:
                 ready = step(ready)
             pixels.append(np.asarray(ready))

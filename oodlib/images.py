@@ -28,6 +28,18 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
+def without_far_ends(picture: Image.Image, ratio: int = 32) -> Image.Image:
+    """As `to_rgb`; of a picture more than `ratio` times as long as wide only the middle.
+
+    For encoders that see the middle square of a picture anyway.
+    """
+    picture = to_rgb(picture)
+    width, height = picture.size
+    # The middle stays the middle: as much is cut off at both ends.
+    across, down = ((side - min(side, ratio * other)) // 2 for side, other in ((width, height), (height, width)))
+    return picture.crop((across, down, width - across, height - down)) if across or down else picture
+
+
 def read_image(path: Path | str) -> Image.Image:
     """Decode one picture file.
 

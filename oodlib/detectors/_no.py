@@ -44,6 +44,8 @@ def check_scale(scale: float, by: object) -> None:
 class Clipn(Detector):
     """What CLIPN's two scores share: the factor on the cosines, and the "no" features that `fit` asks for."""
 
+    even_odds = 0.5
+
     no_text_: Tensor
 
     def __init__(self, scale: float = 100.0):

@@ -38,10 +38,14 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
     transductive : bool
         True where the method looks at the test images as a set, not at one alone. Pass a mixed stream of ID and OOD
         images to one call of `score_samples`, as `oodlib.evaluation.score` does.
+    even_odds : float or None
+        Where the score is a probability that the classes, not something else, explain the image: the score at which
+        both are equally likely. It is a cut that needs no images. None for every other score.
     """
 
     order_dependent: ClassVar[bool] = False
     transductive: ClassVar[bool] = False
+    even_odds: ClassVar[float | None] = None
 
     text_: Tensor
     match_: Callable[[Tensor], Tensor] | None

@@ -89,6 +89,8 @@ class OLE(Detector):
     tensor([0.9346, 0.5000, 0.0654])
     """
 
+    even_odds = 0.5
+
     prototypes_: Tensor
     kept_: Tensor
     hard_: Tensor

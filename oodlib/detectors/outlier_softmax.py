@@ -48,6 +48,8 @@ class OutlierSoftmax(Detector):
     tensor([0.5761, 0.2119])
     """
 
+    even_odds = 0.5
+
     outlier_text_: Tensor
 
     def __init__(self, temperature: float = 0.01):

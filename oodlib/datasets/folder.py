@@ -1,0 +1,225 @@
+"""Pictures of one's own: files, folders (one a class, if you like), globs, or a CSV with a path and a label a line.
+
+Every file that was asked for ends in one of three lists: the manifest, the files that cannot be opened with the reason,
+and, of folders, the files that are not named like pictures. Whether the content *is* a picture is found out when it is
+decoded, once, by `oodlib.embeddings`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from oodlib.datasets.base import Manifest
+from oodlib.errors import OodlibError
+
+NAME = "pictures"  # the same files have the same key, whichever command asks for them
+SUFFIXES = frozenset(
+    ".apng .avif .bmp .dib .gif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .jpx .pbm .pgm .png .pnm .ppm .qoi .tga .tif .tiff "
+    ".webp".split()
+)
+_COLUMNS = ["id", "uri", "label", "split", "sha256", "shown"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What was found.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The files that can be opened. `label` is the folder below the one that was named, "" where there is none;
+        the column `shown` has the path as a person gave it.
+    bad : dict of str to str
+        Paths as given that cannot be opened, with the reason.
+    passed_over : tuple of str
+        Files in folders that are not named like pictures. Name such a file itself to have it read.
+    order : tuple of str
+        The paths of `manifest` and `bad` in the order in which they came.
+    """
+
+    manifest: Manifest
+    bad: dict[str, str]
+    passed_over: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+def from_folder(folder: Path | str) -> Pictures:
+    """Every picture under a folder; those in a folder below it carry its name as their label.
+
+    Links to folders are followed, each folder once; a link back to a folder above it is reported.
+
+    Raises
+    ------
+    OodlibError
+        If it is no folder, cannot be listed, or holds no file that is named like a picture.
+    """
+    if not Path(folder).is_dir():
+        raise OodlibError(f"{folder} is no folder: pass the one that holds your pictures, or a folder for each class in it")
+    return from_paths([folder])
+
+
+def from_paths(paths: Iterable[Path | str]) -> Pictures:
+    """Pictures from files, folders and globs such as ``"photos/**/*.jpg"``, in the order given, each once.
+
+    In folders, files and folders whose name starts with a dot are left out. A path that does not exist is reported.
+
+    Raises
+    ------
+    OodlibError
+        If nothing is left.
+    """
+    wanted = [str(path) for path in paths]
+    found = _Found()
+    for path in wanted:
+        found.add(path)
+    if not found.shown and not found.bad:
+        beside = f" (only {len(found.passed_over)} other files)" if found.passed_over else ""
+        where = wanted[0] if len(wanted) == 1 else f"{len(wanted)} paths" if wanted else "an empty list"
+        raise OodlibError(f"there is no picture in {where}{beside}: name files, or a folder that holds some")
+    return found.pictures()
+
+
+def from_csv(path: Path | str) -> Pictures:
+    """Pictures from a CSV with the columns `path` and `label`, and `split` if you like; paths start at its folder.
+
+    Raises
+    ------
+    OodlibError
+        If the file cannot be read, lacks a column, or names no picture.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OodlibError(
+            f"cannot read {path} ({getattr(error, 'strerror', None) or error}): pass a CSV in UTF-8 with the columns "
+            "path and label"
+        ) from None
+    if not rows or not {"path", "label"} <= rows[0].keys():
+        raise OodlibError(f"{path} must have a first line with the columns path and label, and a line for each picture")
+    found = _Found()
+    for row in rows:
+        picture = row["path"] or ""
+        found.take(path.parent / picture, picture, (row["label"] or "").strip(), (row.get("split") or "all").strip())
+    return found.pictures(path.parent)
+
+
+class _Found:
+    """Collects files while folders are walked."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, tuple[Path, str, str, str]] = {}  # by path as given: file, label, split, sha256
+        self.bad: dict[str, str] = {}
+        self.passed_over: list[str] = []
+        self.order: list[str] = []
+        self.roots: list[Path] = []
+
+    def add(self, given: str) -> None:
+        """A file, a folder or a glob."""
+        path = Path(given)
+        if os.path.lexists(path):
+            self._add_path(path)
+            return
+        hits = _glob(path) if any(sign in given for sign in "*?[") else []
+        if not hits:
+            self._reject(given, "does not exist: check the path")
+        for hit in hits:
+            self._add_path(hit)
+
+    def _add_path(self, path: Path) -> None:
+        if path.is_dir():
+            self.roots.append(path)
+            for file, label in self._walk(path, path, {}):
+                self.take(file, str(file), label)
+        else:
+            self.take(path, str(path))
+
+    def _walk(self, folder: Path, top: Path, seen: dict[tuple[int, int], Path]) -> Iterator[tuple[Path, str]]:
+        """Files of a folder and of those below, each real folder once."""
+        try:
+            state = folder.stat()
+            above = seen.setdefault((state.st_dev, state.st_ino), folder)
+            if above is not folder:
+                if above in folder.parents:
+                    self._reject(str(folder), f"is a link back to {above}: remove the link")
+                return
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            self._reject(str(folder), f"cannot be listed ({error.strerror}): make it readable")
+            return
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from self._walk(entry, top, seen)
+            elif entry.suffix.lower() in SUFFIXES:
+                below = entry.relative_to(top).parts
+                yield entry, below[0] if len(below) > 1 else ""
+            else:
+                self.passed_over.append(str(entry))
+
+    def take(self, file: Path, given: str, label: str = "", split: str = "all") -> None:
+        """One file; its content is hashed, not decoded."""
+        if given in self.shown or given in self.bad:
+            return
+        try:
+            if file.exists() and not file.is_file():
+                self._reject(given, "is no file: name a picture")
+                return
+            with file.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            remedy = {"FileNotFoundError": "check the path", "PermissionError": "make it readable"}
+            said = error.strerror or str(error)
+            self._reject(given, f"cannot be opened ({said}): {remedy.get(type(error).__name__, 'check the link or disk')}")
+            return
+        except ValueError:  # a NUL in the name
+            self._reject(given, "is no path: check the name")
+            return
+        self.shown[given] = (file, label, split, digest)
+        self.order.append(given)
+
+    def _reject(self, given: str, reason: str) -> None:
+        if given not in self.bad:
+            self.bad[given] = reason
+            self.order.append(given)
+
+    def pictures(self, root: Path | None = None) -> Pictures:
+        """The manifest over everything taken; ids and the digest do not depend on where the common folder lies."""
+        files = [Path(os.path.abspath(file)) for file, *_ in self.shown.values()]  # links stay what they are
+        base = _common([root] if root else self.roots if len(self.roots) == 1 else [], files)
+        ids = [file.relative_to(base).as_posix() if file.is_relative_to(base) else file.as_posix() for file in files]
+        rows = [
+            (identity, identity, label, split, digest, given)
+            for identity, (given, (_, label, split, digest)) in zip(ids, self.shown.items(), strict=True)
+        ]
+        # the same file under two spellings is one picture
+        table = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates("id", ignore_index=True)
+        kept = set(table["shown"]) | self.bad.keys()
+        order = tuple(given for given in self.order if given in kept)
+        return Pictures(Manifest(NAME, base, table), self.bad, tuple(self.passed_over), order)
+
+
+def _common(roots: Sequence[Path], files: Sequence[Path]) -> Path:
+    if roots:
+        return Path(os.path.abspath(roots[0]))
+    try:
+        return Path(os.path.commonpath([file.parent for file in files]))
+    except ValueError:  # none, or on several drives: then the ids are whole paths
+        return Path()
+
+
+def _glob(pattern: Path) -> list[Path]:
+    """What a pattern matches, sorted; `**` does not follow links, so that a loop of them ends."""
+    try:
+        return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    except (ValueError, NotImplementedError, OSError):
+        return []
