@@ -1,56 +1,27 @@
-"""The command line: `oodlib data | embed | envision | run | book | serve | doctor`.
+"""The command line: `oodlib detect | search | data | embed | envision | run | book | serve | doctor`.
 
-Heavy imports wait until a command needs them, so that help comes at once.
+`detect` and `search` are in `oodlib.cli_detect`. Heavy imports wait until a command needs them, so that help comes at
+once.
 """
 
 from __future__ import annotations
 
-import functools
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
-from rich.console import Console
 from rich.table import Table
 
+from oodlib import cli_detect
+from oodlib.console import app, command, notes, out
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
 
-app = typer.Typer(
-    help="When should a vision-language model say 'none of these'? Tools of the book Outliers by Name.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
-
 ProfileOption = Annotated[str, typer.Option("--profile", help="what to run on: a file in profiles/, by its name")]
 SmallOption = Annotated[bool, typer.Option("--small", help="the profile's small block: few pictures, for a quick look")]
-
-
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Register a command whose expected errors become one sentence on standard error and exit code 1."""
-
-    @app.command()
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            function(*args, **kwargs)
-        except OodlibError as error:
-            notes.print(f"error: {error}", style="red" if notes.is_terminal else None, markup=False)
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            notes.print("interrupted; what was finished is kept, the same command goes on from there")
-            raise typer.Exit(130) from None
-
-    return wrapped
 
 
 @command
@@ -210,7 +181,7 @@ def run(
 
     if parameter and not notebooks:
         raise OodlibError("--parameter needs to know the notebook that it is for: name one")
-    given = dict(_parameter(text) for text in parameter or [])
+    given = dict(cli_detect.named_value(text) for text in parameter or [])
     for name in notebooks or notebook_names():
         start = time.monotonic()
         notes.print(f"{name}: executing if anything changed ...", end="\r" if notes.is_terminal else "\n")
@@ -255,17 +226,6 @@ def doctor() -> None:
     out.print("everything is there" if not bad else f"{bad} of {len(checks)} checks failed")
     if bad:
         raise typer.Exit(1)
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    """`name=value`, the value read as YAML so that numbers, booleans and lists need no quotes."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise OodlibError(f"--parameter {text!r} is not NAME=VALUE: write for example -p temperature=0.5")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise OodlibError(f"the value in --parameter {text!r} cannot be read: put it in quotes") from None
 
 
 def _pictures() -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from oodlib.vocabularies import noun_synsets, normal
+from oodlib.vocabularies import normal, noun_synsets
 
 
 @lru_cache(maxsize=1)

@@ -166,7 +166,8 @@ def conformal(id_scores: Any, error: float = ERROR) -> float:
 
     References
     ----------
-    Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (split, or inductive, conformal prediction).
+    Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (inductive, or split,
+    conformal prediction).
     Bates et al., Testing for outliers with conformal p-values, Annals of Statistics 2023.
 
     Examples

@@ -21,8 +21,31 @@ from oodlib.errors import OodlibError
 
 NAME = "pictures"  # the same files have the same key, whichever command asks for them
 SUFFIXES = frozenset(
-    ".apng .avif .bmp .dib .gif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .jpx .pbm .pgm .png .pnm .ppm .qoi .tga .tif .tiff "
-    ".webp".split()
+    [
+        ".apng",
+        ".avif",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".ico",
+        ".j2k",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".jpx",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".qoi",
+        ".tga",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
 )
 _COLUMNS = ["id", "uri", "label", "split", "sha256", "shown"]
 
@@ -61,7 +84,9 @@ def from_folder(folder: Path | str) -> Pictures:
         If it is no folder, cannot be listed, or holds no file that is named like a picture.
     """
     if not Path(folder).is_dir():
-        raise OodlibError(f"{folder} is no folder: pass the one that holds your pictures, or a folder for each class in it")
+        raise OodlibError(
+            f"{folder} is no folder: pass the one that holds your pictures, or a folder for each class in it"
+        )
     return from_paths([folder])
 
 
@@ -179,7 +204,9 @@ class _Found:
         except OSError as error:
             remedy = {"FileNotFoundError": "check the path", "PermissionError": "make it readable"}
             said = error.strerror or str(error)
-            self._reject(given, f"cannot be opened ({said}): {remedy.get(type(error).__name__, 'check the link or disk')}")
+            self._reject(
+                given, f"cannot be opened ({said}): {remedy.get(type(error).__name__, 'check the link or disk')}"
+            )
             return
         except ValueError:  # a NUL in the name
             self._reject(given, "is no path: check the name")
@@ -194,7 +221,7 @@ class _Found:
 
     def pictures(self, root: Path | None = None) -> Pictures:
         """The manifest over everything taken; ids and the digest do not depend on where the common folder lies."""
-        files = [Path(os.path.abspath(file)) for file, *_ in self.shown.values()]  # links stay what they are
+        files = [_absolute(file) for file, *_ in self.shown.values()]
         base = _common([root] if root else self.roots if len(self.roots) == 1 else [], files)
         ids = [file.relative_to(base).as_posix() if file.is_relative_to(base) else file.as_posix() for file in files]
         rows = [
@@ -208,9 +235,14 @@ class _Found:
         return Pictures(Manifest(NAME, base, table), self.bad, tuple(self.passed_over), order)
 
 
+def _absolute(path: Path) -> Path:
+    """The path from the root without `..`; unlike with `resolve`, links stay what they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 def _common(roots: Sequence[Path], files: Sequence[Path]) -> Path:
     if roots:
-        return Path(os.path.abspath(roots[0]))
+        return _absolute(roots[0])
     try:
         return Path(os.path.commonpath([file.parent for file in files]))
     except ValueError:  # none, or on several drives: then the ids are whole paths

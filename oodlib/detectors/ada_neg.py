@@ -106,7 +106,6 @@ class AdaNeg(NegLabel):
 
     order_dependent = True
     transductive = True
-    even_odds = None  # a sum of two shares
 
     def __init__(
         self,

@@ -74,8 +74,6 @@ class NegLabel(Detector):
     tensor([1.0000, 0.5000])
     """
 
-    even_odds = 0.5
-
     selected_: Tensor
     outlier_names_: tuple[str, ...]
     outlier_text_: Tensor

@@ -1,0 +1,288 @@
+"""The commands on a person's own pictures: `oodlib detect` and `oodlib search`.
+
+Heavy imports wait until a command needs them, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from oodlib.console import SeveralValues, command, notes
+from oodlib.errors import OodlibError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oodlib.guard import Guard
+
+ALL_IN, SOME_OUT, SOME_UNREADABLE = 0, 3, 4
+EXIT_CODES = (
+    "Exit code: 0 all pictures are in; 3 some are out; 4 some cannot be read (whatever the others are); 1 an error, "
+    "told in one sentence; 2 a mistyped command; 130 interrupted."
+)
+
+PATHS = 'files, folders (with those below) or quoted globs: "photos/**/*.jpg"'
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="pocket (small, for drawings, no download), an open_clip architecture such as ViT-B-32, hf-hub:ORG/REPO "
+        "or local-dir:FOLDER",
+        show_default="pocket",
+    ),
+]
+Pretrained = Annotated[
+    str | None, typer.Option("--pretrained", help="weights of an architecture: a tag such as openai, or a file")
+]
+Templates = Annotated[
+    str | None,
+    typer.Option(
+        "--templates",
+        help="prompts around names: bare, photo, five, seven, drawings, ...; several are averaged",
+        show_default="drawings for pocket, else photo",
+    ),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", help="table, json, csv or html", show_default="by --output, else table")
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="file to write instead of standard output")]
+
+
+def detect(
+    paths: Annotated[list[str] | None, typer.Argument(help=PATHS, metavar="PATHS...", show_default=False)] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--labels", help="names of your classes: all words up to the next option, or with commas between"),
+    ] = None,
+    labels_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels-file", help="or a text file, a name a line; or JSON that maps each name to a list of descriptions"
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", help="a detector: ole, outlier_softmax, unknown, mcm, energy, ...", show_default="ole"
+        ),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE of the method, such as temperature=0.5")
+    ] = None,
+    encoder: Encoder = None,
+    pretrained: Pretrained = None,
+    templates: Templates = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold",
+            help="a number; id95: keeps 95 % of the --calibrate pictures; conformal: rejects a new picture of your "
+            "classes at most 5 % of the time; auto: id95 with --calibrate, else where your classes are as likely as "
+            "everything else, which ole, outlier_softmax, unknown, clipn_atd and clipn_ctw can tell",
+            show_default="auto",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        list[str] | None, typer.Option("--calibrate", help="pictures of your classes: folders, files or globs")
+    ] = None,
+    outliers: Annotated[
+        list[str] | None,
+        typer.Option("--outliers", help="words for what is not in your classes", show_default="nouns of WordNet"),
+    ] = None,
+    kind: Format = None,
+    output: Output = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", help="keep labels, method and threshold in this file, such as mine.safetensors"),
+    ] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option(
+            "--load", help="use a file that --save wrote; --labels then adds classes, --threshold moves the cut"
+        ),
+    ] = None,
+) -> None:
+    """Say of each picture whether it shows one of your classes (in) or none of them (out), and why.
+
+    For example: oodlib detect photos/ --labels cat dog "sports car"
+
+    Put paths before --labels, or after a lone --. Pictures that fit score higher; at or above the threshold they are in.
+
+    Features are kept: the same pictures are encoded once. The first run with an encoder also encodes 2,000 words.
+    """
+    from oodlib.printing import format_of, present
+
+    shape = format_of(kind, output)
+    if not paths and save is None:
+        raise OodlibError(
+            "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
+        )
+    guard = _guard(
+        _labels(labels, labels_file),
+        method,
+        parameter,
+        encoder,
+        pretrained,
+        templates,
+        threshold,
+        calibrate,
+        outliers,
+        load,
+    )
+    for note in guard.notes:
+        notes.print(f"note: {note}", markup=False)
+    if save is not None:
+        guard.save(save)
+    if not paths:
+        return
+    table = guard.detect(paths, progress=notes.is_terminal)
+    present(table, shape, output)
+    _passed_over(table)
+    counts = {decision: int((table["decision"] == decision).sum()) for decision in ("in", "out", "unreadable")}
+    notes.print(f"{', '.join(f'{n} {what}' for what, n in counts.items())}; threshold {guard.threshold}", markup=False)
+    code = SOME_UNREADABLE if counts["unreadable"] else SOME_OUT if counts["out"] else ALL_IN
+    if code:
+        raise typer.Exit(code)
+
+
+command(detect, cls=SeveralValues, epilog=EXIT_CODES)
+
+
+def search(
+    query: Annotated[str, typer.Argument(help='what to look for, in quotes: "a dog wearing sunglasses"')],
+    paths: Annotated[list[str], typer.Argument(help=PATHS)],
+    top: Annotated[int, typer.Option("--top", min=1, help="how many pictures to list")] = 10,
+    encoder: Encoder = None,
+    pretrained: Pretrained = None,
+    templates: Annotated[
+        str | None, typer.Option("--templates", help="prompts around the query", show_default="the query as it is")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--format", help="table, json or csv", show_default="by --output, else table")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Find the pictures that fit a sentence best.
+
+    For example: oodlib search "a dog wearing sunglasses" photos/
+
+    Every picture is compared with the sentence: nothing is approximated.
+
+    Features are kept, so that the next query over the same pictures only reads them.
+    """
+    from oodlib.printing import format_of, present
+
+    shape = format_of(kind, output)
+    if shape == "html":
+        raise OodlibError("search writes no HTML: choose table, json or csv")
+    from oodlib.encoders import load_encoder
+    from oodlib.prompts import templates as named
+    from oodlib.search import search as find
+
+    prompts = named(templates) if templates else None
+    model = load_encoder(encoder or "pocket", pretrained)
+    table = find(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
+    present(table, shape, output)
+    _passed_over(table)
+    if table["rank"].isna().any():
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+command(
+    search, epilog="Exit code: 0 all pictures were compared; 4 some cannot be read; 1 an error; 2 a mistyped command."
+)
+
+
+def _guard(
+    labels: Any,
+    method: str | None,
+    parameter: list[str] | None,
+    encoder: str | None,
+    pretrained: str | None,
+    templates: str | None,
+    threshold: str | None,
+    calibrate: list[str] | None,
+    outliers: list[str] | None,
+    load: Path | None,
+) -> Guard:
+    """A new guard, or one from a file with what the command line changes about it."""
+    from oodlib.guard import Guard
+
+    progress = notes.is_terminal
+    if load is None:
+        if labels is None:
+            raise OodlibError("which classes? Pass their names with --labels or --labels-file, or a guard with --load")
+        if outliers is None and (method or "ole") in ("ole", "neg_label", "csp", "eoe", "outlier_softmax") and progress:
+            notes.print("reading the model and the outlier words ...", end="\r")
+        return Guard.make(
+            labels,
+            encoder or "pocket",
+            method or "ole",
+            threshold=threshold or "auto",
+            calibrate=calibrate or None,
+            outliers=_split(outliers) if outliers else None,
+            templates=templates,
+            pretrained=pretrained,
+            progress=progress,
+            **dict(named_value(text) for text in parameter or []),
+        )
+    fixed = {"--method": method, "--parameter": parameter, "--templates": templates, "--outliers": outliers}
+    if clash := next((name for name, value in fixed.items() if value), None):
+        raise OodlibError(f"{clash} is fixed in {load}: leave it out, or make a new guard without --load")
+    guard = Guard.load(load, encoder, pretrained)
+    if labels is not None:
+        guard = guard.with_labels(labels)
+    if threshold is not None or calibrate:
+        guard = guard.with_threshold(threshold or "auto", calibrate or None, progress=progress)
+    return guard
+
+
+def _labels(given: list[str] | None, file: Path | None) -> Any:
+    """Names from the command line and from a file, or None."""
+    if given and file:
+        raise OodlibError("labels come from --labels or from --labels-file, not from both: choose one")
+    if given:
+        return _split(given)
+    if file is None:
+        return None
+    if file.suffix.lower() != ".json":
+        from oodlib.envision_prompts import read_names
+
+        return read_names(file)
+    try:
+        described = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise OodlibError(f'cannot read {file} ({error}): pass JSON such as {{"cat": ["a pet that purrs"]}}') from None
+    if not isinstance(described, dict) or not all(isinstance(lines, list) for lines in described.values()):
+        raise OodlibError(f'{file} must map each name to a list of descriptions: {{"cat": ["a pet that purrs"]}}')
+    return described
+
+
+def _split(words: list[str]) -> list[str]:
+    """Names of the command line; a comma parts two names, and one at the end of a word is dropped."""
+    return [
+        name for word in words for name in (word.split(",") if word.strip(", ") else [word]) if name or word == name
+    ]
+
+
+def named_value(text: str) -> tuple[str, Any]:
+    """`name=value`, the value read as YAML so that numbers, booleans and lists need no quotes."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise OodlibError(f"--parameter {text!r} is not NAME=VALUE: write for example -p temperature=0.5")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise OodlibError(f"the value in --parameter {text!r} cannot be read: put it in quotes") from None
+
+
+def _passed_over(table: pd.DataFrame) -> None:
+    names = table.attrs["passed_over"]
+    if names:
+        some = ", ".join(Path(name).name for name in names[:3]) + (" ..." if len(names) > 3 else "")
+        notes.print(f"note: passed over {len(names)} file(s) not named like pictures ({some})", markup=False)

@@ -1,0 +1,72 @@
+"""What every command shares: the app, the two consoles, how expected errors end, options that take several values."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperCommand
+
+from oodlib.errors import OodlibError
+
+app = typer.Typer(
+    help="When should a vision-language model say 'none of these'? Tools of the book Outliers by Name.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class SeveralValues(TyperCommand):
+    """A command whose list options take all words up to the next option: ``--labels cat dog car``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        lists = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        return super().parse_args(ctx, repeated(args, lists))
+
+
+def repeated(words: list[str], options: set[str]) -> list[str]:
+    """Write an option before each of its values, as the parser wants it; what comes after ``--`` stays.
+
+    >>> repeated(["a.png", "--labels", "cat", "dog", "--top", "3", "--", "b"], {"--labels"})
+    ['a.png', '--labels', 'cat', '--labels', 'dog', '--top', '3', '--', 'b']
+    """
+    written: list[str] = []
+    current = ""
+    first = False
+    for place, word in enumerate(words):
+        if word == "--":
+            return written + words[place:]
+        if word.startswith("-") and len(word) > 1:
+            current, first = (word if word in options else ""), True
+            written.append(word)
+        else:
+            if current and not first:
+                written.append(current)
+            written.append(word)
+            first = False
+    return written
+
+
+def command(function: Callable[..., None], **options: Any) -> Callable[..., None]:
+    """Register a command whose expected errors become one sentence on standard error and exit code 1."""
+
+    @app.command(**options)
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except OodlibError as error:
+            notes.print(f"error: {error}", style="red" if notes.is_terminal else None, markup=False)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            notes.print("interrupted; what was finished is kept, the same command goes on from there")
+            raise typer.Exit(130) from None
+
+    return wrapped

@@ -1,0 +1,138 @@
+"""A guard on disk: one safetensors file, its features as tensors and the rest as JSON in the header. Never pickle."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from oodlib.cache import write_atomically
+from oodlib.concepts import Concepts
+from oodlib.detectors import get_detector, list_detectors, name_of
+from oodlib.encoders import Encoder, load_encoder
+from oodlib.errors import OodlibError
+from oodlib.guard import Guard
+from oodlib.thresholds import Threshold
+
+FORMAT = "oodlib guard 1"
+# Other versions and devices change features by rounding only; everything else in a specification changes their meaning.
+_FREE = ("versions", "device")
+
+
+def save_guard(guard: Guard, path: Path) -> None:
+    """Write a guard: the whole file or none.
+
+    Raises
+    ------
+    OodlibError
+        If the method is not one of `oodlib.detectors`, has parameters that JSON cannot hold, or the disk refuses.
+    """
+    method = name_of(guard.detector)
+    if method not in list_detectors():
+        raise OodlibError(f"{method} is no detector of oodlib, so that a file could not bring it back: keep its code")
+    told = guard.concepts
+    about = {
+        "format": FORMAT,
+        "encoder": guard.encoder.spec,
+        "labels": [[name, list(guard.descriptions[name])] for name in told.names],
+        "outliers": [list(told.outlier_names), list(told.outlier_kinds)],
+        "logit_scale": told.logit_scale,
+        "templates": list(guard.templates),
+        "method": method,
+        "parameters": guard.detector.get_params(),
+        "threshold": asdict(guard.threshold),
+    }
+    try:
+        header = json.dumps(about)
+    except TypeError as error:
+        raise OodlibError(f"{guard.detector!r} cannot be kept ({error}): use plain numbers and words") from None
+    every = {
+        "text": told.text,
+        "no_text": told.no_text,
+        "outlier_text": told.outlier_text,
+        "calibration": guard.calibration,
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in every.items() if tensor is not None}
+    write_atomically(path, functools.partial(save_file, tensors, metadata={"guard": header}))
+
+
+def load_guard(path: Path, encoder: str | Encoder | None = None, pretrained: str | None = None) -> Guard:
+    """Read a guard; its classes are not encoded again.
+
+    Parameters
+    ----------
+    path : Path
+    encoder : str or Encoder, optional
+        By default the one that the file names, where its name is enough to load it.
+    pretrained : str, optional
+        Weights of an architecture given by name.
+
+    Raises
+    ------
+    OodlibError
+        If the file is missing or none of this kind, or was made with another encoder: model, weights, activation,
+        preprocessing and precision must agree; versions and device may differ.
+    """
+    about, tensors = _read(path)
+    spec = about["encoder"]
+    if encoder is None:
+        encoder, pretrained = _name(spec, path), spec["pretrained"]
+    if isinstance(encoder, str):
+        encoder = load_encoder(encoder, pretrained, precision=spec["precision"])
+    for field in sorted((spec.keys() | encoder.spec.keys()) - set(_FREE)):
+        made, given = spec.get(field), encoder.spec.get(field)
+        if made != given:
+            raise OodlibError(
+                f"{path} belongs to another encoder ({field} {_brief(made)}, here {_brief(given)}): load that one, "
+                "or make the guard again"
+            )
+    concepts = Concepts(
+        names=tuple(name for name, _ in about["labels"]),
+        text=tensors["text"],
+        outlier_names=tuple(about["outliers"][0]),
+        outlier_text=tensors.get("outlier_text"),
+        outlier_kinds=tuple(about["outliers"][1]),
+        no_text=tensors.get("no_text"),
+        logit_scale=about["logit_scale"],
+    )
+    parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in about["parameters"].items()}
+    detector = get_detector(about["method"], **parameters).fit(concepts)
+    threshold = Threshold(**about["threshold"])
+    detector.threshold_ = threshold.value
+    described = {name: tuple(lines) for name, lines in about["labels"]}
+    return Guard(
+        encoder, detector, concepts, described, tuple(about["templates"]), threshold, tensors.get("calibration")
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["guard"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except OSError as error:
+        raise OodlibError(f"cannot read {path} ({error.strerror or error}): check the path") from None
+    except (SafetensorError, KeyError, ValueError):
+        raise OodlibError(f"{path} is no guard or is damaged: make it again with `oodlib detect --save`") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise OodlibError(f"{path} was made by another version of oodlib: make it again with `oodlib detect --save`")
+    return about, tensors
+
+
+def _name(spec: dict[str, Any], path: Path) -> str:
+    """What to load, where the specification says it: a file or folder of weights may lie anywhere."""
+    name = str(spec["model"])
+    if name != "pocket" and (spec["weights_sha256"] or name.startswith("local-dir:")):
+        raise OodlibError(f"{path} belongs to weights in a file ({name}, {spec['pretrained']}): name the encoder, too")
+    return name
+
+
+def _brief(value: Any) -> str:
+    said = str(value)
+    return said if len(said) <= 40 else f"{said[:36]} ..."

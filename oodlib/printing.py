@@ -1,0 +1,98 @@
+"""A table of results in the format that was asked for: for a person, a script or a browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from oodlib.cache import write_atomically
+from oodlib.console import out
+from oodlib.errors import OodlibError
+
+FORMATS = ("table", "json", "csv", "html")
+_NUMBERS = ("score", "threshold", "margin", "cosine")
+_COLOURS = {"in": "green", "out": "red", "unreadable": "yellow"}
+
+
+def format_of(asked: str | None, output: Path | None) -> str:
+    """The format by name; without one that of the file's suffix, else "table".
+
+    Raises
+    ------
+    OodlibError
+        If there is no such format.
+    """
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    chosen = asked or (suffix if suffix in FORMATS else "table")
+    if chosen not in FORMATS:
+        raise OodlibError(f"there is no format {chosen!r}: choose one of {', '.join(FORMATS)}")
+    return chosen
+
+
+def present(table: pd.DataFrame, kind: str, output: Path | None) -> None:
+    """Print a table, or write it to a file: the whole file or none."""
+    if kind == "table" and output is None:
+        if out.is_terminal:
+            out.print(_for_a_terminal(table))
+        else:
+            out.file.write(_plain(table))
+        return
+    text = {"json": _json, "csv": _csv, "html": _html, "table": _plain}[kind](table)
+    if output is None:
+        out.file.write(text)
+        return
+    data = text.encode("utf-8", errors="backslashreplace")
+    write_atomically(output, lambda path: path.write_bytes(data))
+
+
+def safe(value: object) -> str:
+    """A cell as text: numbers in four digits; in names, what could steer a terminal is written as its code."""
+    if value is None or value is pd.NA or value != value:
+        return ""
+    said = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)
+
+
+def _for_a_terminal(table: pd.DataFrame) -> Table:
+    shown = Table()
+    for column in table.columns:
+        number = column in _NUMBERS
+        shown.add_column(
+            column.replace("_", " "), justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
+    for row in table.to_dict("records"):
+        cells = [Text(safe(row[column])) for column in table.columns]
+        shown.add_row(*cells, style=_COLOURS.get(str(row.get("decision"))))
+    return shown
+
+
+def _plain(table: pd.DataFrame) -> str:
+    """Columns padded to one width, a line a row, whatever the width of the window."""
+    lines = [[column.replace("_", " ") for column in table.columns]]
+    lines += [[safe(cell) for cell in row] for row in table.itertuples(index=False, name=None)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "".join("  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines)
+
+
+def _json(table: pd.DataFrame) -> str:
+    rows = [
+        {key: None if value is pd.NA or value != value else value for key, value in row.items()}
+        for row in table.astype(object).to_dict("records")
+    ]
+    about: dict[str, Any] = {str(key): value for key, value in table.attrs.items()}
+    return json.dumps(about | {"images": rows}, indent=1) + "\n"
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False).encode("utf-8", errors="backslashreplace").decode()
+
+
+def _html(table: pd.DataFrame) -> str:
+    from oodlib.gallery import as_html
+
+    return as_html(table)

@@ -1,0 +1,105 @@
+"""From class names to a fitted detector, with outlier words beside the names where the method asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+from oodlib.concepts import Concepts, MissingPartError
+from oodlib.detectors import Detector, name_of
+from oodlib.encoders import Encoder
+from oodlib.errors import OodlibError
+from oodlib.labels import check_labels
+from oodlib.outliers import Lexicon
+from oodlib.synonyms import synonyms
+from oodlib.texts import embed_texts
+from oodlib.vocabularies import normal, select, wordnet
+
+# What one can see. Nouns of persons and of the body are left out, because WordNet's include slurs, and a table would
+# put them beside people's pictures; a few plain words stand for them.
+SEEN = tuple(f"noun.{name}" for name in ("animal", "artifact", "food", "object", "plant"))
+PEOPLE = ("person", "man", "woman", "child", "crowd", "face", "hand")
+WORDS = 2000  # of WordNet's names of things, evenly spread: a text tower on a laptop encodes them in a minute or two
+
+
+def fit_names(
+    detector: Detector, told: Concepts, encoder: Encoder, prompts: tuple[str, ...], outliers: Sequence[str] | None
+) -> tuple[Detector, Concepts]:
+    """Fit to the classes; if the method then asks for outlier words, fit to classes and words.
+
+    Parameters
+    ----------
+    detector : Detector
+    told : Concepts
+        Names and their features, and what else the encoder makes of names.
+    encoder : Encoder
+    prompts : tuple of str
+        Templates of the outlier words.
+    outliers : sequence of str or None
+        The words; by default the method's own (`Detector.default_words`), else `default_words`.
+
+    Returns
+    -------
+    (Detector, Concepts)
+        The fitted detector, and what it was fitted to.
+
+    Raises
+    ------
+    OodlibError
+        If the method needs more than words, or gives every picture the same score.
+    """
+    try:
+        detector.fit(told)
+    except MissingPartError as missing:
+        name = name_of(detector)
+        if missing.part == "no_text":
+            raise OodlibError(
+                f"{name} needs a 'no' text tower, which only 'pocket' has: choose another method"
+            ) from None
+        if missing.part != "outlier_text":
+            raise OodlibError(f"{name} learns from labelled pictures, not from words: choose another method") from None
+        told = beside(told, _lexicon(encoder, prompts, outliers, getattr(detector, "default_words", ())))
+        detector.fit(told)
+    check_that_it_tells(detector, told)
+    return detector, told
+
+
+def _lexicon(
+    encoder: Encoder, prompts: tuple[str, ...], outliers: Sequence[str] | None, default: Sequence[str]
+) -> Lexicon:
+    words = list(check_labels(outliers if outliers is not None else default or default_words(), "outlier word"))
+    return Lexicon(tuple(words), ("noun",) * len(words), embed_texts(encoder, words, prompts))
+
+
+def default_words(count: int = WORDS) -> list[str]:
+    """Single nouns of WordNet that name things one can see, at most `count`, evenly spread; and a few for people."""
+    words = select(wordnet("noun"), SEEN, single=True, exclude=PEOPLE)
+    return [*words[:: -(-len(words) // count)], *PEOPLE]
+
+
+def beside(concepts: Concepts, lexicon: Lexicon) -> Concepts:
+    """Outlier words beside classes, without the words that name a class or a synonym of one."""
+    try:
+        taken = frozenset().union(*(synonyms(name) for name in concepts.names))
+    except OodlibError:  # words of one's own need no WordNet
+        taken = frozenset(map(normal, concepts.names))
+    kept = lexicon.subset([row for row, word in enumerate(lexicon.words) if normal(word) not in taken])
+    if not len(kept):
+        raise OodlibError("every outlier word names one of the classes: pass words for other things")
+    return kept.beside(concepts)
+
+
+def check_that_it_tells(detector: Detector, concepts: Concepts) -> None:
+    """Refuse a method that gives every picture the same score, as a softmax over one class does."""
+    if len(concepts.names) > 1:
+        return
+    generator = torch.Generator().manual_seed(0)
+    probe = F.normalize(torch.randn(16, concepts.text.shape[1], generator=generator) / 16 + concepts.text, dim=1)
+    scores = detector.score_samples(probe)
+    if float(scores.max() - scores.min()) < 1e-6:
+        raise OodlibError(
+            f"with {concepts.names[0]!r} alone {name_of(detector)} scores every picture the same: add a class, or "
+            "choose a method that needs no second one, such as max_logit or outlier_softmax"
+        )
