@@ -111,7 +111,7 @@ def detect(
 
     For example: oodlib detect photos/ --labels cat dog "sports car"
 
-    Put paths before --labels, or after a lone --. Pictures that fit score higher; at or above the threshold they are in.
+    Put paths before --labels, or after a lone --. A picture that scores at or above the threshold is in.
 
     Features are kept: the same pictures are encoded once. The first run with an encoder also encodes 2,000 words.
     """
@@ -211,25 +211,23 @@ def _guard(
     load: Path | None,
 ) -> Guard:
     """A new guard, or one from a file with what the command line changes about it."""
+    from oodlib.detectors import get_detector
     from oodlib.guard import Guard
 
     progress = notes.is_terminal
     if load is None:
         if labels is None:
             raise OodlibError("which classes? Pass their names with --labels or --labels-file, or a guard with --load")
-        if outliers is None and (method or "ole") in ("ole", "neg_label", "csp", "eoe", "outlier_softmax") and progress:
-            notes.print("reading the model and the outlier words ...", end="\r")
         return Guard.make(
             labels,
             encoder or "pocket",
-            method or "ole",
+            get_detector(method or "ole", **dict(named_value(text) for text in parameter or [])),
             threshold=threshold or "auto",
             calibrate=calibrate or None,
             outliers=_split(outliers) if outliers else None,
             templates=templates,
             pretrained=pretrained,
             progress=progress,
-            **dict(named_value(text) for text in parameter or []),
         )
     fixed = {"--method": method, "--parameter": parameter, "--templates": templates, "--outliers": outliers}
     if clash := next((name for name, value in fixed.items() if value), None):
@@ -264,10 +262,12 @@ def _labels(given: list[str] | None, file: Path | None) -> Any:
 
 
 def _split(words: list[str]) -> list[str]:
-    """Names of the command line; a comma parts two names, and one at the end of a word is dropped."""
-    return [
-        name for word in words for name in (word.split(",") if word.strip(", ") else [word]) if name or word == name
-    ]
+    """Names of the command line; commas part names, too. An empty word stays, so that it can be refused.
+
+    >>> _split(["cat,dog", "sports car,", ""])
+    ['cat', 'dog', 'sports car', '']
+    """
+    return [name for word in words for name in word.split(",") if name.strip() or not word]
 
 
 def named_value(text: str) -> tuple[str, Any]:
@@ -284,5 +284,7 @@ def named_value(text: str) -> tuple[str, Any]:
 def _passed_over(table: pd.DataFrame) -> None:
     names = table.attrs["passed_over"]
     if names:
-        some = ", ".join(Path(name).name for name in names[:3]) + (" ..." if len(names) > 3 else "")
+        from oodlib.printing import safe
+
+        some = ", ".join(safe(Path(name).name) for name in names[:3]) + (" ..." if len(names) > 3 else "")
         notes.print(f"note: passed over {len(names)} file(s) not named like pictures ({some})", markup=False)

@@ -27,3 +27,22 @@ def _load(name: str) -> dict[str, np.ndarray]:
 def golden() -> Golden:
     """Arrays that the official code of a method computed; tests/data/README.md says how."""
     return _load
+
+
+@pytest.fixture(scope="session")
+def pocket():
+    """PocketCLIP, loaded once."""
+    from oodlib.encoders import load_encoder  # the tests of the project's files need no model
+
+    return load_encoder("pocket")
+
+
+@pytest.fixture(scope="session")
+def drawings() -> dict[str, Path]:
+    """A few real drawings of the benchmark, by what they show."""
+    from oodlib.datasets import emojishift
+
+    table = emojishift.load()
+    chosen = table.select((table.table["hand"] == "twemoji").to_numpy())
+    named = dict(zip(chosen.table["label"], chosen.paths(), strict=True))
+    return {name: named[name] for name in ("banana", "tiger", "pineapple", "glasses", "bicycle", "rocket")}
