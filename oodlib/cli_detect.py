@@ -5,6 +5,7 @@ Heavy imports wait until a command needs them, so that help comes at once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,18 +123,21 @@ def detect(
         raise OodlibError(
             "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
         )
-    guard = _guard(
-        _labels(labels, labels_file),
-        method,
-        parameter,
-        encoder,
-        pretrained,
-        templates,
-        threshold,
-        calibrate,
-        outliers,
-        load,
-    )
+    # The first run takes a while. Calibration pictures have a bar of their own; two such displays disturb each other.
+    waiting = notes.status("reading the model and the words ...") if not calibrate else contextlib.nullcontext()
+    with waiting:
+        guard = _guard(
+            _labels(labels, labels_file),
+            method,
+            parameter,
+            encoder,
+            pretrained,
+            templates,
+            threshold,
+            calibrate,
+            outliers,
+            load,
+        )
     for note in guard.notes:
         notes.print(f"note: {note}", markup=False)
     if save is not None:

@@ -83,6 +83,8 @@ class Guard:
             raise OodlibError(f"{method!r} is made already: set {', '.join(parameters)} when you make it")
         detector = clone(method) if isinstance(method, Detector) else get_detector(method, **parameters)
         described = check_labels(labels)
+        if calibrate is None:  # what cannot be chosen is refused before the model is loaded
+            choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
         if isinstance(encoder, str):
             encoder = load_encoder(encoder, pretrained)
         prompts = _templates(templates, encoder)

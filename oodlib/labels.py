@@ -51,8 +51,9 @@ def check_labels(labels: Labels, what: str = "label") -> dict[str, tuple[str, ..
     seen: dict[str, str] = {}
     for place, (key, described) in enumerate(told.items(), 1):
         name = _clean(key if isinstance(labels, Mapping) else labels[place - 1], f"{what} {place}", LONGEST)
-        if (twin := seen.setdefault(normal(name), name)) is not name:
-            raise OodlibError(f"the {what}s {twin!r} and {name!r} are the same: keep one of them")
+        if normal(name) in seen:
+            raise OodlibError(f"the {what}s {seen[normal(name)]!r} and {name!r} are the same: keep one of them")
+        seen[normal(name)] = name
         if isinstance(described, str):
             raise OodlibError(f"the descriptions of {name!r} must be a list of sentences: pass [{described[:40]!r}]")
         checked[name] = tuple(

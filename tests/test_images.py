@@ -2,10 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from oodlib.errors import OodlibError
-from oodlib.images import MAX_PIXELS, read_image
+from oodlib.images import MAX_PIXELS, read_image, without_far_ends
 
 
 def saved(folder: Path, picture: Image.Image, name: str = "picture.png", **options) -> Path:
@@ -81,3 +82,23 @@ def test_huge_picture_is_refused_before_it_is_decoded(tmp_path):
     path = saved(tmp_path, Image.new("1", (side, side)))
     with pytest.raises(OodlibError, match="scale it down"):
         read_image(path)
+
+
+@pytest.mark.parametrize("size", [(30_000, 1), (1, 30_000), (30_001, 2), (640, 20), (7, 5)])
+def test_of_a_strip_the_middle_stays(size):
+    x = np.arange(size[0] * size[1], dtype=np.uint32).reshape(size[1], size[0])
+    picture = Image.fromarray(np.stack([x & 255, x >> 8 & 255, x >> 16], -1).astype(np.uint8))
+    kept = np.asarray(without_far_ends(picture)).astype(int)
+    longest, shortest = max(size), min(size)
+    assert max(kept.shape[:2]) in {min(longest, 32 * shortest), min(longest, 32 * shortest + 1)}
+    numbers = kept[..., 0] + 256 * kept[..., 1] + 65536 * kept[..., 2]
+    assert numbers[0, 0] - int(x[0, 0]) == int(x[-1, -1]) - numbers[-1, -1]  # as much is gone at both ends
+
+
+def test_the_ends_that_go_are_not_seen_by_the_encoder(pocket):
+    noise = np.random.default_rng(0).integers(0, 255, (8, 400, 3), dtype=np.uint8)
+    strip = Image.fromarray(noise)
+    seen = pocket.prepare([strip])
+    assert torch.equal(seen, pocket.prepare([strip.crop((72, 0, 328, 8))]))
+    whole = pocket.preprocess(strip)  # open_clip's own steps, which scale the whole strip first
+    assert (seen[0] - whole).abs().mean() < 0.02

@@ -14,6 +14,7 @@ from oodlib.synonyms import synonyms
         (["\u200b"], "label 1 is empty"),
         (["cat", "dog", "Cat"], "'cat' and 'Cat' are the same"),
         (["sports-car", "sports car"], "are the same"),
+        (["cat", "dog", "cat"], "'cat' and 'cat' are the same"),
         (["a" * 10_000], r"label 1, which starts 'a{20}', has 10,000 characters: .* at most 200"),
         ("cat", r"pass \['cat'\]"),
         ([3], "label 1 is 3"),

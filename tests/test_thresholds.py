@@ -89,5 +89,5 @@ def test_choose_refuses_in_one_sentence(asked, given_scores, message):
 
 @pytest.mark.parametrize("call", [lambda: at_recall([1.0], 0), lambda: conformal([1.0], 1.0)])
 def test_shares_must_be_shares(call):
-    with pytest.raises(OodlibError, match="between|above"):
+    with pytest.raises(OodlibError, match=r"between|above"):
         call()

@@ -253,5 +253,5 @@ def _glob(pattern: Path) -> list[Path]:
     """What a pattern matches, sorted; `**` does not follow links, so that a loop of them ends."""
     try:
         return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
-    except (ValueError, NotImplementedError, OSError):
+    except (ValueError, OSError):
         return []
