@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,20 @@ def safe(value: object) -> str:
 
 
 def _for_a_terminal(table: pd.DataFrame) -> Table:
-    shown = Table()
-    for column in table.columns:
+    """What fits beside each other: the common folder stands above, the threshold and the reasons below."""
+    columns = [column for column in table.columns if column not in ("threshold", "margin", "reason")]
+    folder = os.path.dirname(os.path.commonprefix(list(table["image"])))  # noqa: PTH120, RUF071 (of letters)
+    bad = table[table["score" if "score" in table else "cosine"].isna()]
+    reasons = "\n".join(f"{safe(row.image)}: {safe(row.reason)}" for row in bad.itertuples())
+    shown = Table(title=Text(safe(folder)) if folder else None, caption=Text(reasons) if reasons else None)
+    shown.title_justify = shown.caption_justify = "left"
+    for column in columns:
         number = column in _NUMBERS
-        shown.add_column(
-            column.replace("_", " "), justify="right" if number else "left", no_wrap=number, overflow="fold"
-        )
+        title = column.replace("_", " ")
+        shown.add_column(title, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in table.to_dict("records"):
-        cells = [Text(safe(row[column])) for column in table.columns]
+        name = str(row["image"])[len(folder) :].lstrip(os.sep) if folder else row["image"]
+        cells = (Text(safe(name if column == "image" else row[column])) for column in columns)
         shown.add_row(*cells, style=_COLOURS.get(str(row.get("decision"))))
     return shown
 
