@@ -13,7 +13,8 @@ class ShapingDetector(HeadDetector):
     """The energy of reshaped features, made for activations behind a ReLU, which are never negative.
 
     Image features of CLIP are signed: there a large entry is no "strong activation", and the sums that ASH spreads and
-    SCALE divides by may be near 0 or negative. So features with a negative entry are refused, unless `negative` allows them.
+    SCALE divides by may be near 0 or negative. So features with a negative entry are refused, unless `negative` allows
+    them.
 
     Parameters
     ----------

@@ -18,7 +18,8 @@ class KNN(FeatureDetector):
     Parameters
     ----------
     neighbors : int, default=50
-        Which neighbour, k; with fewer training rows, the farthest.
+        Which neighbour, k; with fewer training rows, the farthest. Where classes have few rows take fewer than a class
+        has, or the k-th neighbour is one of another class.
     contamination : float, default=0.05
         Share of training rows below `offset_`.
 
