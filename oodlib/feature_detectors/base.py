@@ -24,7 +24,7 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):
 
     A method is a subclass with `_score`, and with `_fit` where it learns something. Hyper-parameters are only stored in
     ``__init__``; what is learned ends in an underscore. `HeadDetector` is the base of those that need a classifier's
-    last layer, too.
+    last layer, too: a weight and a bias, with a vision-language model ``logit_scale * text`` and zeros.
 
     Parameters
     ----------

@@ -62,5 +62,5 @@ class GEN(HeadDetector):
 
     def _score(self, X: Array) -> Array:
         largest = np.sort(softmax(self._logits(X), axis=1), axis=1)[:, -self.top :]
-        score: Array = -((largest * (1 - largest)).clip(0) ** self.gamma)
+        score: Array = -((largest * (1 - largest)) ** self.gamma)
         return score.sum(axis=1)

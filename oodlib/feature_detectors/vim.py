@@ -68,9 +68,9 @@ class ViM(HeadDetector):
         super()._fit(X, labels)
         self.origin_ = -np.linalg.pinv(self.weight_) @ self.bias_
         self.residual_ = residual_space(X - self.origin_, self.dim)
-        # Without any residual there is no scale. Eigenvectors of squares are exact to the root of the precision, 1e-8.
+        # Without any residual there is no scale: rounding leaves 1e-12 of a row's length, data far more than 1e-9.
         length = self._lengths(X).mean()
-        if length <= 1e-6 * np.linalg.norm(X - self.origin_, axis=1).mean():
+        if length <= 1e-9 * np.linalg.norm(X - self.origin_, axis=1).mean():
             raise OodlibError(
                 f"ViM finds no residual: the {len(X)} rows lie in a space of {X.shape[1] - self.residual_.shape[1]} "
                 "dimensions, so pass more rows or a smaller dim."

@@ -35,6 +35,10 @@ class WeiPerMSP(WeiPerDetector):
     perturbed_ : array, shape (repeats * C, D)
         The copies' weights, one copy after the other.
 
+    Notes
+    -----
+    It keeps repeats * C * D numbers and computes repeats * C logits a row: 100,000 for 1,000 classes.
+
     References
     ----------
     Granz, Heurich and Landgraf, WeiPer: OOD Detection using Weight Perturbations of Class Projections, NeurIPS 2024;

@@ -59,6 +59,18 @@ def test_a_matrix_is_its_rows(name, make, inside, monkeypatch):
 
 
 @every_detector
+def test_a_block_is_as_large_as_memory_allows(name, make, inside, monkeypatch):
+    monkeypatch.setattr(base, "_CELLS", 2000)
+    detector = make(name, **({"share": 1.0} if name == "nnguide" else {})).fit(*inside)
+    compared = {"nnguide": 200, "weiper_msp": 100 * C, "weiper_kld": 100 * C}.get(name, D)
+    sizes, score_block = [], detector._score
+    monkeypatch.setattr(detector, "_score", lambda X: sizes.append(len(X)) or score_block(X))
+    detector.score_samples(drawn(150, seed=8)[0])
+    assert sum(sizes) == 150
+    assert max(sizes) == 2000 // compared
+
+
+@every_detector
 @settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_training_rows_does_not_matter(name, make, inside, seed):

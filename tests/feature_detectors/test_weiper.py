@@ -97,6 +97,18 @@ def test_smoothing_and_binning_in_plain_loops(inside, head):
     assert detector._divergence(row[None], "feature", 2)[0] == pytest.approx(expected)
 
 
+def test_values_outside_the_training_range_fall_into_no_bin(inside, head):
+    detector = WeiPerKLD(2, **head).fit(inside[0])
+    rows = inside[0][:3].copy()
+    expected = detector._density(rows, "feature").sum(axis=1)
+    low, high = detector.ranges_["feature"]
+    step = (high - low) / 100
+    rows[1, :5] = low - step / 2
+    rows[1, 5:7] = high + step / 2
+    found = detector._density(rows, "feature").sum(axis=1)
+    np.testing.assert_allclose(found, [expected[0], 17 / 24, expected[2]])
+
+
 def test_features_that_do_not_vary_have_no_histogram(head):
     with pytest.raises(OodlibError, match="all training values of the feature are 2: pass features that vary"):
         WeiPerKLD(**head).fit(np.full((5, 24), 2.0))
