@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from oodlib.errors import OodlibError
 
@@ -64,6 +64,49 @@ class Vocabulary(_Strict):
     words: int | None = Field(default=None, ge=10)
 
 
+class FewShot(_Strict):
+    """The few-shot study of EmojiShift: whose drawings teach, whose are the test, and what is tried.
+
+    Attributes
+    ----------
+    shots : list of list of str
+        Hands whose drawings are the shots: the first list for the fewest.
+    test : list of str
+        Hands whose drawings are the test; none of them draws a shot.
+    classes : int or None
+        So many classes of the ID set; None keeps all.
+    words : int
+        Outlier nouns to compare with, spread evenly.
+    views : int
+        Random views of every shot.
+    seeds : int
+        How often a method is tuned.
+    methods : dict of str to dict
+        Label to parameters; `method` among them names the method where the label does not.
+    once : list of str
+        Labels of methods that are tuned with the first seed only, because they take long.
+    ten : dict of str to dict
+        Method to parameters, of methods that are tried on the ten classes of *hard-10* alone.
+    """
+
+    shots: list[list[str]] = Field(min_length=1)
+    test: list[str] = Field(min_length=1)
+    classes: int | None = Field(default=None, ge=2)
+    words: int = Field(ge=10)
+    views: int = Field(ge=1)
+    seeds: int = Field(ge=1)
+    methods: dict[str, dict[str, Any]] = Field(min_length=1)
+    once: list[str] = []
+    ten: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _no_hand_on_both_sides(self) -> FewShot:
+        both = sorted({hand for hands in self.shots for hand in hands} & set(self.test))
+        if both:
+            raise ValueError(f"{', '.join(both)} draws shots and test pictures: a hand belongs on one side")
+        return self
+
+
 class Profile(_Strict):
     """What a run uses.
 
@@ -79,6 +122,8 @@ class Profile(_Strict):
         Name of the prompt templates in `oodlib.prompts`.
     vocabulary : Vocabulary or None
         Its outlier words, for the pages that use some.
+    few_shot : FewShot or None
+        Its few-shot study, for the pages on fine-tuning.
     detectors : dict of str to dict
         Detector name to its parameters; an empty dictionary keeps the defaults.
     id_sets : list of str
@@ -99,6 +144,7 @@ class Profile(_Strict):
     dataset: str
     templates: str
     vocabulary: Vocabulary | None = None
+    few_shot: FewShot | None = None
     detectors: dict[str, dict[str, Any]] = Field(min_length=1)
     id_sets: list[str] = Field(min_length=1)
     n_boot: int = Field(ge=10)

@@ -70,6 +70,29 @@ def test_outlier_words_are_chosen_by_file_and_spread_over_the_alphabet(project):
     assert not any(" " in word for word in every["noun"])
 
 
+FEW_SHOT = "few_shot: {shots: [[ann], [ann, bob]], test: [carl], words: 10, views: 1, seeds: 1, methods: {coop: {}}}\n"
+
+
+def test_a_hand_is_on_one_side_of_the_few_shot_study(project):
+    project(GOOD + FEW_SHOT)
+    assert load_profile("mine").few_shot.shots == [["ann"], ["ann", "bob"]]
+    project(GOOD + FEW_SHOT.replace("test: [carl]", "test: [carl, bob]"))
+    with pytest.raises(OodlibError, match="bob draws shots and test pictures: a hand belongs on one side"):
+        load_profile("mine")
+
+
+def test_the_shipped_few_shot_study_names_methods_and_parameters_that_exist(monkeypatch):
+    monkeypatch.delenv("OODLIB_PROJECT", raising=False)
+    from oodlib.tuning import get_tuner
+
+    for small in (False, True):
+        study = load_profile("pocket", small=small).few_shot
+        for label, setting in (study.methods | study.ten).items():
+            parameters = dict(setting)
+            get_tuner(parameters.pop("method", label), **parameters)
+        assert set(study.once) <= set(study.methods)
+
+
 def test_unknown_profile_names_those_that_exist(project):
     with pytest.raises(OodlibError, match="no profile 'nine': did you mean 'mine'"):
         load_profile("nine")

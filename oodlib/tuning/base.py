@@ -93,7 +93,8 @@ class Tuned:
     transform : callable
         From kept image features (n, D) to those to score, L2-normalised. Most methods leave them as they are.
     encode : callable, optional
-        From other names to their text features under what was learned; None where the text side did not change.
+        From other names to their text features under what was learned; None where the text side did not change, or
+        changed for the classes alone.
     encoder : Encoder, optional
         The model with the tuned image tower: pictures must be embedded again.
     """

@@ -18,10 +18,10 @@ from oodlib.tuning.base import Session, Shots, Tuned, Tuner
 
 
 class CoOp(Tuner):
-    r"""Context vectors shared by all classes, learned through the frozen text tower.
+    r"""Context vectors before the class names, learned through the frozen text tower.
 
     The prompt of class i is :math:`[v_1, \dots, v_M, \text{name}_i, .]`; its feature :math:`t_i(v)` is what the tower
-    makes of it, and v minimises the cross-entropy of the shots,
+    makes of it, and v, shared by all classes or one set for each, minimises the cross-entropy of the shots,
 
     .. math:: -\log \frac{e^{\kappa f^\top t_y(v)}}{\sum_j e^{\kappa f^\top t_j(v)}}.
 
@@ -38,6 +38,8 @@ class CoOp(Tuner):
     rate : float, default=0.002
         Of SGD with momentum 0.9; it falls to 0 along half a cosine. The authors' warm-up epoch is left out.
     weight_decay : float, default=0.0005
+    class_specific : bool, default=False
+        Whether every class learns vectors of its own. Other names, such as outlier words, then have no learned prompt.
 
     References
     ----------
@@ -51,16 +53,22 @@ class CoOp(Tuner):
         batch: int = 32,
         rate: float = 2e-3,
         weight_decay: float = 5e-4,
+        class_specific: bool = False,
     ):
         self.context = context
         self.epochs = epochs
         self.batch = batch
         self.rate = rate
         self.weight_decay = weight_decay
+        self.class_specific = class_specific
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
-        vectors = self.start(encoder, session.generator()).requires_grad_()
-        prompts = Prompts(encoder, concepts.names, len(vectors))
+        vectors = self.start(encoder, session.generator())
+        length = len(vectors)
+        if self.class_specific:
+            vectors = vectors.repeat(len(concepts.names), 1, 1)  # (C, M, W)
+        vectors.requires_grad_()
+        prompts = Prompts(encoder, concepts.names, length)
         optimizer = torch.optim.SGD([vectors], self.rate, momentum=0.9, weight_decay=self.weight_decay)
 
         def loss_of(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -77,10 +85,10 @@ class CoOp(Tuner):
         learned = vectors.detach()
 
         def encode(names: Sequence[str]) -> Tensor:
-            return Prompts(encoder, names, len(learned)).encode_all(learned)
+            return Prompts(encoder, names, length).encode_all(learned)
 
-        tuned = replace(concepts, text=encode(concepts.names), no_text=None)
-        return Tuned(tuned, {"context": learned.cpu()}, losses, encode=encode)
+        tuned = replace(concepts, text=prompts.encode_all(learned), no_text=None)
+        return Tuned(tuned, {"context": learned.cpu()}, losses, encode=None if self.class_specific else encode)
 
     def start(self, encoder: Encoder, generator: torch.Generator) -> Tensor:
         """The vectors before training: (M, W)."""

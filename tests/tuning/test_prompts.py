@@ -87,6 +87,18 @@ def test_prompts_learn_the_shots(name, encoder, concepts, shots):
     assert (cosines.argmax(1) == shots.labels).sum() >= before.sum()
 
 
+def test_classes_can_learn_vectors_of_their_own(encoder, concepts, shots):
+    rate = 0.005 if encoder.spec["model"] == "small" else 1.0
+    tuned = tune("coop", encoder, concepts, shots, class_specific=True, epochs=12, batch=8, rate=rate)
+    learned = tuned.state["context"]
+    assert learned.shape == (len(NAMES), 4, words(encoder, "a").shape[1])
+    assert tuned.losses[-1] < 0.9 * tuned.losses[0]
+    assert not torch.allclose(learned[0], learned[1])
+    assert tuned.encode is None  # no other name has a prompt of its own
+    alone = Prompts(encoder, NAMES[:1], 4).encode_all(learned[0])
+    assert_close(tuned.concepts.text[:1], alone, rtol=1e-4, atol=1e-5)
+
+
 def test_local_features_change_what_is_learned(encoder, concepts, shots):
     patches = torch.nn.functional.normalize(torch.randn(2, 8, 6, concepts.text.shape[1]), dim=-1)
     with_patches = Shots(shots.features, shots.labels, patches=patches)

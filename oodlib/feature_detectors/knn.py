@@ -1,0 +1,63 @@
+"""How far the k-th nearest training feature is."""
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+
+from oodlib.errors import OodlibError
+from oodlib.feature_detectors.base import Array, FeatureDetector
+
+
+class KNN(FeatureDetector):
+    r"""The squared distance from a unit feature to its k-th nearest neighbour among those of the training set, negated.
+
+    .. math:: S(z) = -\left\lVert \frac{z}{\lVert z \rVert} - \frac{z_{(k)}}{\lVert z_{(k)} \rVert} \right\rVert^2
+
+    On unit features it is twice the k-th largest cosine, minus 2. Larger = more in-distribution.
+
+    Parameters
+    ----------
+    neighbors : int, default=50
+        Which neighbour, k; with fewer training rows, the farthest. Where classes have few rows take fewer than a class
+        has, or the k-th neighbour is one of another class.
+    contamination : float, default=0.05
+        Share of training rows below `offset_`.
+
+    Attributes
+    ----------
+    index_ : NearestNeighbors
+        The unit training features, fitted; distances are computed in chunks, not as one matrix.
+
+    Notes
+    -----
+    A training row is its own nearest neighbour, at distance 0. With ``neighbors=1`` all training rows therefore score
+    0, and `offset_` is of no use until it is set from other rows. A feature of zeros stays one.
+
+    References
+    ----------
+    Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, ICML 2022; the default is OpenOOD's
+    (knn_postprocessor.py, commit 3c35632).
+
+    Examples
+    --------
+    >>> detector = KNN(neighbors=1).fit([[1.0, 0.0], [0.0, 2.0]])
+    >>> bool(detector.score_samples([[5.0, 0.0]]) > detector.score_samples([[1.0, 1.0]]))
+    True
+    """
+
+    index_: NearestNeighbors
+
+    def __init__(self, neighbors: int = 50, *, contamination: float = 0.05):
+        self.neighbors = neighbors
+        self.contamination = contamination
+
+    def _fit(self, X: Array, labels: Array | None) -> None:
+        if self.neighbors < 1:
+            raise OodlibError(f"neighbors is {self.neighbors}: pass at least 1.")
+        nearest = min(self.neighbors, len(X))
+        # Trees do not help with hundreds of columns; a brute search is exact and streams.
+        self.index_ = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(X))
+
+    def _score(self, X: Array) -> Array:
+        distances, _ = self.index_.kneighbors(normalize(X))
+        return -np.square(distances[:, -1])

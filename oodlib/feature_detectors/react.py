@@ -1,0 +1,66 @@
+"""ReAct: features cut off at a high percentile."""
+
+import numpy as np
+
+from oodlib.feature_detectors._shaping import ShapingDetector
+from oodlib.feature_detectors.base import Array
+
+
+class ReAct(ShapingDetector):
+    r"""The energy after unusually strong activations were cut off.
+
+    .. math:: S(z) = \log \sum_{k \le C} e^{w_k^\top \min(z, c) + b_k}
+
+    where c is a percentile of *all* entries of the features it was fitted to. Larger = more in-distribution.
+
+    Parameters
+    ----------
+    percentile : float, default=90.0
+        Which percentile c is, from 0 to below 100.
+    negative : {"refuse", "clip"}, default="refuse"
+        What to do about negative entries: activations behind a ReLU have none. "clip" sets them to 0, before c is
+        taken.
+    weight, bias : array, shapes (C, D) and (C,)
+        The classification head; for a vision-language model ``logit_scale * text`` and zeros.
+    contamination : float, default=0.05
+        Share of training rows below `offset_`.
+
+    Attributes
+    ----------
+    cut_ : float
+        The value c.
+
+    Notes
+    -----
+    OpenOOD takes the percentile of held-out in-distribution features, so fit to those, not to what the head was trained
+    on.
+
+    References
+    ----------
+    Sun, Guo and Li, ReAct: Out-of-distribution Detection With Rectified Activations, NeurIPS 2021; the defaults are
+    OpenOOD's (react_postprocessor.py, commit 3c35632).
+    """
+
+    cut_: float
+
+    def __init__(
+        self,
+        percentile: float = 90.0,
+        negative: str = "refuse",
+        *,
+        weight: Array | None = None,
+        bias: Array | None = None,
+        contamination: float = 0.05,
+    ):
+        self.percentile = percentile
+        self.negative = negative
+        self.weight = weight
+        self.bias = bias
+        self.contamination = contamination
+
+    def _fit(self, X: Array, labels: Array | None) -> None:
+        super()._fit(X, labels)
+        self.cut_ = float(np.percentile(self._rectified(X), self.percentile))
+
+    def _shape(self, X: Array) -> Array:
+        return np.minimum(X, self.cut_)
