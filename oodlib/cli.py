@@ -1,7 +1,7 @@
-"""The command line: `oodlib detect | search | data | embed | envision | run | book | serve | doctor`.
+"""The command line: `oodlib detect | search | compare | data | embed | envision | run | book | serve | doctor`.
 
-`detect` and `search` are in `oodlib.cli_detect`. Heavy imports wait until a command needs them, so that help comes at
-once.
+`detect` and `search` are in `oodlib.cli_detect`, `compare` is in `oodlib.cli_compare`. Heavy imports wait until a
+command needs them, so that help comes at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from oodlib import cli_detect
+from oodlib import cli_compare, cli_detect  # noqa: F401 (importing it registers its command)
 from oodlib.console import app, command, notes, out
 from oodlib.errors import OodlibError
 

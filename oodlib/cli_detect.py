@@ -228,7 +228,7 @@ def _guard(
             get_detector(method or "ole", **dict(named_value(text) for text in parameter or [])),
             threshold=threshold or "auto",
             calibrate=calibrate or None,
-            outliers=_split(outliers) if outliers else None,
+            outliers=split(outliers) if outliers else None,
             templates=templates,
             pretrained=pretrained,
             progress=progress,
@@ -249,7 +249,7 @@ def _labels(given: list[str] | None, file: Path | None) -> Any:
     if given and file:
         raise OodlibError("labels come from --labels or from --labels-file, not from both: choose one")
     if given:
-        return _split(given)
+        return split(given)
     if file is None:
         return None
     if file.suffix.lower() != ".json":
@@ -265,10 +265,10 @@ def _labels(given: list[str] | None, file: Path | None) -> Any:
     return described
 
 
-def _split(words: list[str]) -> list[str]:
+def split(words: list[str]) -> list[str]:
     """Names of the command line; commas part names, too. An empty word stays, so that it can be refused.
 
-    >>> _split(["cat,dog", "sports car,", ""])
+    >>> split(["cat,dog", "sports car,", ""])
     ['cat', 'dog', 'sports car', '']
     """
     return [name for word in words for name in word.split(",") if name.strip() or not word]

@@ -33,7 +33,7 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
 def test_help_names_every_command_without_loading_torch():
     done = oodlib("--help")
     assert done.returncode == 0
-    for command in ("detect", "search", "data", "embed", "envision", "run", "book", "serve", "doctor"):
+    for command in ("detect", "search", "compare", "data", "embed", "envision", "run", "book", "serve", "doctor"):
         assert re.search(rf"\b{command}\b", done.stdout)
         assert oodlib(command, "--help").returncode == 0
     loaded = subprocess.run(
