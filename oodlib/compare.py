@@ -104,7 +104,9 @@ def compare(
     pictures["part"] = ["fitted" if fitted else "test" for fitted in learn.tolist()]
     within = torch.tensor((pictures["set"] == ID).to_numpy())
     concepts = guard.concepts
-    if learn.any():
+    if not learn.any():
+        notes.append("detectors on features are left out: they need a folder for each label, with two pictures or more")
+    else:
         place = {name: k for k, name in enumerate(concepts.names)}
         shown = pictures["label"][learn.numpy()].map(place).to_numpy()
         concepts = replace(concepts, shots=features[learn], shot_labels=torch.tensor(shown))

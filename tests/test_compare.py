@@ -100,6 +100,7 @@ def test_names_without_folders_make_all_pictures_the_test(own):
     assert set(made.results["n_id"]) == {8}
     assert "mcm" in set(made.results["detector"])
     assert "knn" not in set(made.results["detector"])
+    assert any(note.startswith("detectors on features are left out") for note in made.notes)
 
 
 def test_a_picture_in_both_folders_is_reported(own):
