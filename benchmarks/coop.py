@@ -18,6 +18,7 @@ as well, and counted.
 """
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -125,6 +126,8 @@ def main() -> None:
         for number in range(chosen.epochs):
             for way in ways.values():
                 way.epoch(number, chosen.epochs, prompts, shots.labels, encoder.logit_scale)
+            took = ", ".join(f"{way.seconds[-1]:.1f}" for way in ways.values())
+            print(f"epoch {number + 1}: {took} s", file=sys.stderr, flush=True)
 
     features = embed(encoder, emojishift.benchmark_pictures(manifest)).of(test.id)
     labels = test.id.table["label"].map({name: k for k, name in enumerate(test.names)}).to_numpy()

@@ -134,6 +134,31 @@ class Study:
         found = self._mean(tuning, shots, detector, parts)
         return self._interval(found if over is None else found - self._mean(*over, parts))
 
+    def spreads(
+        self, trials: Sequence[tuple[str, int]], detectors: Sequence[str], parts: Sequence[str]
+    ) -> dict[str, Interval]:
+        """How far apart AUROCs lie when one of two choices is free and the other is fixed.
+
+        Parameters
+        ----------
+        trials : sequence of (str, int)
+            Methods with their shots.
+        detectors : sequence of str
+            Scores that all of them were read by.
+        parts : sequence of str
+            OOD sets, averaged over.
+
+        Returns
+        -------
+        dict of str to Interval
+            "score": best minus worst score, averaged over methods. "method": best minus worst method, averaged over
+            scores. "difference": the first minus the second, paired by replicate.
+        """
+        values = np.stack([[self._mean(*trial, name, parts) for name in detectors] for trial in trials])
+        by_score, by_method = np.ptp(values, axis=1).mean(0), np.ptp(values, axis=0).mean(0)
+        found = {"score": by_score, "method": by_method, "difference": by_score - by_method}
+        return {choice: self._interval(spread) for choice, spread in found.items()}
+
     def _mean(self, tuning: str, shots: int, detector: str, parts: Sequence[str]) -> Array:
         each = [
             np.mean([tried.auroc[detector, part] for part in parts], axis=0) for tried in self._trials[tuning, shots]

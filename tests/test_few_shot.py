@@ -70,6 +70,19 @@ def test_pictures_of_one_concept_are_drawn_together():
     np.testing.assert_allclose(*widths, rtol=0.1)
 
 
+def test_spreads_tell_the_choice_of_score_from_that_of_the_method():
+    """Two scores of which one is useless, two methods that are equal: the score decides, and by how much is known."""
+    made = Study("id", {"id": range(N), "far": range(M)}, {"far": "far"}, n_boot=200)
+    good, useless = scores(3, 0)["mcm"], {"id": np.zeros(N), "far": np.zeros(M)}
+    for method in ("none", "coop"):
+        made.add(method, 0, 0, np.ones(N), {"mcm": good, "msp": useless})
+    found = made.spreads([("none", 0), ("coop", 0)], ["mcm", "msp"], ["far"])
+    assert found["score"][0] == pytest.approx(made.auroc("none", 0, "mcm", ["far"])[0] - 0.5)
+    assert found["method"] == (0, 0, 0)
+    assert found["difference"] == found["score"]
+    assert found["score"][1] > 0.3
+
+
 def test_rows_have_the_columns_of_all_results(study, tmp_path):
     table = study.table({"mcm": {"temperature": 1.0}}, profile="pocket", encoder="pocket", run="now")
     assert tuple(table.columns) == COLUMNS
