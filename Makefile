@@ -38,7 +38,7 @@ serve: setup ## show the built book on localhost
 	$(OODLIB) serve --profile $(PROFILE)
 
 bench: setup ## measure speed against other libraries
-	@for script in benchmarks/*.py; do echo "$(PY) $$script"; $(PY) "$$script" || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do echo "$(PY) $$script"; $(PY) "$$script" || exit 1; done
 
 clean: ## delete what was made here (not .venv, node_modules or the cache of pictures and features)
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
