@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from oodlib.launch import Edition
 from oodlib.provenance import RunRecord
+
+NBSP = "\N{NO-BREAK SPACE}"
 
 
 def wall_times(records: Mapping[str, RunRecord]) -> str:
@@ -18,8 +21,8 @@ def wall_times(records: Mapping[str, RunRecord]) -> str:
     records : mapping of notebook name to RunRecord
     """
     rows = [
-        f"| {{doc}}`/notebooks/{name}` | {record.wall_seconds:,.0f} | {_when(record.started)} | {record.platform}, "
-        f"{record.cpus or 'unknown'} | `{record.run}` |"
+        f"| {{doc}}`/notebooks/{name}` | {record.wall_seconds:,.0f} | {_when(record.started)} | {_machine(record)} "
+        f"| `{record.run}` |"
         for name, record in records.items()
     ]
     seconds = sum(record.wall_seconds for record in records.values())
@@ -28,7 +31,7 @@ def wall_times(records: Mapping[str, RunRecord]) -> str:
         "pictures drawn and features kept where an earlier notebook had made them.",
         ":name: tab-wall-times",
         "",
-        "| page | seconds | started (UTC) | machine, cores | run |",
+        "| page | seconds | started (UTC) | machine | run |",
         "|---|---:|---|---|---|",
         *rows,
         f"| all {len(records)} | {seconds:,.0f} | | | |",
@@ -77,9 +80,15 @@ def _person(author: Mapping[str, str]) -> str:
     return author.get("name") or f"{author['family-names']}, {author['given-names']}"
 
 
+def _machine(record: RunRecord) -> str:
+    """What it ran on: "Linux x86_64, 2 cores"."""
+    return f"{record.platform}, {record.cpus} core{'s'[: record.cpus != 1]}" if record.cpus else record.platform
+
+
 def _when(started: str) -> str:
-    """An ISO time without seconds and zone: "2026-01-02 03:04"."""
-    return started[:16].replace("T", " ")
+    """An ISO time for people, the day on one line: "2 Jan 2026 03:04"."""
+    time = datetime.fromisoformat(started)
+    return f"{time.day} {time:%b %Y}".replace(" ", NBSP) + f" {time:%H:%M}"
 
 
 def _span(seconds: float) -> str:

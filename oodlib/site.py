@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from oodlib import provenance
-from oodlib.cache import replace_folder
+from oodlib.cache import replace_folder, write_atomically
 from oodlib.errors import OodlibError
 from oodlib.launch import Edition
 from oodlib.notebooks import notebook_names, source_path
@@ -79,6 +79,37 @@ def build(profile: str = "pocket", *, small: bool = False, published: Edition | 
     return index, True
 
 
+def check_links(profile: str = "pocket", *, small: bool = False, published: Edition | None = None) -> int:
+    """Ask every other host that a page links to; return how many addresses answered.
+
+    `_config.yml` says which addresses are not asked, and why.
+
+    Raises
+    ------
+    OodlibError
+        If an address does not answer, with the first three of them; the log names all, and where they stand.
+    """
+    chosen = load_profile(profile, small=small)
+    pages = {name: _executed(name, chosen) for name in notebook_names()}
+    log = chosen.folder / "logs" / "links.log"
+    try:
+        with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".links-") as work:
+            source, made = Path(work) / "src", Path(work) / "book"
+            stage(project_root(), chosen, pages, source, published)
+            checked = _jupyter_book(source, made, log, "linkcheck")
+            rows = (checked / "output.json").read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise cannot_write(chosen.folder, error) from error
+    links = [json.loads(row) for row in rows]
+    broken = [link for link in links if link["status"] in ("broken", "timeout")]
+    if not broken:
+        return len({link["uri"] for link in links if link["status"] in ("working", "redirected")})
+    lines = sorted(f"{link['uri']} on {link['filename']}: {link['info']}" for link in broken)
+    write_atomically(log, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+    named = ", ".join(sorted({link["uri"] for link in broken})[:3])
+    raise OodlibError(f"{len(broken)} links do not answer, {named} among them: mend them, or say in _config.yml why not")
+
+
 def serve(profile: str = "pocket", *, port: int = 8000, small: bool = False) -> None:
     """Show the built site on this machine only (127.0.0.1), until interrupted.
 
@@ -130,21 +161,22 @@ def _digest(root: Path, profile: Profile, pages: dict[str, provenance.RunRecord]
     )
 
 
-def _jupyter_book(source: Path, work: Path, log: Path) -> Path:
-    """Run Jupyter Book with nitpicking on and warnings as errors, and return the site's folder.
+def _jupyter_book(source: Path, work: Path, log: Path, builder: str = "html") -> Path:
+    """Run Jupyter Book with nitpicking on and warnings as errors, and return the folder that it made.
 
     On failure there is one sentence; the rest is in the log.
     """
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
-    command += ["--path-output", str(work), "-n", "-W", "--keep-going", "--all"]
+    command += ["--path-output", str(work), "-n", "-W", "--keep-going", "--all", "--builder", builder]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONUTF8": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(done.stdout + done.stderr, encoding="utf-8")
-    html = work / "_build" / "html"
-    if done.returncode or not (html / "index.html").is_file():
+    made = work / "_build" / "html"  # whatever the builder
+    finished = (made / "output.json").is_file() if builder == "linkcheck" else not done.returncode
+    if not finished:
         lines = (done.stdout + done.stderr).splitlines()
         complaints = [line for line in lines if "WARNING:" in line or "ERROR:" in line or "Error" in line]
         first = complaints[0].replace(f"{source}{os.sep}", "") if complaints else f"exit code {done.returncode}"
         raise OodlibError(f"the book does not build: {first.strip()} (the whole output is in {log})")
-    return html
+    return made
