@@ -107,7 +107,9 @@ def check_links(profile: str = "pocket", *, small: bool = False, published: Edit
     lines = sorted(f"{link['uri']} on {link['filename']}: {link['info']}" for link in broken)
     write_atomically(log, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     named = ", ".join(sorted({link["uri"] for link in broken})[:3])
-    raise OodlibError(f"{len(broken)} links do not answer, {named} among them: mend them, or say in _config.yml why not")
+    raise OodlibError(
+        f"{len(broken)} links do not answer, {named} among them: mend them, or say in _config.yml why not"
+    )
 
 
 def serve(profile: str = "pocket", *, port: int = 8000, small: bool = False) -> None:

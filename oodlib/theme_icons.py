@@ -1,8 +1,8 @@
 """Making the theme lighter: of the two thousand icons that it brings, a page loads those that the book uses.
 
 The theme draws its icons with Font Awesome's script, which holds the outlines of all of them: half of what a page may
-weigh. An icon that no page and no other script of the site names is taken out of it. (The theme's style sheet names them
-all, and draws its own from a font, which stays.)
+weigh. An icon that no page and no other script of the site names is taken out of it. (The theme's style sheet names
+them all, and draws its own from a font, which stays.)
 """
 
 from __future__ import annotations

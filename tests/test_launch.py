@@ -26,7 +26,9 @@ def test_releases_and_commits_are_editions(ref):
     assert launch.edition("some-one/out.liers_2", ref).ref == ref
 
 
-@pytest.mark.parametrize("ref", ["main", "HEAD", "v1", "0.1.0", COMMIT[:12], "v0.1.0; rm", 'v0.1"', "v0.1/x", "v0.1.0\n"])
+@pytest.mark.parametrize(
+    "ref", ["main", "HEAD", "v1", "0.1.0", COMMIT[:12], "v0.1.0; rm", 'v0.1"', "v0.1/x", "v0.1.0\n"]
+)
 def test_what_moves_or_is_no_name_is_refused(ref):
     with pytest.raises(OodlibError, match="names no release: pass --ref with a tag such as v0"):
         launch.Edition("someone/outliers", ref)

@@ -1,6 +1,7 @@
 """tools/launch.py in a fresh environment: what it installs, what it leaves alone, what it says."""
 
 import importlib.util
+import json
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,9 @@ def test_what_runs_the_notebook_is_not_asked_for(script):
     asked = script.requirements(ROOT)
     left_out = {canonicalize_name(Requirement(line).name) for line in set(declared) - set(asked)}
     assert left_out == {"ipykernel", "ipython", "nbclient", "nbformat", "papermill"}
-    assert [script.name_of(line) for line in declared] == [canonicalize_name(Requirement(line).name) for line in declared]
+    assert [script.name_of(line) for line in declared] == [
+        canonicalize_name(Requirement(line).name) for line in declared
+    ]
 
 
 def test_a_loaded_package_that_was_replaced_asks_for_a_new_session(script):
@@ -52,9 +55,10 @@ import zipfile
 def build_editable(folder, config_settings=None, metadata_directory=None):
     name = "oodlib-0.1.0-py3-none-any.whl"
     with zipfile.ZipFile(folder + "/" + name, "w") as wheel:
-        wheel.writestr("oodlib-0.1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: oodlib\\nVersion: 0.1.0\\n")
-        wheel.writestr("oodlib-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr("oodlib-0.1.0.dist-info/RECORD", "")
+        info = "oodlib-0.1.0.dist-info/"
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: oodlib\\nVersion: 0.1.0\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "RECORD", "")
     return name
 """
 
@@ -73,10 +77,9 @@ def checkout(tmp_path, monkeypatch) -> Path:
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
         '[project]\nname = "oodlib"\nversion = "0.1.0"\ndependencies = ["numpy>=2", "pandas>=3", "ipython>=9"]\n'
     )
-    (root / "package.json").write_text('{"name": "toy", "version": "1.0.0"}')
-    (root / "package-lock.json").write_text(
-        '{"name": "toy", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "toy", "version": "1.0.0"}}}'
-    )
+    npm = {"name": "toy", "version": "1.0.0"}
+    (root / "package.json").write_text(json.dumps(npm))
+    (root / "package-lock.json").write_text(json.dumps(npm | {"lockfileVersion": 3, "packages": {"": npm}}))
     for name, value in (("PIP_FIND_LINKS", tmp_path), ("PIP_NO_INDEX", "1"), ("npm_config_cache", tmp_path / "npm")):
         monkeypatch.setenv(name, str(value))
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
