@@ -16,6 +16,8 @@ from oodlib import notebooks, provenance, site
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
 TOC = (Path(__file__).parents[2] / "_toc.yml").read_text(encoding="utf-8")
 PAGES = tuple(re.findall(r"(?:root|file): (\S+)", TOC))
+NUMBERED = [part for part in TOC.split("- caption:") if "numbered: true" in part and "coursework" not in part]
+CHAPTERS = [name for part in NUMBERED for name in re.findall(r"file: (\S+)", part)]
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
 
@@ -165,11 +167,14 @@ def test_executed_notebooks_are_clean(built):
                 assert output.get("name") != "stderr"
 
 
-def test_pages_open_with_the_finding(html):
-    outliers = ("outlier_words", "ole", "outlier_methods", "outlier_failures")
-    for name in ("zero_shot", *outliers, "tuning", "tuning_space", "use_it", "conventions"):
-        text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
-        assert 0 < text.index("The finding.") < text.index("highlight-ipython3"), "the finding comes before any code"
+def test_chapters_open_with_what_they_show_and_close_with_what_was_learned(html):
+    cards = {"notebooks/emojishift", "notebooks/pocketclip", "notebooks/results"}  # one looks things up in these
+    for name in CHAPTERS:
+        text = (html / f"{name}.html").read_text(encoding="utf-8")
+        code = text.find("highlight-ipython3")
+        opening = "What this page shows." if name.startswith("book/") else "The finding."
+        assert 0 < text.find(opening) < (code if code > 0 else len(text)) or name in cards, name
+        assert "What was learned" in re.sub(r"<[^>]+>", "", text), name
 
 
 def test_the_zero_shot_page_shows_every_pair_and_score(html, built):
