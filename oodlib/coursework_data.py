@@ -160,8 +160,8 @@ and divide each row by its length again.
   test with the fluent hands.
 * **Names that are also words.** Some outlier words are class names: strike them out before use.
 
-`pictures.png` shows every picture, {tile} pixels wide, {across} in a row, in the order of the rows of `features`: picture
-n is in row n // {across}, column n % {across}.
+`pictures.png` shows every picture, {tile} pixels wide, {across} in a row, in the order of the rows of `features`:
+picture n is in row n // {across}, column n % {across}.
 
 ## Who drew the pictures
 
