@@ -1,4 +1,4 @@
-"""The commands: `oodlib detect | search | compare | data | embed | envision | run | book | serve | coursework | doctor`.
+"""`oodlib detect | search | compare | data | embed | envision | run | book | coursework | serve | doctor`.
 
 `detect` and `search` are in `oodlib.cli_detect`, `compare` is in `oodlib.cli_compare`. Heavy imports wait until a
 command needs them, so that help comes at once.

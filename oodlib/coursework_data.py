@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ UNKNOWN = ("unknown", "unknown object", "something else", "none of these", "othe
 EVERY = {"noun": 2, "adjective": 6}  # of the profile's outlier words, one in so many
 TILE, ACROSS, COLOURS = 32, 48, 64  # pixels of a small picture, small pictures in a row of the sheet, colours of it
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]  # NumPy arrays
 
 
 def write_data(folder: Path, run: Profile) -> None:

@@ -130,7 +130,8 @@ def split(source: str) -> Iterator[str | Region]:
         If markers do not pair up, are misspelled, or nothing is between them.
     """
     indent: str | None = None
-    hint, body = "", []
+    hint = ""
+    body: list[str] = []
     for number, line in enumerate(source.split("\n"), 1):
         begin, end, start = (pattern.fullmatch(line) for pattern in (_BEGIN, _END, _HINT))
         if hint and indent is None and not begin:

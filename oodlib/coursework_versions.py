@@ -7,6 +7,7 @@ for how many points. Both tools then make their own student notebooks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -28,7 +29,7 @@ def student(master: Master) -> Notebook:
     made = []
     for cell in _common(master):
         if cell.role == "solution":
-            made.append(_made(cell, rewrite(cell.source, lambda region, of=cell.exercise: stub(region, of))))
+            made.append(_made(cell, rewrite(cell.source, partial(stub, exercise=cell.exercise))))
         elif cell.role == "answer":
             made.append(_made(cell, YOUR_ANSWER))
         elif cell.role != "hidden-test":
@@ -82,10 +83,10 @@ def nbgrader(master: Master) -> Notebook:
 def _nbgrader_metadata(cell: Cell) -> dict[str, Any]:
     """Whether a cell is graded, written by the student, or neither, in nbgrader's words."""
     grade, written = cell.role in ("test", "hidden-test", "answer"), cell.role in ("solution", "answer")
-    told = {"grade": grade, "solution": written, "locked": not written, "task": False, "schema_version": 3}
     # Every id is a cell's own, so that an exercise may have several tests.
-    told["grade_id"] = cell.exercise if cell.role == "exercise" else f"{cell.exercise}-{cell.id}"
-    return told | ({"points": cell.points} if grade else {})
+    name = cell.exercise if cell.role == "exercise" else f"{cell.exercise}-{cell.id}"
+    flags = {"grade": grade, "solution": written, "locked": not written, "task": False}
+    return {**flags, "grade_id": name, "schema_version": 3, **({"points": cell.points} if grade else {})}
 
 
 def _common(master: Master) -> Iterator[Cell]:
