@@ -15,9 +15,10 @@ from oodlib.cache import replace_folder, write_atomically
 from oodlib.coursework_master import Master, read_master
 from oodlib.errors import OodlibError
 from oodlib.profiles import Profile, build_root, cannot_write, project_root
+from oodlib.provenance import file_sha256
 
 ARCHIVE = "coursework.zip"  # the students' notebooks and the data
-_CONTENTS = "coursework.json"  # says that a folder was made here, and may be replaced
+_CONTENTS = "coursework.json"  # what was made here, and may be replaced
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same archive on any day
 _NBGRADER_CONFIG = """# Read by nbgrader's commands in this folder, such as: nbgrader generate_assignment {first}
 c = get_config()  # noqa
@@ -64,8 +65,7 @@ def make_coursework(run: Profile, output: Path | None = None) -> Path:
     from oodlib.coursework_data import write_data  # takes the model along
 
     target = (output or build_root() / "coursework").resolve()
-    if target.exists() and not (target / _CONTENTS).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise OodlibError(f"{target} holds something else: name a folder that is not there yet")
+    _check_ours(target)
     chosen = masters()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,10 +74,30 @@ def make_coursework(run: Profile, output: Path | None = None) -> Path:
             write_data(made / "data", run)
             write_versions(made, chosen)
             pack(made / ARCHIVE, chosen, made / "data")
+            _write(made / _CONTENTS, _digests(made))
             replace_folder(made, target)
     except OSError as error:
         raise cannot_write(target, error) from error
     return target
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The files of a folder with their hashes; what Jupyter leaves beside notebooks does not count."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and ".ipynb_checkpoints" not in path.parts]
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files if path != folder / _CONTENTS}
+
+
+def _check_ours(target: Path) -> None:
+    """Refuse to replace a folder that holds anything that was not made here: submissions, grades, somebody's changes."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        known = json.loads((target / _CONTENTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise OodlibError(f"{target} holds something else: name a folder that is not there yet") from None
+    for name, digest in _digests(target).items():
+        if known.get(name) != digest:
+            raise OodlibError(f"{target} holds work of yours ({name}): move it, or name another folder with --output")
 
 
 def write_versions(folder: Path, chosen: Sequence[Master]) -> None:
@@ -92,8 +112,6 @@ def write_versions(folder: Path, chosen: Sequence[Master]) -> None:
         shutil.copy(folder / "data" / name, folder / "otter" / "data" / name)
     config = _NBGRADER_CONFIG.format(first=chosen[0].name)
     (folder / "nbgrader" / "nbgrader_config.py").write_text(config, encoding="utf-8")
-    told = {master.name: {"title": master.title, "points": master.points} for master in chosen}
-    _write(folder / _CONTENTS, told)
 
 
 def pack(path: Path, chosen: Sequence[Master], data: Path) -> None:
@@ -112,11 +130,28 @@ def pack(path: Path, chosen: Sequence[Master], data: Path) -> None:
     write_atomically(path, write)
 
 
+def stage(source: Path, run: Profile) -> None:
+    """Put what the site shows of the coursework into its source folder: the table, and what students may download.
+
+    Nothing but students' versions and the data goes there: `fragments/coursework.md` and `book/coursework/student/`.
+    """
+    from oodlib.coursework_data import write_data
+
+    chosen, place = masters(), source / "book" / "coursework" / "student"
+    for master in chosen:
+        _write(place / f"{master.name}.ipynb", versions.student(master))
+    with tempfile.TemporaryDirectory() as work:
+        write_data(Path(work) / "data", run)
+        pack(place / ARCHIVE, chosen, Path(work) / "data")
+    text = table(chosen)
+    write_atomically(source / "fragments" / "coursework.md", lambda path: path.write_text(text, encoding="utf-8"))
+
+
 def table(chosen: Sequence[Master]) -> str:
-    """What the course page says of each assignment, as a Markdown table."""
+    """What the course page says of each assignment, as a Markdown table with downloads."""
     rows = [
-        f"| {place}. {master.title} | {'; '.join(master.goals)} | {master.minutes} | {master.cpu_seconds} | "
-        f"{len(master.exercises)} | {master.points:g} |"
+        f"| {{download}}`{place}. {master.title} <student/{master.name}.ipynb>` | {'; '.join(master.goals)} | "
+        f"{master.minutes} | {master.cpu_seconds} | {len(master.exercises)} | {master.points:g} |"
         for place, master in enumerate(chosen, 1)
     ]
     head = "| assignment | afterwards one can | minutes | seconds of one core | tasks | points |"

@@ -229,6 +229,41 @@ def _check_together(path: Path, cells: Sequence[Cell]) -> None:
     for place, cell in enumerate(cells):
         if cell.role == "exercise":
             _check_exercise(f"{path.name}, cell {place} ({cell.id})", cell, cells)
+    _check_alone(path, cells)
+
+
+def _check_alone(path: Path, cells: Sequence[Cell]) -> None:
+    """No cell relies on a name that a check made: otter-grader runs each check by itself."""
+    lasting: set[str] = set()
+    of_checks: set[str] = set()
+    for place, cell in enumerate(cells):
+        if cell.kind != "code":
+            continue
+        made, used = _names(cell.source)
+        if borrowed := sorted((used - made - lasting) & of_checks):
+            raise OodlibError(
+                f"{path.name}, cell {place} ({cell.id}): {borrowed[0]!r} is made by a check, and each check runs by "
+                "itself: make it here, too"
+            )
+        if "test" in cell.role:
+            of_checks |= made
+        else:
+            lasting |= made
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """Names that a cell makes, and names that it uses."""
+    made, used = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            made.add(node.name)
+        elif isinstance(node, ast.arg):
+            made.add(node.arg)
+        elif isinstance(node, ast.alias):
+            made.add((node.asname or node.name).partition(".")[0])
+    return made, used
 
 
 def _check_exercise(where: str, task: Cell, cells: Sequence[Cell]) -> None:
