@@ -88,7 +88,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _check_ours(target: Path) -> None:
-    """Refuse to replace a folder that holds anything that was not made here: submissions, grades, somebody's changes."""
+    """Refuse to replace a folder that holds what was not made here: submissions, grades, somebody's changes."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     try:

@@ -11,7 +11,8 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from oodlib.coursework_master import UNWRITTEN, Cell, Master, Region, rewrite, stub
+from oodlib.coursework_master import Cell, Master
+from oodlib.coursework_regions import UNWRITTEN, Region, rewrite, stub
 
 DATA = ("emojishift.npz", "pictures.png")  # what an assignment reads, in the folder `data`
 YOUR_ANSWER = "*Your answer:*"
