@@ -10,7 +10,7 @@ PY := $(BIN)/python
 OODLIB := $(BIN)/oodlib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint book serve bench clean linkcheck lock pocket-clip
+.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock pocket-clip
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ lint: setup ## check style and types
 
 book: setup ## build the pages again from the results that are there
 	$(OODLIB) book --profile $(PROFILE)
+
+coursework: setup ## make the assignments: for students, solutions, otter-grader, nbgrader
+	$(OODLIB) coursework
 
 serve: setup ## show the built book on localhost
 	$(OODLIB) serve --profile $(PROFILE)

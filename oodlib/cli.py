@@ -1,4 +1,4 @@
-"""The command line: `oodlib detect | search | compare | data | embed | envision | run | book | serve | doctor`.
+"""`oodlib detect | search | compare | data | embed | envision | run | book | coursework | serve | doctor`.
 
 `detect` and `search` are in `oodlib.cli_detect`, `compare` is in `oodlib.cli_compare`. Heavy imports wait until a
 command needs them, so that help comes at once.
@@ -221,6 +221,28 @@ def book(
     index, fresh = site.build(profile, small=small, published=published)
     state = f"built in {time.monotonic() - start:.0f} s" if fresh else "unchanged"
     out.print(f"the book: {state}, open {_short(index)}", soft_wrap=True)
+
+
+@command
+def coursework(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="folder to make", show_default="_build/coursework")
+    ] = None,
+    small: SmallOption = False,
+) -> None:
+    """Make the coursework: notebooks for students, solutions, sources for otter-grader and nbgrader, and the data."""
+    from oodlib.coursework import make_coursework, masters
+    from oodlib.profiles import load_profile
+
+    start = time.monotonic()
+    chosen = masters()  # a malformed one is refused before anything takes time
+    notes.print("collecting features; what is not kept from earlier runs is made now")
+    folder = make_coursework(load_profile("pocket", small=small), output)
+    out.print(
+        f"{_times(len(chosen), 'assignment')}, {sum(master.points for master in chosen):g} points, in "
+        f"{time.monotonic() - start:.0f} s: {_short(folder)}",
+        soft_wrap=True,
+    )
 
 
 @command
