@@ -81,7 +81,7 @@ def table_markdown(frame: pd.DataFrame, *, name: str, caption: str, data: str = 
     return f":::{{table}} {_typeset(caption)}\n:name: tab-{name}\n\n" + "\n".join(lines) + "\n:::"
 
 
-def table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
+def table(frame: pd.DataFrame, name: str, *, caption: str, fold: str = "") -> None:
     """Put a table on the page: column names and cells as they are, the index left out.
 
     A recorded run also writes its rows to `tables/<name>.csv` (see `oodlib.tidy_csv`), and the page links that file.
@@ -94,13 +94,19 @@ def table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
         Its label: other pages refer to it with ``{numref}`tab-<name>` ``.
     caption : str
         n, convention and interval belong here.
+    fold : str
+        For a table that few readers want to see whole: it stands in a fold with this title, shut at first.
     """
     twin = f"<p><b>{html.escape(caption)}</b></p>" + frame.to_html(index=False)
     data = ""
     if recording():
         write_csv(frame, product(f"tables/{name}.csv", Path()))
         data = f"/tables/{name}.csv"
-    _emit(table_markdown(frame, name=name, caption=caption, data=data), twin)
+    markdown = table_markdown(frame, name=name, caption=caption, data=data)
+    if fold:
+        twin = f"<details><summary>{html.escape(fold)}</summary>{twin}</details>"
+        markdown = f"::::{{admonition}} {_typeset(fold)}\n:class: dropdown note table-fold\n\n{markdown}\n::::"
+    _emit(markdown, twin)
 
 
 def say(text: str) -> None:

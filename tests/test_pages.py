@@ -102,6 +102,20 @@ def test_a_figure_is_stored_with_few_colours_where_nobody_sees_it(shown, tmp_pat
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size < len(buffer.getvalue())
 
 
+def test_a_long_table_can_stand_in_a_fold(shown):
+    frame = pd.DataFrame({"n": [1]})
+    pages.table(frame, "counts", caption="Counts.", fold="All 5 % of them")
+    markdown = shown[0]["text/markdown"]
+    inside = pages.table_markdown(frame, name="counts", caption="Counts.")
+    assert markdown.splitlines()[:2] == [
+        f"::::{{admonition}} All 5{pages.NBSP}% of them",
+        ":class: dropdown note table-fold",
+    ]
+    assert inside in markdown
+    assert markdown.endswith(":::\n::::"), "the outer fence is the longer one"
+    assert shown[0]["text/html"].startswith("<details><summary>All 5 % of them</summary>")
+
+
 def test_numbers_are_percentages_with_one_decimal():
     assert pages.percent(0.43085) == "43.1"
     assert pages.interval(0.4, 0.395, 0.40499) == "40.0\N{NO-BREAK SPACE}[39.5,\N{NO-BREAK SPACE}40.5]"

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from oodlib import notebooks, provenance, site
+from oodlib.reported import load_reported
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
 TOC = (Path(__file__).parents[2] / "_toc.yml").read_text(encoding="utf-8")
@@ -213,6 +214,19 @@ def test_the_conventions_page_reconciles_released_scores(html):
     mean = re.search(r"<tr[^>]*>\s*<td><p>mean</p></td>(.*?)</tr>", text, flags=re.DOTALL).group(1)
     cells = re.findall(r"<p>([\d.]+)</p>", mean)
     assert [cells[k] for k in (0, 1, 3, 4)] == ["43.1", "37.2", "35.3", "41.2"]
+
+
+def test_the_results_page_shows_every_reported_number_and_that_none_was_run(html):
+    reported = load_reported(site.project_root() / "book" / "_data" / "reported.csv")
+    text = (html / "notebooks" / "results.html").read_text(encoding="utf-8")
+    tables = dict(re.findall(r'<table[^>]*id="tab-results-reported-([\w-]+)"(.*?)</table>', text, flags=re.DOTALL))
+    assert set(tables) == {"mcm", *reported["table"]}
+    for name, rows in reported.groupby("table"):
+        shown = re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", re.sub(r"<[^>]+>", " ", tables[name]))
+        assert not set(rows["printed"]) - set(shown), name
+    assert "None of them was run here." in text
+    assert 'id="tab-results-beside"' not in text
+    assert "not run here" not in text
 
 
 def test_every_number_in_prose_comes_from_the_run(built):
