@@ -27,6 +27,7 @@ from oodlib.profiles import Profile, cannot_write, load_profile, project_root
 BUILDERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "sphinxcontrib-bibtex")
 # The one script of MathJax that we load, and what it loads by itself: its fonts, and TeX commands met on the way.
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions")
+PLOTLY = "plotly.js-basic-dist-min/plotly-basic.min.js"  # among the npm packages; for the explorer's page alone
 
 
 def build(profile: str = "pocket", *, small: bool = False) -> tuple[Path, bool]:
@@ -146,6 +147,18 @@ def _stage(root: Path, profile: Profile, pages: dict[str, provenance.RunRecord],
         origin, target = _mathjax(root) / part, source / "book" / "_static" / "mathjax" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
+    if (profile.folder / "explorer").is_dir():
+        _stage_explorer(root, profile.folder / "explorer", source / "book" / "_static")
+
+
+def _stage_explorer(root: Path, made: Path, static: Path) -> None:
+    """Lay out what the interactive map loads: the points and pictures that its notebook made, and plotly."""
+    script = root / "node_modules" / PLOTLY
+    if not script.is_file():
+        raise OodlibError("plotly is missing: run `npm ci` (make setup)")
+    shutil.copytree(made, static / "explorer")
+    (static / "plotly").mkdir()
+    shutil.copy(script, static / "plotly")
 
 
 def _open_with_the_finding(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:

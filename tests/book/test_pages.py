@@ -117,7 +117,7 @@ def test_executed_notebooks_are_clean(built):
 
 def test_pages_open_with_the_finding(html):
     outliers = ("outlier_words", "ole", "outlier_methods", "outlier_failures")
-    for name in ("zero_shot", *outliers, "tuning", "tuning_space", "use_it", "conventions"):
+    for name in ("zero_shot", *outliers, "tuning", "tuning_space", "embedding_spaces", "use_it", "conventions"):
         text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
         assert 0 < text.index("The finding.") < text.index("highlight-ipython3"), "the finding comes before any code"
 
