@@ -24,6 +24,7 @@ from oodlib.provenance import RunRecord
 
 # The one script of MathJax that we load, and what it loads by itself: its fonts, and TeX commands met on the way.
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions")
+PLOTLY = "plotly.js-basic-dist-min/plotly-basic.min.js"  # among the npm packages; for the explorer's page alone
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md", "CITATION.cff")  # read from the checkout, beside `book/`
 MADE = ("figures", "fragments", "tables")  # folders of a profile that pages show or link to
 DATA = {"results": ".csv", "scores": ".parquet"}  # what a page offers to readers, by folder
@@ -78,6 +79,18 @@ def stage(
         origin, target = mathjax(root) / part, source / "book" / "_static" / "mathjax" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
+    if (profile.folder / "explorer").is_dir():
+        _stage_explorer(root, profile.folder / "explorer", source / "book" / "_static")
+
+
+def _stage_explorer(root: Path, made: Path, static: Path) -> None:
+    """Lay out what the interactive map loads: the points and pictures that its notebook made, and plotly."""
+    script = root / "node_modules" / PLOTLY
+    if not script.is_file():
+        raise OodlibError("plotly is missing: run `npm ci` (make setup)")
+    shutil.copytree(made, static / "explorer")
+    (static / "plotly").mkdir()
+    shutil.copy(script, static / "plotly")
 
 
 def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, published: Edition | None) -> None:
