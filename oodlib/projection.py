@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -19,7 +15,7 @@ from oodlib.errors import OodlibError
 from oodlib.plots import COLOURS, ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
 
 FEWEST = 4  # rows: UMAP needs more neighbours than coordinates
-SCALE = (OOD_COLOUR, "#B8B8B8", ID_COLOUR)  # from low scores to high ones; book/_static/explorer.js has the same
+BLOCK = 1024  # rows compared with all others at a time
 
 
 def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
@@ -44,17 +40,33 @@ def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
         raise OodlibError(f"a map of {len(rows)} different pictures says nothing: pass at least {FEWEST}")
     from umap import UMAP  # compiles for seconds
 
+    k = min(15, len(rows) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed means one thread
         made = UMAP(
-            n_neighbors=min(15, len(rows) - 1),
+            n_neighbors=k,
             metric="cosine",
+            precomputed_knn=_neighbours(rows, k),
+            force_approximation_algorithm=True,  # or it leaves the neighbours aside and compares pair by pair in Python
             init="pca",  # the default needs more rows than a small folder has
             random_state=seed,
             n_jobs=1,
         )
         drawn = np.asarray(made.fit_transform(rows), dtype=np.float32)
     return drawn[place]
+
+
+def _neighbours(rows: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The k nearest rows of each row by cosine, the row itself first, and their distances, one minus the cosine."""
+    sphere = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    found, distances = [], []
+    for start in range(0, len(rows), BLOCK):
+        block = np.maximum(1 - sphere[start : start + BLOCK] @ sphere.T, 0)
+        block[np.arange(len(block)), np.arange(start, start + len(block))] = -1  # itself first, whatever rounding says
+        nearest = np.argsort(block, axis=1, kind="stable")[:, :k]
+        found.append(nearest)
+        distances.append(np.maximum(np.take_along_axis(block, nearest, axis=1), 0))
+    return np.concatenate(found), np.concatenate(distances)
 
 
 def trustworthiness(features: Any, places: Any, *, neighbours: int = 15) -> float:
@@ -102,76 +114,4 @@ def draw_map(table: pd.DataFrame) -> Figure:
         axes.scatter(outside["x"], outside["y"], s=18, color=OOD_COLOUR, marker="x", linewidths=1, label="outside")
         axes.set(xticks=[], yticks=[])
         figure.legend(loc="outside right center")
-    return figure
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """Points of one kind on a map.
-
-    Parameters
-    ----------
-    places : (n, 2)
-    label : str
-        Its entry in the legend.
-    colour : str
-        Used where there are no `values`.
-    values : (n,), optional
-        From 0 to 1, such as the share of points that score lower: points are coloured by it, along `SCALE`.
-    marker : str
-        As matplotlib has them.
-    size : float
-        In square points.
-    """
-
-    places: Any
-    label: str
-    colour: str = "#bbbbbb"
-    values: Any = None
-    marker: str = "o"
-    size: float = 4.0
-
-
-def draw_layers(
-    panels: Mapping[str, Sequence[Layer]], *, columns: int = 2, height: float = 3.2, scale: str = ""
-) -> Figure:
-    """Maps side by side: one panel a title, its layers from the lowest to the highest.
-
-    Parameters
-    ----------
-    panels : mapping of title to layers
-    columns : int
-        Panels in a row.
-    height : float
-        Of a row, in inches.
-    scale : str
-        What the values of layers are: the label of a colour bar. Without, there is none.
-    """
-    rows = -(-len(panels) // columns)
-    colours = LinearSegmentedColormap.from_list("low to high", SCALE)
-    entries: dict[str, Any] = {}
-    with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height * rows + 0.5), layout="constrained", dpi=100)
-        for k, (title, layers) in enumerate(panels.items()):
-            axes = figure.add_subplot(rows, columns, k + 1)
-            for layer in layers:
-                x, y = np.asarray(layer.places).T
-                shared: dict[str, Any] = {
-                    "s": layer.size,
-                    "marker": layer.marker,
-                    "linewidths": 0 if layer.marker in "osDv^" else 0.8,
-                }
-                if layer.values is not None:
-                    axes.scatter(x, y, c=np.asarray(layer.values), cmap=colours, vmin=0, vmax=1, **shared)
-                else:
-                    dots = axes.scatter(x, y, color=layer.colour, **shared)
-                    entries.setdefault(layer.label, dots)
-            axes.set(title=title, xticks=[], yticks=[])
-            axes.grid(visible=False)
-        if scale:
-            bar = figure.colorbar(
-                ScalarMappable(cmap=colours), ax=figure.axes, location="bottom", shrink=0.6, aspect=40, pad=0.02
-            )
-            bar.set_label(scale)
-        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, markerscale=2)
     return figure

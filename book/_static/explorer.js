@@ -19,12 +19,12 @@
   // The book's colours, and lighter ones for a dark ground. A set has a shape as well as a colour.
   const PALETTES = {
     light: {
-      sets: ["#0072B2", "#D55E00", "#009E73", "#882255", "#8C6D31", "#CC79A7", "#5B5BD6", "#B00020"],
+      sets: ["#0072B2", "#D55E00", "#009E73", "#882255", "#8C6D31", "#CC79A7", "#5B5BD6", "#3A9BD9"],
       scale: ["#D55E00", "#B8B8B8", "#0072B2"],
       words: ["#000000", "#767676", "#8A6FA8"],
     },
     dark: {
-      sets: ["#56B4E9", "#FF9E4A", "#2FCB9D", "#F08CC8", "#D8C06A", "#F4C6E0", "#A9A9FF", "#FF7A85"],
+      sets: ["#56B4E9", "#FF9E4A", "#2FCB9D", "#F08CC8", "#D8C06A", "#F4C6E0", "#A9A9FF", "#A8DCFF"],
       scale: ["#FF9E4A", "#6E6E6E", "#56B4E9"],
       words: ["#FFFFFF", "#9A9A9A", "#B9A3D3"],
     },
@@ -95,7 +95,7 @@
       customdata: group.points,
       marker: {
         symbol: group.shape[0],
-        size: group.isWord ? 5 : 6.5,
+        size: group.isWord ? 4.5 : 5.5,
         opacity: group.isWord ? 0.7 : 0.85,
         line: { width: 0 },
         ...(group.ranks ? { color: group.ranks, colorscale: scale, cmin: 0, cmax: 1 } : { color: group.ink }),
@@ -141,7 +141,7 @@
           mark.textContent = group.shape[1];
           mark.style.color = group.ink;
         }
-        const text = group.ranks ? `${group.name}: low to high` : `${group.name} (${group.points.length})`;
+        const text = group.ranks ? `${group.name}, low to high` : `${group.name}: ${group.points.length}`;
         button.append(mark, ` ${text}`);
         button.addEventListener("click", () => {
           if (!hidden.delete(group.name)) hidden.add(group.name);
@@ -159,7 +159,7 @@
     if (current < 0) return [];
     const ink = getComputedStyle(root).color;
     const at = { xanchor: data.x[current], yanchor: data.y[current], xsizemode: "pixel", ysizemode: "pixel" };
-    return [{ type: "circle", ...at, x0: -9, x1: 9, y0: -9, y1: 9, line: { width: 2.5, color: ink } }];
+    return [{ type: "circle", ...at, x0: -10, x1: 10, y0: -10, y1: 10, line: { width: 3, color: ink } }];
   }
 
   /** Lines about a point: what it is, its score and the decision, its nearest words. */
