@@ -74,7 +74,7 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
         {
             "method": part["label"],
             "ID set": part["id_set"],
-            "OOD set": part["ood_set"],
+            "OOD set": part["ood_set"].replace("", "–"),
             "metric": part["metric"],
             "source": [_cited(*map(str, source)) for source in sources],
             "reported": part["printed"],

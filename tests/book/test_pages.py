@@ -225,7 +225,7 @@ def test_the_results_page_shows_every_reported_number_and_that_none_was_run(html
         shown = re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", re.sub(r"<[^>]+>", " ", tables[name]))
         assert not set(rows["printed"]) - set(shown), name
     assert "None of them was run here." in text
-    assert 'id="tab-results-beside"' not in text
+    assert 'id="tab-results-beside' not in text
     assert "not run here" not in text
 
 
