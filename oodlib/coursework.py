@@ -155,7 +155,8 @@ def table(chosen: Sequence[Master]) -> str:
         for place, master in enumerate(chosen, 1)
     ]
     head = "| assignment | afterwards one can | minutes | seconds of one core | tasks | points |"
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows]) + "\n"
+    caption = ":::{table} The assignments, each as the notebook that students get."
+    return "\n".join([caption, ":name: tab-coursework", "", head, "|---|---|---|---|---|---|", *rows, ":::"]) + "\n"
 
 
 def _text(book: Mapping[str, Any]) -> str:

@@ -28,7 +28,11 @@ from oodlib.staging import SOURCES, mathjax, stage
 from oodlib.theme_icons import trim_icons
 
 BUILDERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "sphinxcontrib-bibtex")
-CODE = ("site", "staging", "launch", "back_matter", "theme_icons", "pages")  # the modules that decide what is built
+# The modules that decide what is built.
+CODE = (
+    *("site", "staging", "launch", "back_matter", "theme_icons", "pages"),
+    *("coursework", "coursework_data", "coursework_master", "coursework_regions", "coursework_versions"),
+)
 
 
 def build(profile: str = "pocket", *, small: bool = False, published: Edition | None = None) -> tuple[Path, bool]:
@@ -150,6 +154,7 @@ def _digest(root: Path, profile: Profile, pages: dict[str, provenance.RunRecord]
     """Hash of all that goes into the site."""
     mathjax(root)
     sources = [*(root / name for name in (*SOURCES, "package-lock.json")), *(root / "book").rglob("*")]
+    sources += (root / "notebooks" / "coursework").glob("*.ipynb")
     records = [profile.folder / "runs" / f"{name}.json" for name in pages]
     executed = [profile.folder / "notebooks" / f"{name}.ipynb" for name in pages]
     return provenance.run_id(

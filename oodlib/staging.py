@@ -16,10 +16,11 @@ import yaml
 
 from oodlib.back_matter import cite, wall_times
 from oodlib.cache import write_atomically
+from oodlib.coursework import stage as stage_coursework
 from oodlib.errors import OodlibError
 from oodlib.launch import Edition, launchable
 from oodlib.notebooks import source_path
-from oodlib.profiles import Profile
+from oodlib.profiles import Profile, load_profile
 from oodlib.provenance import RunRecord
 
 # The one script of MathJax that we load, and what it loads by itself: its fonts, and TeX commands met on the way.
@@ -79,6 +80,8 @@ def stage(
         origin, target = mathjax(root) / part, source / "book" / "_static" / "mathjax" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
+    if (root / "notebooks" / "coursework").is_dir():
+        stage_coursework(source, load_profile("pocket", small=profile.is_small))  # the assignments are about EmojiShift
     if (profile.folder / "explorer").is_dir():
         _stage_explorer(root, profile.folder / "explorer", source / "book" / "_static")
 
