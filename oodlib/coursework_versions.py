@@ -6,6 +6,7 @@ for how many points. Both tools then make their own student notebooks.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
@@ -138,7 +139,18 @@ def _for_otter(cell: Cell) -> str:
         return cell.source
     hidden = "true" if cell.role == "hidden-test" else "false"
     config = f'""" # BEGIN TEST CONFIG\npoints: {cell.points:g}\nhidden: {hidden}\n""" # END TEST CONFIG'
-    return f"{config}\n{cell.source}"
+    return f"{config}\n{_silent(cell.source)}"
+
+
+def _silent(source: str) -> str:
+    """Give every bare expression a name: otter-grader runs checks as doctests, and a value that is shown fails."""
+    lines = source.split("\n")
+    bare = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    for node in sorted(bare, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        if not isinstance(node.value, ast.Constant):
+            line = lines[node.lineno - 1].encode()  # columns are counted in bytes
+            lines[node.lineno - 1] = (line[: node.col_offset] + b"_ = " + line[node.col_offset :]).decode()
+    return "\n".join(lines)
 
 
 def _otter_region(region: Region, exercise: str) -> list[str]:

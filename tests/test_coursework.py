@@ -282,6 +282,14 @@ def test_otter_blocks_pair_up_and_points_are_those_of_the_master(master):
     assert 'points: 1\nhidden: true\n""" # END TEST CONFIG\nassert twice(5)' in joined(versions.otter(master))
 
 
+def test_otter_checks_show_no_values(tmp_path):
+    """otter-grader runs a check as a doctest: a value that an expression shows would fail it."""
+    book = sound()
+    book["cells"][4]["source"] = "found = []\nfor x in (1, 2):\n    found.append(x); 'é', twice(x)\ntwice(found)"
+    expected = "found = []\nfor x in (1, 2):\n    _ = found.append(x); _ = 'é', twice(x)\n_ = twice(found)"
+    assert expected in joined(versions.otter(read_master(written(tmp_path, book))))
+
+
 def test_nbgrader_metadata_follows_its_rules(master):
     book = versions.nbgrader(master)
     told = {made["metadata"]["nbgrader"]["grade_id"]: made for made in book["cells"] if made["metadata"]}
