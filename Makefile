@@ -10,7 +10,7 @@ PY := $(BIN)/python
 OODLIB := $(BIN)/oodlib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint book serve bench clean lock pocket-clip
+.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock pocket-clip
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,15 +34,23 @@ lint: setup ## check style and types
 book: setup ## build the pages again from the results that are there
 	$(OODLIB) book --profile $(PROFILE)
 
+coursework: setup ## make the assignments: for students, solutions, otter-grader, nbgrader
+	$(OODLIB) coursework
+
 serve: setup ## show the built book on localhost
 	$(OODLIB) serve --profile $(PROFILE)
 
 bench: setup ## measure speed against other libraries
-	@for script in benchmarks/*.py; do echo "$(PY) $$script"; $(PY) "$$script" || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do echo "$(PY) $$script"; $(PY) "$$script" || exit 1; done
 
 clean: ## delete what was made here (not .venv, node_modules or the cache of pictures and features)
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
+
+# For maintainers: ask every other host that a page links to (on the small run: its pages have the same links).
+linkcheck: setup
+	$(OODLIB) run --profile $(PROFILE) --small
+	$(OODLIB) book --profile $(PROFILE) --small --check-links
 
 # For maintainers: resolve requirements.lock anew, keeping the versions that still fit (UPGRADE=--upgrade takes the newest).
 lock: setup

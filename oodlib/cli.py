@@ -1,4 +1,4 @@
-"""The command line: `oodlib detect | search | compare | data | embed | envision | run | book | serve | doctor`.
+"""`oodlib detect | search | compare | data | embed | envision | run | book | coursework | serve | doctor`.
 
 `detect` and `search` are in `oodlib.cli_detect`, `compare` is in `oodlib.cli_compare`. Heavy imports wait until a
 command needs them, so that help comes at once.
@@ -191,14 +191,58 @@ def run(
 
 
 @command
-def book(profile: ProfileOption = "pocket", small: SmallOption = False) -> None:
-    """Build the site from the executed notebooks and the pages in book/."""
-    from oodlib.site import build
+def book(
+    profile: ProfileOption = "pocket",
+    small: SmallOption = False,
+    repository: Annotated[
+        str | None,
+        typer.Option(envvar="OODLIB_REPOSITORY", help="OWNER/NAME on GitHub, for links that open pages elsewhere"),
+    ] = None,
+    ref: Annotated[
+        str | None, typer.Option(envvar="OODLIB_REF", help="the tag (v0.1.0) or full commit that those links install")
+    ] = None,
+    check_links: Annotated[
+        bool, typer.Option("--check-links", help="build nothing; ask every other host that pages link to")
+    ] = False,
+) -> None:
+    """Build the site from the executed notebooks and the pages in book/.
 
+    With a repository and a ref, every page gets links that open it in Google Colab and on Binder.
+    """
+    from oodlib import site
+    from oodlib.launch import edition
+
+    published = edition(repository, ref)
     start = time.monotonic()
-    index, fresh = build(profile, small=small)
+    if check_links:
+        count = site.check_links(profile, small=small, published=published)
+        out.print(f"links: {count} addresses answer, asked in {time.monotonic() - start:.0f} s")
+        return
+    index, fresh = site.build(profile, small=small, published=published)
     state = f"built in {time.monotonic() - start:.0f} s" if fresh else "unchanged"
     out.print(f"the book: {state}, open {_short(index)}", soft_wrap=True)
+
+
+@command
+def coursework(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="folder to make", show_default="_build/coursework")
+    ] = None,
+    small: SmallOption = False,
+) -> None:
+    """Make the coursework: notebooks for students, solutions, sources for otter-grader and nbgrader, and the data."""
+    from oodlib.coursework import make_coursework, masters
+    from oodlib.profiles import load_profile
+
+    start = time.monotonic()
+    chosen = masters()  # a malformed one is refused before anything takes time
+    notes.print("collecting features; what is not kept from earlier runs is made now")
+    folder = make_coursework(load_profile("pocket", small=small), output)
+    out.print(
+        f"{_times(len(chosen), 'assignment')}, {sum(master.points for master in chosen):g} points, in "
+        f"{time.monotonic() - start:.0f} s: {_short(folder)}",
+        soft_wrap=True,
+    )
 
 
 @command

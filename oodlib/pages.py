@@ -12,13 +12,19 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from PIL import Image
 
 from oodlib.provenance import RunRecord, product, recording
+from oodlib.tidy_csv import write_csv
 
 DPI = 160
+BANDS = (
+    1.5  # mean difference, of 255, from which on a palette shows: photographs are above it, drawings and curves below
+)
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -42,11 +48,10 @@ def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
     """
     if len(alt.strip()) < 20:
         raise ValueError(f"the figure {name!r} needs alternative text that says what it shows: pass alt=...")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    png = _png(figure)
     if recording():
-        product(f"figures/{name}.png", Path()).write_bytes(buffer.getvalue())
-    _emit(figure_markdown(name, alt=alt, caption=caption), _figure_html(buffer.getvalue(), alt, caption))
+        product(f"figures/{name}.png", Path()).write_bytes(png)
+    _emit(figure_markdown(name, alt=alt, caption=caption), _figure_html(png, alt, caption))
 
 
 def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = None) -> str:
@@ -59,8 +64,13 @@ def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = No
     return f"```{{figure}} /figures/{name}.png\n{options}\n\n{_typeset(caption)}\n```"
 
 
-def table_markdown(frame: pd.DataFrame, *, name: str, caption: str) -> str:
-    """A table as a MyST directive with a caption and the label `tab-<name>`; cells are shown as they are."""
+def table_markdown(frame: pd.DataFrame, *, name: str, caption: str, data: str = "") -> str:
+    """A table as a MyST directive with a caption and the label `tab-<name>`; cells are shown as they are.
+
+    `data` is the path of a file with its rows, in the site's sources; the caption then ends with a link to it.
+    """
+    if data:
+        caption = f"{caption} {{download}}`Data (csv) <{data}>`"
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.itertuples(index=False)]
     right = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     lines = [
@@ -71,8 +81,10 @@ def table_markdown(frame: pd.DataFrame, *, name: str, caption: str) -> str:
     return f":::{{table}} {_typeset(caption)}\n:name: tab-{name}\n\n" + "\n".join(lines) + "\n:::"
 
 
-def table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
+def table(frame: pd.DataFrame, name: str, *, caption: str, fold: str = "") -> None:
     """Put a table on the page: column names and cells as they are, the index left out.
+
+    A recorded run also writes its rows to `tables/<name>.csv` (see `oodlib.tidy_csv`), and the page links that file.
 
     Parameters
     ----------
@@ -82,9 +94,19 @@ def table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
         Its label: other pages refer to it with ``{numref}`tab-<name>` ``.
     caption : str
         n, convention and interval belong here.
+    fold : str
+        For a table that few readers want to see whole: it stands in a fold with this title, shut at first.
     """
     twin = f"<p><b>{html.escape(caption)}</b></p>" + frame.to_html(index=False)
-    _emit(table_markdown(frame, name=name, caption=caption), twin)
+    data = ""
+    if recording():
+        write_csv(frame, product(f"tables/{name}.csv", Path()))
+        data = f"/tables/{name}.csv"
+    markdown = table_markdown(frame, name=name, caption=caption, data=data)
+    if fold:
+        twin = f"<details><summary>{html.escape(fold)}</summary>{twin}</details>"
+        markdown = f"::::{{admonition}} {_typeset(fold)}\n:class: dropdown note table-fold\n\n{markdown}\n::::"
+    _emit(markdown, twin)
 
 
 def say(text: str) -> None:
@@ -131,6 +153,19 @@ def how_made(record: RunRecord) -> str:
 def _pairs(values: dict) -> str:
     """A dictionary as `name` = `value`, in code type."""
     return ", ".join(f"`{name} = {value}`" for name, value in values.items())
+
+
+def _png(figure: Figure) -> bytes:
+    """A figure as PNG, with a palette of 256 colours where nobody sees the difference: a third of the bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    with Image.open(buffer) as drawn:
+        full = drawn.convert("RGB")
+    few = full.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    apart = np.abs(np.asarray(few.convert("RGB"), dtype=np.int16) - np.asarray(full, dtype=np.int16)).mean()
+    small = io.BytesIO()
+    (few if apart < BANDS else full).save(small, format="png", optimize=True, dpi=(DPI, DPI))
+    return small.getvalue()
 
 
 def _figure_html(png: bytes, alt: str, caption: str) -> str:

@@ -192,6 +192,36 @@ def forest(frame: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
+def spread(frame: pd.DataFrame, readings: Mapping[str, str]) -> Figure:
+    """What several sources report for the same method on the same sets: AUROC left, FPR95 right, a mark a source.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns `label` (the method), `metric` and `value` in percent, as `oodlib.reported_tables.spread` gives them.
+    readings : mapping of metric to label
+        The readings of FPR95 that are drawn, each with its own mark.
+    """
+    labels = list(dict.fromkeys(frame["label"]))
+    with rc_context(STYLE):
+        figure, panels = _grid(2, height=0.9 + 0.38 * len(labels))
+        for axes, drawn in zip(panels, ({"auroc": "AUROC"}, readings), strict=True):
+            for k, (metric, name) in enumerate(drawn.items()):
+                colour = COLOURS[4 if metric == "auroc" else k]
+                part = frame[frame["metric"] == metric]
+                # Marks of one method stand one above the other, so that equal numbers do not hide each other.
+                above = part.groupby("label").cumcount() - (part.groupby("label")["value"].transform("size") - 1) / 2
+                at = part["label"].map(labels.index) + 0.09 * above
+                style: dict[str, Any] = {"marker": "oD^"[k], "fillstyle": "none" if k else "full", "color": colour}
+                axes.plot(part["value"], at, linestyle="", markersize=5, label=name, **style)
+            axes.set(yticks=range(len(labels)), yticklabels=labels if axes is panels[0] else [])
+            axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel="AUROC (%)" if axes is panels[0] else "FPR95 (%)")
+            axes.grid(axis="y", visible=False)
+        handles, names = panels[1].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    return figure
+
+
 def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mapping[str, float] | None = None) -> Figure:
     """How a metric changes with one number (a temperature, say), one line an OOD set, its interval as a band.
 

@@ -28,7 +28,7 @@ FACTS = ("device", "dtype", "seeds", "manifests", "encoder", "embeddings")
 class RunRecord:
     """What one run used and made.
 
-    Everything but `started`, `wall_seconds`, `commit` and `dirty` is the same when the same sources run again.
+    Everything but `started`, `wall_seconds`, `cpus`, `commit` and `dirty` is the same when the same sources run again.
 
     Attributes
     ----------
@@ -48,6 +48,8 @@ class RunRecord:
         UTC, ISO 8601.
     wall_seconds : float
         How long it took.
+    cpus : int
+        Processor cores that it could use; 0 where an older record does not say.
     """
 
     name: str
@@ -71,6 +73,7 @@ class RunRecord:
     products: dict[str, str] = field(default_factory=dict)
     started: str = ""
     wall_seconds: float = 0.0
+    cpus: int = 0
 
 
 def file_sha256(path: Path) -> str:
@@ -132,6 +135,11 @@ def write_json(path: Path, value: object) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def usable_cpus() -> int:
+    """Processor cores that this process may use, which a container can limit."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
     """Fill in a run record and write it.
 
@@ -142,7 +150,8 @@ def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
     root : Path
         The project's folder, for the commit and the lock file.
     **known
-        The fields of `RunRecord` that only the caller knows; commit, lock, code, versions and platform are found here.
+        The fields of `RunRecord` that only the caller knows; commit, lock, code, versions, platform and cores are found
+        here.
     """
     commit, dirty = git_state(root)
     found: dict[str, Any] = {
@@ -152,6 +161,7 @@ def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
         "code_sha256": code_sha256(),
         "versions": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "cpus": usable_cpus(),
     }
     record = RunRecord(**(found | known))
     write_json(path, asdict(record))

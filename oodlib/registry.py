@@ -63,3 +63,17 @@ class Registry(Generic[Method]):
             if parameter not in known:
                 raise OodlibError(f"{name} has no parameter {parameter!r}: it takes {', '.join(known) or 'none'}.")
         return self.classes[name](**parameters)
+
+    def attribute(self, name: str) -> type[Method]:
+        """A class by its own name; what a package's ``__getattr__`` answers with.
+
+        Raises
+        ------
+        AttributeError
+            If no module defines a class of that name.
+        """
+        if not name.startswith("_"):
+            for known in self.classes.values():
+                if known.__name__ == name:
+                    return known
+        raise AttributeError(f"module {self.package!r} has no attribute {name!r}")

@@ -45,6 +45,11 @@ def test_help_names_every_command_without_loading_torch():
     assert loaded.stdout.strip() == "False"
 
 
+def test_book_needs_a_whole_edition():
+    assert "launch links need both" in sentence(oodlib("book", "--ref", "v0.1.0"))
+    assert "'main' names no release" in sentence(oodlib("book", OODLIB_REPOSITORY="a/b", OODLIB_REF="main"))
+
+
 def test_data_counts_the_pictures_and_names_the_manifest():
     done = oodlib("data")
     assert done.returncode == 0, done.stderr

@@ -1,10 +1,13 @@
 """What notebooks put on their pages."""
 
+import io
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from oodlib import pages, provenance
 from oodlib.provenance import RunRecord
@@ -56,6 +59,61 @@ def test_a_table_shows_what_it_is_given():
         "| c | 22 |",
         ":::",
     ]
+
+
+def test_a_recorded_table_links_its_rows(shown, tmp_path, monkeypatch):
+    frame = pd.DataFrame({"score": ["`mcm`"], "AUROC": [pages.interval(0.9, 0.8, 0.95)]})
+    monkeypatch.delenv(provenance.PRODUCTS_VARIABLE, raising=False)
+    pages.table(frame, "counts", caption="Counts.")
+    monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    pages.table(frame, "counts", caption="Counts.")
+    assert [part["text/markdown"].splitlines()[0] for part in shown] == [
+        ":::{table} Counts.",
+        ":::{table} Counts. {download}`Data (csv) </tables/counts.csv>`",
+    ]
+    assert all("csv" not in part["text/html"] for part in shown), "there is no file beside a notebook program"
+    rows = (tmp_path / "tables" / "counts.csv").read_text(encoding="utf-8")
+    assert rows == "score,AUROC,AUROC low,AUROC high\nmcm,90.0,80.0,95.0\n"
+
+
+def drawn(pixels: np.ndarray) -> Figure:
+    """A figure of 4 by 3 inches that shows an image and, above it, a line on white."""
+    figure = Figure(figsize=(4, 3))
+    figure.add_axes((0, 0, 1, 0.8)).imshow(pixels, aspect="auto")
+    figure.add_axes((0, 0.8, 1, 0.2)).plot([0, 1, 0], color="#0072B2")
+    return figure
+
+
+def test_a_figure_is_stored_with_few_colours_where_nobody_sees_it(shown, tmp_path, monkeypatch):
+    monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    rng = np.random.default_rng(0)
+    flat = np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((20, 20, 1))).astype(np.uint8)
+    noise = rng.integers(0, 256, (80, 80, 3)).astype(np.uint8)
+    for name, pixels, mode in (("drawing", flat, "P"), ("photograph", noise, "RGB")):
+        figure = drawn(pixels)
+        pages.show(figure, name, alt="Squares under a line that rises and falls", caption=".")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=pages.DPI)
+        with Image.open(tmp_path / "figures" / f"{name}.png") as kept, Image.open(buffer) as before:
+            assert kept.mode == mode
+            assert kept.size == before.size
+            apart = np.abs(np.asarray(kept.convert("RGB"), dtype=int) - np.asarray(before.convert("RGB"), dtype=int))
+        assert apart.mean() < pages.BANDS
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size < len(buffer.getvalue())
+
+
+def test_a_long_table_can_stand_in_a_fold(shown):
+    frame = pd.DataFrame({"n": [1]})
+    pages.table(frame, "counts", caption="Counts.", fold="All 5 % of them")
+    markdown = shown[0]["text/markdown"]
+    inside = pages.table_markdown(frame, name="counts", caption="Counts.")
+    assert markdown.splitlines()[:2] == [
+        f"::::{{admonition}} All 5{pages.NBSP}% of them",
+        ":class: dropdown note table-fold",
+    ]
+    assert inside in markdown
+    assert markdown.endswith(":::\n::::"), "the outer fence is the longer one"
+    assert shown[0]["text/html"].startswith("<details><summary>All 5 % of them</summary>")
 
 
 def test_numbers_are_percentages_with_one_decimal():

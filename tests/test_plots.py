@@ -97,6 +97,28 @@ def test_sweep_draws_a_line_a_set_in_order():
     assert axes.get_xscale() == "log"
 
 
+def test_spread_draws_a_mark_a_source_and_reading():
+    rows = [
+        *(
+            ("a", "auroc", 90.0),
+            ("a", "auroc", 90.0),
+            ("a", "fpr95", 40.0),
+            ("a", "fpr95", 41.0),
+            ("a", "fpr95_ood", 30.0),
+        ),
+        *(("b", "auroc", 95.0), ("b", "fpr95", 20.0), ("b", "fpr95_unknown", 1.0)),
+    ]
+    frame = pd.DataFrame(rows, columns=["label", "metric", "value"])
+    left, right = plots.spread(frame, {"fpr95": "ID kept", "fpr95_ood": "OOD caught"}).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b"]
+    assert left.lines[0].get_xdata().tolist() == [90, 90, 95]
+    heights = left.lines[0].get_ydata()
+    assert heights[0] != heights[1], "equal numbers do not hide each other"
+    assert np.rint(heights).tolist() == [0, 0, 1]
+    assert [line.get_xdata().tolist() for line in right.lines] == [[40, 41, 20], [30]]
+    assert right.lines[0].get_marker() != right.lines[1].get_marker(), "readings differ by more than colour"
+
+
 def test_contact_sheet_shows_the_pictures_in_order(tmp_path):
     colours = ["red", "green", "blue"]
     for colour in colours:

@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def third_party_imports(folder: Path) -> dict[str, str]:
             else:
                 continue
             names |= {name.partition(".")[0]: str(file.relative_to(ROOT)) for name in found}
-    ours = {"oodlib", "tests", "conftest"}
+    ours = {"oodlib", "tests", "conftest", "_common"}
     return {name: file for name, file in names.items() if name not in sys.stdlib_module_names | ours}
 
 
@@ -130,6 +131,28 @@ def test_conda_and_pyproject_ask_for_the_same():
     assert conda == {CONDA_NAMES.get(name, name): str(r.specifier) for name, r in DECLARED.items()}
 
 
+def test_binder_and_pyproject_ask_for_the_same():
+    environment = yaml.safe_load((ROOT / ".binder" / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    python, *entries = environment
+    lines = [line for entry in entries for line in (entry["pip"] if isinstance(entry, dict) else [entry])]
+    binder = {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, lines)}
+    binder.pop("pip")
+    assert binder == {CONDA_NAMES.get(name := canonicalize_name(r.name), name): str(r.specifier) for r in BASE}
+    version = re.fullmatch(r"python=(3\.\d+)", python)
+    assert version, 'repo2docker reads the version of Python from "python=3.x" alone'
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"{version[1]}.0")
+
+
+def test_binder_runs_what_is_there():
+    script = ROOT / ".binder" / "postBuild"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    verbs = re.findall(r"^oodlib (\w+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert verbs == ["data", "doctor"]
+    cli = (ROOT / "oodlib" / "cli.py").read_text(encoding="utf-8")
+    assert all(re.search(rf"^@command\ndef {verb}\(", cli, re.MULTILINE) for verb in verbs)
+
+
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [("oodlib", ["book", "onnx"]), ("tests", ["book", "dev", "onnx"]), ("benchmarks", ["dev"])],
@@ -164,7 +187,7 @@ def test_imports_go_down_the_floors_of_the_house():
 def test_help_lists_the_verbs():
     listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     verbs = re.findall(r"^\s+make ([a-z-]+)", listed.stdout, re.MULTILINE)
-    assert verbs == ["help", "setup", "reproduce", "test", "lint", "book", "serve", "bench", "clean"]
+    assert verbs == ["help", "setup", "reproduce", "test", "lint", "book", "coursework", "serve", "bench", "clean"]
 
 
 def test_the_readme_shows_what_ci_runs():
@@ -178,11 +201,61 @@ def test_the_readme_shows_what_ci_runs():
 
 
 def test_the_scripts_of_ci_are_sound():
-    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
-    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
-        jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
-        used = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
-        assert all(re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", action) for action in used)
+    for script in (ROOT / ".ci").iterdir():
+        subprocess.run(["bash", "-n", str(script)], check=True)
+        assert os.access(script, os.X_OK)
+
+
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / ".github/workflows").glob("*.yml")}
+STEPS = [(name, step) for name, flow in WORKFLOWS.items() for job in flow["jobs"].values() for step in job["steps"]]
+
+
+def test_workflows_pin_their_actions():
+    used = [step["uses"] for _, step in STEPS if "uses" in step]
+    assert len(used) > 10
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", action) for action in used)
+
+
+def test_workflows_may_read_and_single_jobs_write():
+    writes = {}
+    for name, flow in WORKFLOWS.items():
+        assert flow["permissions"] == {"contents": "read"}, name
+        for job, told in flow["jobs"].items():
+            given = {scope for scope, right in told.get("permissions", {}).items() if right == "write"}
+            if given:
+                writes[f"{name}/{job}"] = given
+    assert writes == {
+        "linkcheck/links": {"issues"},
+        "publish/deploy": {"pages", "id-token"},
+        "publish/launch": {"contents"},
+        "publish/release": {"contents"},
+    }
+
+
+def test_workflows_run_what_is_there():
+    """Verbs of the Makefile, scripts of the checkout, and shell that parses; no text of others is put into a script."""
+    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    commands = [step["run"] for _, step in STEPS if "run" in step]
+    assert {verb for text in commands for verb in re.findall(r"^make (\S+)", text, re.MULTILINE)} == {
+        "reproduce",
+        "linkcheck",
+    }
+    for text in commands:
+        assert "${{" not in text, "pass it through env"
+        subprocess.run(["bash", "-n", "-c", text], check=True)
+        assert set(re.findall(r"^make ([a-z]+)", text, re.MULTILINE)) <= verbs
+        for script in re.findall(r"(?:bash|python) (\S+)", text):
+            assert (ROOT / script).is_file(), script
+
+
+def test_the_book_is_published_as_an_edition():
+    publish = WORKFLOWS["publish"]
+    assert publish["env"]["OODLIB_REPOSITORY"] == "${{ github.repository }}"
+    assert publish["env"]["OODLIB_REF"] == "${{ github.ref_type == 'tag' && github.ref_name || github.sha }}"
+    cli = (ROOT / "oodlib" / "cli.py").read_text(encoding="utf-8")
+    assert all(f'envvar="{name}"' in cli for name in publish["env"])
+    assert "launch" in publish["jobs"]["deploy"]["needs"], "links come after what they open"
+    assert set(WORKFLOWS["linkcheck"][True]) == {"schedule", "workflow_dispatch"}, "it never stops a change"
 
 
 def test_the_citation_names_this_version():

@@ -1,6 +1,7 @@
 """Run records: what is in them, what changes them, and what survives a bad moment."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -18,6 +19,15 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     assert provenance.read_record(path) == written
     assert written.versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert [p.name for p in path.parent.iterdir()] == ["page.json"], "no temporary file stays"
+
+
+def test_the_cores_are_those_that_a_run_may_use(tmp_path):
+    assert 1 <= provenance.usable_cpus() <= os.cpu_count()
+    path = tmp_path / "page.json"
+    assert provenance.stamp(path, root=tmp_path, **KNOWN).cpus == provenance.usable_cpus()
+    older = {key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key != "cpus"}
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert provenance.read_record(path).cpus == 0, "an older record is read, too"
 
 
 def test_a_folder_without_git_is_said_to_be_one(tmp_path):

@@ -5,14 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 
-from oodlib import notebooks, site
+from oodlib import launch, notebooks, site
 from oodlib.errors import OodlibError
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +30,11 @@ PROFILE = {
 CODE = """from oodlib import pages, plots, profiles
 run = profiles.load_profile(profile, small=small)
 pages.say("**The finding.** Half of 5 % is little.")"""
+TABLE = """import pandas as pd
+from oodlib.provenance import product
+made = product("results/made.csv", run.folder).write_text("a,b\\n")
+pages.table(pd.DataFrame({"score": ["mcm"], "AUROC": [pages.interval(0.9, 0.8, 0.95)]}), "counts", caption="Counts.")"""
+EDITION = launch.Edition("someone/outliers", "v0.1.0")
 
 
 def enter(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -50,11 +57,13 @@ def executed(tmp_path_factory) -> Path:
     (tmp_path / "book" / "references.bib").write_text("", encoding="utf-8")
     (tmp_path / "book" / "_static").mkdir()
     (tmp_path / "book" / "_static" / "book.css").write_text("", encoding="utf-8")
+    shutil.copy(ROOT / "book" / "_static" / "favicon.svg", tmp_path / "book" / "_static")
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     parameters = nbformat.v4.new_code_cell('profile = "pocket"\nsmall = False', metadata={"tags": ["parameters"]})
     shown = nbformat.v4.new_code_cell(CODE, metadata={"tags": ["lead", "hide-input"]})
     text = nbformat.v4.new_markdown_cell("# A page\n\nAnd what it is about.")
-    book = nbformat.v4.new_notebook(cells=[text, parameters, shown])
+    table = nbformat.v4.new_code_cell(TABLE, metadata={"tags": ["hide-input"]})
+    book = nbformat.v4.new_notebook(cells=[text, parameters, shown, table])
     book["metadata"]["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(book, tmp_path / "notebooks" / "page.ipynb")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -83,7 +92,69 @@ def test_builds_once_and_opens_with_the_finding(project):
     assert (index.parent / "_static" / "mathjax" / "tex-mml-chtml.js").is_file()
     assert site.build() == (index, False)
     left = {path.name for path in index.parent.parent.iterdir()}
-    assert left == {"html", "logs", "notebooks", "runs", "site.json"}, "nothing half-made is left behind"
+    made = {"html", "logs", "notebooks", "results", "runs", "site.json", "tables"}
+    assert left == made, "nothing half-made is left behind"
+
+
+def downloads(page: Path) -> dict[str, Path]:
+    """What a page offers to take along, by name."""
+    links = re.findall(r'href="(\.\./_downloads/[^"]+)"', page.read_text(encoding="utf-8"))
+    return {Path(link).name: (page.parent / link).resolve() for link in links}
+
+
+def test_a_page_offers_its_notebook_and_the_data_of_its_tables(project):
+    index, _ = site.build()
+    page, folder = index.parent / "notebooks" / "page.html", index.parent.parent
+    offered = downloads(page)
+    assert offered.keys() == {"page.ipynb", "made.csv", "counts.csv"}
+    assert offered["page.ipynb"].read_bytes() == (folder / "notebooks" / "page.ipynb").read_bytes()
+    assert offered["counts.csv"].read_text(encoding="utf-8") == "score,AUROC,AUROC low,AUROC high\nmcm,90.0,80.0,95.0\n"
+    text = page.read_text(encoding="utf-8")
+    assert "counts.csv" in re.search(r"<caption>.*?</caption>", text, re.DOTALL)[0]
+    assert "Open in Colab" not in text
+    assert not (index.parent / "launch").exists()
+
+
+def test_a_published_edition_has_launch_links_and_what_they_open(project):
+    index, _ = site.build(published=EDITION)
+    page = (index.parent / "notebooks" / "page.html").read_text(encoding="utf-8")
+    for address in (EDITION.colab("page"), EDITION.binder("page")):
+        assert f'href="{address}"' in page
+    opened = json.loads((index.parent / "launch" / "page.ipynb").read_text(encoding="utf-8"))
+    source = json.loads((project / "notebooks" / "page.ipynb").read_text(encoding="utf-8"))
+    assert opened == launch.launchable(source, EDITION)
+    assert site.build(published=EDITION) == (index, False)
+    assert site.build() == (index, True), "another edition is another site"
+    assert not (index.parent / "launch").exists()
+
+
+def test_links_to_other_hosts_are_asked(project):
+    class Host(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/there" else 404)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    page = project / "book" / "index.md"
+    page.write_text(f"# A book\n\n<{address}/there>, <https://doi.org/10.0/none>\n", encoding="utf-8")
+    try:
+        assert site.check_links() == 1
+        page.write_text(f"# A book\n\n<{address}/there> and <{address}/gone>\n", encoding="utf-8")
+        with pytest.raises(
+            OodlibError, match=rf"^1 links do not answer, {address}/gone among them: mend them"
+        ) as caught:
+            site.check_links()
+    finally:
+        server.shutdown()
+    assert "\n" not in str(caught.value)
+    log = (project / "_build" / "pocket" / "logs" / "links.log").read_text(encoding="utf-8")
+    assert log.startswith(f"{address}/gone on book/index.md: 404")
+    assert not list((project / "_build" / "pocket").glob(".links-*"))
 
 
 def test_a_change_of_a_page_builds_again_and_a_failure_leaves_the_old_site(project):

@@ -38,8 +38,4 @@ def name_of(detector: Detector) -> str:
 
 def __getattr__(name: str) -> Any:
     """Let ``from oodlib.detectors import MCM`` work for every detector class."""
-    if not name.startswith("_"):
-        for known in _registry.classes.values():
-            if known.__name__ == name:
-                return known
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _registry.attribute(name)

@@ -41,8 +41,4 @@ def on_concepts(name: str, **parameters: Any) -> OnConcepts:
 
 def __getattr__(name: str) -> Any:
     """Let ``from oodlib.feature_detectors import KNN`` work for every class."""
-    if not name.startswith("_"):
-        for known in _registry.classes.values():
-            if known.__name__ == name:
-                return known
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _registry.attribute(name)

@@ -1,17 +1,27 @@
 """The built pages in Chromium: over HTTP and from disk, light and dark, wide and narrow, with and without a mouse."""
 
+import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from oodlib import notebooks
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PAGES = ("book/index", "book/references", *(f"notebooks/{name}" for name in notebooks.notebook_names()))
-MATH = ("book/index", "notebooks/zero_shot", "notebooks/conventions", "notebooks/results")
+TOC = (Path(__file__).parents[2] / "_toc.yml").read_text(encoding="utf-8")
+PAGES = tuple(re.findall(r"(?:root|file): (\S+)", TOC))
+MATH = ("book/frame", "notebooks/ole", "notebooks/zero_shot", "notebooks/conventions", "notebooks/results")
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 # What the theme and the bibliography extension bring with them, whatever a page says.
 KNOWN = {"label-content-name-mismatch", "region", "aria-required-children"}
+# Console errors that a page may have: what is said, and why nothing can be done about it here.
+ALLOWED: dict[str, str] = {}
+HEAVIEST = {"notebooks/embedding_spaces": 8_000_000}  # the explorer brings its pictures; other pages: 3 MB
+
+
+# Icons that the theme's script did not draw, or drew without an outline.
+BLANK_ICONS = """() => [...document.querySelectorAll('i[class*="fa-"], svg.svg-inline--fa')]
+    .filter(e => e.tagName === 'I' || !e.querySelector('path[d^="M"]') || /missing/.test(e.innerHTML))
+    .map(e => e.outerHTML.slice(0, 120))"""
 
 
 class Visit:
@@ -24,10 +34,20 @@ class Visit:
         self.tab.on("request", lambda request: self.requests.append(request.url))
         self.tab.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
         self.tab.on("response", lambda reply: reply.ok or self.problems.append(f"{reply.status}: {reply.url}"))
+        self.tab.on("console", self.hear)
         self.tab.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
         self.tab.goto(f"{base}/{page}.html")
         self.tab.wait_for_load_state("load")
         self.tab.evaluate("() => window.MathJax?.startup?.promise")
+
+    def hear(self, message) -> None:
+        if message.type == "error" and not any(re.search(known, message.text) for known in ALLOWED):
+            self.problems.append(f"console: {message.text}")
+
+    def weight(self, site: Path) -> int:
+        """Bytes of all files that the page asked for, as they lie there: a server may compress them."""
+        paths = {site / unquote(urlsplit(url).path).lstrip("/") for url in self.requests if url.startswith(self.base)}
+        return sum(path.stat().st_size for path in paths)
 
     def __enter__(self):
         return self
@@ -42,7 +62,7 @@ def base(request, address, html) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_loads_whole_and_from_here_only(browser, base, page):
+def test_a_page_loads_whole_and_from_here_only(browser, base, page, html):
     with Visit(browser, base, page) as visit:
         assert visit.problems == []
         away = [url for url in visit.requests if not url.startswith((base, "data:"))]
@@ -51,6 +71,9 @@ def test_a_page_loads_whole_and_from_here_only(browser, base, page):
         assert visit.tab.evaluate(broken) == []
         assert visit.tab.locator("mjx-container").count() > 0 or page not in MATH
         assert visit.tab.locator("mjx-merror").count() == 0
+        assert visit.tab.evaluate(BLANK_ICONS) == []
+        if base.startswith("http"):
+            assert 100_000 < visit.weight(html) < HEAVIEST.get(page, 3_000_000)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -115,3 +138,57 @@ def test_the_fold_opens(browser, address):
         assert not inside.is_visible()
         fold.locator("button, summary, .admonition-title").first.click()
         inside.wait_for(state="visible", timeout=5_000)
+
+
+# What is focused, in words and as a number; and how an element looks that is, or no longer is.
+FOCUSED = """() => { const e = document.activeElement; window.seen = window.seen || [];
+    if (!window.seen.includes(e)) window.seen.push(e);
+    const r = e.getBoundingClientRect();
+    const name = (e.innerText || e.getAttribute('aria-label') || '').trim();
+    return {index: window.seen.indexOf(e), tag: e.tagName, name: name,
+            fold: !!e.closest('.how-made'), nav: !!e.closest('nav, .bd-sidebar'),
+            shown: r.width > 0 && r.height > 0 && r.bottom > 0 && r.top < innerHeight}; }"""
+LOOK = """k => { const look = e => { const s = getComputedStyle(e);
+        return [s.outlineStyle, s.outlineWidth, s.outlineColor, s.boxShadow, s.backgroundColor, s.color,
+            s.textDecorationLine, s.textDecorationThickness, s.borderColor].join(); };
+    const e = window.seen[k]; return look(e) + (e.parentElement ? look(e.parentElement) : ''); }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_can_be_read_with_the_keyboard(browser, address, scheme):
+    """Tab comes to the skip link first, then to the navigation and at last to the fold; every stop can be seen."""
+    with Visit(browser, address, "notebooks/zero_shot", scheme=scheme) as visit:
+        tab = visit.tab
+        tab.wait_for_timeout(500)  # the theme makes scrolling boxes reachable after loading
+        tab.keyboard.press("Tab")
+        assert "Skip to main content" in tab.evaluate(FOCUSED)["name"]
+        tab.wait_for_timeout(500)  # it slides in
+        stops, unseen = [], []
+        for _ in range(400):
+            stop = tab.evaluate(FOCUSED)
+            if stops and stop["index"] == 0:
+                break
+            focused = tab.evaluate(LOOK, stop["index"])
+            tab.keyboard.press("Tab")
+            if not stop["shown"] or tab.evaluate(LOOK, stop["index"]) == focused:
+                unseen.append(stop)
+            stops.append(stop)
+            if stop["fold"]:
+                break
+        assert any(stop["nav"] for stop in stops)
+        assert any(stop["tag"] == "SUMMARY" for stop in stops), "folded code"
+        assert stops[-1]["fold"], "the fold at the foot of the page"
+        assert unseen == []
+
+
+def test_the_skip_link_and_the_folds_work_without_a_mouse(browser, address):
+    with Visit(browser, address, "notebooks/zero_shot") as visit:
+        tab = visit.tab
+        tab.keyboard.press("Tab")
+        tab.keyboard.press("Enter")
+        tab.wait_for_url("**#main-content")
+        for opener, inside in (("details.hide summary", "details.hide pre"), (".how-made button", ".how-made li")):
+            assert not tab.locator(inside).first.is_visible()
+            tab.locator(opener).first.focus()
+            tab.keyboard.press("Enter")
+            tab.locator(inside).first.wait_for(state="visible", timeout=5_000)

@@ -6,13 +6,19 @@ import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 
 from oodlib import notebooks, provenance, site
+from oodlib.reported import load_reported
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
-PAGES = ("book/index", "book/references", *(f"notebooks/{name}" for name in notebooks.notebook_names()))
+TOC = (Path(__file__).parents[2] / "_toc.yml").read_text(encoding="utf-8")
+PAGES = tuple(re.findall(r"(?:root|file): (\S+)", TOC))
+NUMBERED = [part for part in TOC.split("- caption:") if "numbered: true" in part and "coursework" not in part]
+CHAPTERS = [name for part in NUMBERED for name in re.findall(r"file: (\S+)", part)]
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
 
@@ -25,11 +31,15 @@ class Page(HTMLParser):
         self.loads: list[str] = []
         self.headings: list[int] = []
         self.inside = False
+        self.ids: set[str] = set()
+        self.links: list[str] = []
         self.text = path.read_text(encoding="utf-8")
         self.feed(self.text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
+        self.ids.add(given.get("id") or "")
+        self.links += [given[name] or "" for name in ("href", "src") if name in given]
         if tag == "img":
             self.images.append(given)
         if tag in LOADS and given.get("rel") not in ("index", "search", "next", "prev", "canonical"):
@@ -63,6 +73,49 @@ def test_alternative_texts_are_written_for_readers(page):
 def test_a_figure_leads_to_itself_in_full_size(page, html):
     for address in re.findall(r'<a class="[^"]*image-reference[^"]*" href="([^"]+)"', page.text):
         assert (html / "notebooks" / address).resolve().is_file(), address
+
+
+def test_every_link_inside_the_site_leads_somewhere(html):
+    pages = {path: Page(path) for path in html.rglob("*.html") if "_static" not in path.parts}
+    dead = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or not link:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            known = pages[target].ids if target in pages else {""}
+            if not target.is_file() or (target in pages and unquote(parts.fragment) not in known | {""}):
+                dead.append(f"{path.relative_to(html)}: {link}")
+    assert len(pages) > len(PAGES)
+    assert dead == []
+
+
+def test_a_page_offers_its_notebook_and_its_data(html):
+    for name in notebooks.notebook_names():
+        path = html / "notebooks" / f"{name}.html"
+        text = path.read_text(encoding="utf-8")
+        offered = {(path.parent / link).resolve() for link in re.findall(r'href="([^"]*_downloads/[^"]+)"', text)}
+        taken = {file.name for file in offered}
+        assert f"{name}.ipynb" in taken
+        for file in offered:
+            if file.suffix == ".csv":
+                frame = pd.read_csv(file)
+                assert len(frame) > 0, file
+                assert not frame.columns.str.startswith("Unnamed").any(), file
+        tables = re.findall(r'<table[^>]* id="tab-[^"]+".*?</caption>', text, flags=re.DOTALL)
+        assert all("_downloads/" in table for table in tables), name
+        made = provenance.read_record(html.parent / "runs" / f"{name}.json")
+        if made:
+            assert {Path(path).name for path in made.products if re.match(r"results/.*\.csv$", path)} <= taken
+
+
+def test_the_wall_time_of_every_notebook_is_on_a_page(html):
+    text = re.sub(r"<[^>]+>", " ", (html / "book" / "reproduce.html").read_text(encoding="utf-8"))
+    records = [provenance.read_record(path) for path in sorted((html.parent / "runs").glob("*.json"))]
+    assert len(records) == len(notebooks.notebook_names())
+    for record in records:
+        assert re.search(rf"\s{record.wall_seconds:,.0f}\s[^|]*?{record.run}", text), record.name
 
 
 def test_nothing_comes_from_another_host(page):
@@ -115,16 +168,17 @@ def test_executed_notebooks_are_clean(built):
                 assert output.get("name") != "stderr"
 
 
-def test_pages_open_with_the_finding(html):
-    outliers = ("outlier_words", "ole", "outlier_methods", "outlier_failures")
-    for name in ("zero_shot", *outliers, "tuning", "tuning_space", "embedding_spaces", "use_it", "conventions"):
-        text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
-        assert 0 < text.index("The finding.") < text.index("highlight-ipython3"), "the finding comes before any code"
+def test_chapters_open_with_what_they_show_and_close_with_what_was_learned(html):
+    cards = {"notebooks/emojishift", "notebooks/pocketclip", "notebooks/results"}  # one looks things up in these
+    for name in CHAPTERS:
+        text = (html / f"{name}.html").read_text(encoding="utf-8")
+        code = text.find("highlight-ipython3")
+        opening = "What this page shows." if name.startswith("book/") else "The finding."
+        assert 0 < text.find(opening) < (code if code > 0 else len(text)) or name in cards, name
+        assert "What was learned" in re.sub(r"<[^>]+>", "", text), name
 
 
 def test_the_zero_shot_page_shows_every_pair_and_score(html, built):
-    import pandas as pd
-
     results = pd.read_parquet(built / "results" / "detection.parquet")
     text = (html / "notebooks" / "zero_shot.html").read_text(encoding="utf-8")
     tables = "".join(re.findall(r"<table.*?</table>", text, flags=re.DOTALL))
@@ -142,8 +196,6 @@ def test_the_zero_shot_page_shows_every_pair_and_score(html, built):
 
 
 def test_the_outlier_label_page_sets_test_time_methods_apart(html, built):
-    import pandas as pd
-
     results = pd.read_parquet(built / "results" / "outlier_labels.parquet")
     transductive = results.groupby("detector")["transductive"].all()
     assert set(transductive[transductive].index) == {"ada_neg", "clip_scope"}
@@ -162,6 +214,19 @@ def test_the_conventions_page_reconciles_released_scores(html):
     mean = re.search(r"<tr[^>]*>\s*<td><p>mean</p></td>(.*?)</tr>", text, flags=re.DOTALL).group(1)
     cells = re.findall(r"<p>([\d.]+)</p>", mean)
     assert [cells[k] for k in (0, 1, 3, 4)] == ["43.1", "37.2", "35.3", "41.2"]
+
+
+def test_the_results_page_shows_every_reported_number_and_that_none_was_run(html):
+    reported = load_reported(site.project_root() / "book" / "_data" / "reported.csv")
+    text = (html / "notebooks" / "results.html").read_text(encoding="utf-8")
+    tables = dict(re.findall(r'<table[^>]*id="tab-results-reported-([\w-]+)"(.*?)</table>', text, flags=re.DOTALL))
+    assert set(tables) == {"mcm", *reported["table"]}
+    for name, rows in reported.groupby("table"):
+        shown = re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", re.sub(r"<[^>]+>", " ", tables[name]))
+        assert not set(rows["printed"]) - set(shown), name
+    assert "None of them was run here." in text
+    assert 'id="tab-results-beside' not in text
+    assert "not run here" not in text
 
 
 def test_every_number_in_prose_comes_from_the_run(built):
