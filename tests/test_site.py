@@ -194,6 +194,22 @@ def test_mathjax_missing(project):
         site.build()
 
 
+def test_the_interactive_map_goes_out_with_plotly(project):
+    made = project / "_build" / "pocket" / "explorer"
+    made.mkdir()
+    (made / "points.js").write_text("window.oodlibExplorer = {};", encoding="utf-8")
+    index, _ = site.build()
+    static = index.parent / "_static"
+    assert (static / "explorer" / "points.js").is_file()
+    assert (static / "plotly" / "plotly-basic.min.js").stat().st_size > 1_000_000
+    (project / "book" / "index.md").write_text("# Another book\n", encoding="utf-8")
+    (project / "node_modules").unlink()
+    (project / "node_modules").mkdir()
+    (project / "node_modules" / "mathjax").symlink_to(ROOT / "node_modules" / "mathjax")
+    with pytest.raises(OodlibError, match=r"plotly is missing: run `npm ci` \(make setup\)"):
+        site.build()
+
+
 def test_serve_needs_a_site_and_a_free_port(project):
     with pytest.raises(OodlibError, match="there is no site for the profile 'pocket' yet"):
         site.serve()
