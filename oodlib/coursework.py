@@ -148,15 +148,26 @@ def stage(source: Path, run: Profile) -> None:
 
 
 def table(chosen: Sequence[Master]) -> str:
-    """What the course page says of each assignment, as a Markdown table with downloads."""
+    """What the course page says of each assignment, in MyST: a table with downloads, then what one can do afterwards."""
     rows = [
-        f"| {{download}}`{place}. {master.title} <student/{master.name}.ipynb>` | {'; '.join(master.goals)} | "
-        f"{master.minutes} | {master.cpu_seconds} | {len(master.exercises)} | {master.points:g} |"
+        f"| {{download}}`{place}. {master.title} <student/{master.name}.ipynb>` | {master.minutes} | "
+        f"{master.cpu_seconds} | {len(master.exercises)} | {master.points:g} |"
         for place, master in enumerate(chosen, 1)
     ]
-    head = "| assignment | afterwards one can | minutes | seconds of one core | tasks | points |"
-    caption = ":::{table} The assignments, each as the notebook that students get."
-    return "\n".join([caption, ":name: tab-coursework", "", head, "|---|---|---|---|---|---|", *rows, ":::"]) + "\n"
+    lines = [
+        ":::{table} The assignments, each as the notebook that students get.",
+        ":name: tab-coursework",
+        "",
+        "| assignment | minutes | seconds of one core | tasks | points |",
+        "|---|---:|---:|---:|---:|",
+        *rows,
+        ":::",
+        "",
+        "Afterwards one can",
+        "",
+        *(f"{place}. {'; '.join(master.goals)}." for place, master in enumerate(chosen, 1)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _text(book: Mapping[str, Any]) -> str:
