@@ -148,7 +148,7 @@ def stage(source: Path, run: Profile) -> None:
 
 
 def table(chosen: Sequence[Master]) -> str:
-    """What the course page says of the assignments, in MyST: a table with downloads, then what one can do afterwards."""
+    """What the course page says of the assignments, a table with downloads, then what one can do afterwards."""
     rows = [
         f"| {{download}}`{place}. {master.title} <student/{master.name}.ipynb>` | {master.minutes} | "
         f"{master.cpu_seconds} | {len(master.exercises)} | {master.points:g} |"
