@@ -177,17 +177,25 @@ def run(
     ] = None,
 ) -> None:
     """Execute the book's notebooks under a profile; those whose ingredients did not change are left alone."""
-    from oodlib.notebooks import execute, notebook_names
+    from oodlib.notebooks import execute, made_under, runs_of
+    from oodlib.profiles import load_profile
 
     if parameter and not notebooks:
         raise OodlibError("--parameter needs to know the notebook that it is for: name one")
     given = dict(cli_detect.named_value(text) for text in parameter or [])
-    for name in notebooks or notebook_names():
+    chosen = load_profile(profile, small=small)
+    if chosen.photos:
+        from oodlib.preflight import check
+
+        check(chosen, out)
+    jobs = [(name, made_under(name, chosen)) for name in notebooks] if notebooks else runs_of(chosen)
+    for name, run_as in jobs:
         start = time.monotonic()
-        notes.print(f"{name}: executing if anything changed ...", end="\r" if notes.is_terminal else "\n")
-        done = execute(name, profile, given, small=small)
+        shown = name if run_as.name == profile else f"{name} (profile {run_as.name})"
+        notes.print(f"{shown}: executing if anything changed ...", end="\r" if notes.is_terminal else "\n")
+        done = execute(name, run_as.name, given, small=run_as.is_small)
         state = f"executed in {time.monotonic() - start:.0f} s" if done.fresh else "unchanged"
-        out.print(f"{name}: {state}, {_short(done.path)}", soft_wrap=True)
+        out.print(f"{shown}: {state}, {_short(done.path)}", soft_wrap=True)
 
 
 @command

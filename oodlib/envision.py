@@ -79,15 +79,17 @@ class EnvisionedList:
             raise OodlibError(f"{path} is no list of envisioned labels: make it again with `oodlib envision`") from None
 
 
-def load_envisioned(id_set: str, form: Form) -> list[str]:
-    """The labels envisioned for one of the pocket profile's ID sets, as the library ships them.
+def load_envisioned(id_set: str, form: Form, folder: Path = SHIPPED) -> list[str]:
+    """The labels envisioned for an ID set: those that the library ships, or those of another folder.
 
     Parameters
     ----------
     id_set : str
-        "animals-food", "hard-10" or "hard-20".
+        Of the shipped ones "animals-food", "hard-10" or "hard-20".
     form : str
         "far" (other things that look alike), "near" (look-alikes of each class) or "fine-grained" (siblings).
+    folder : Path
+        Where `SET-FORM.json` lies, as `oodlib envision` writes it.
 
     Raises
     ------
@@ -99,13 +101,13 @@ def load_envisioned(id_set: str, form: Form) -> list[str]:
     >>> len(load_envisioned("hard-10", "near"))
     30
     """
-    known = sorted(file.stem for file in SHIPPED.glob("*.json"))
+    known = sorted(file.stem for file in folder.glob("*.json"))
     if f"{id_set}-{form}" not in known:
         raise OodlibError(
-            f"no {form!r} labels are envisioned for {id_set!r}: make them with `oodlib envision`, or choose among "
-            f"{', '.join(known)}"
+            f"no {form!r} labels are envisioned for {id_set!r}: make them with `oodlib envision`"
+            + (f", or choose among {', '.join(known)}" if known else "")
         )
-    return list(EnvisionedList.read(SHIPPED / f"{id_set}-{form}.json").labels)
+    return list(EnvisionedList.read(folder / f"{id_set}-{form}.json").labels)
 
 
 def envision(

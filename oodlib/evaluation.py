@@ -10,7 +10,7 @@ beside each OOD set; their rows say so in the column ``transductive``.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch import Tensor
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, name_of
 from oodlib.errors import OodlibError
-from oodlib.metrics import bootstrap_metrics
+from oodlib.metrics import Bootstrap, bootstrap_metrics
 from oodlib.ranking import METRICS, Array
 from oodlib.results import COLUMNS, read_results, write_results
 
@@ -178,6 +178,7 @@ def tabulate(
     kinds: Mapping[str, str],
     baseline: str | None = None,
     correct: Any = None,
+    means: Mapping[str, Sequence[str]] | None = None,
     n_boot: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -200,6 +201,9 @@ def tabulate(
     correct : array of bool, shape (n_id,), optional
         Whether the best-matching class is the true one; then there is one more row, of metric "id_accuracy" and
         detector "argmax", with no OOD set.
+    means : mapping of name to OOD sets, optional
+        Means over some of the sets; each has rows of its own, of the kind of its first set. The ID pictures are drawn
+        once for all sets of a mean, so its interval is paired.
     n_boot, level, seed
         As in `oodlib.metrics.bootstrap_metrics`.
     **setting
@@ -217,10 +221,18 @@ def tabulate(
         raise OodlibError(f"unknown columns: beside id_set and seed, a setting has only {', '.join(_UNSET)}.")
     parameters = {name: json.dumps(detector.get_params(), sort_keys=True) for name, detector in named.items()}
     rows: list[dict[str, Any]] = []
-    for ood_set, kind in kinds.items():
+    drawn: dict[str, Bootstrap] = {}
+    sizes: dict[str, int] = {}
+    for ood_set in kinds:
         pairs = {name: of_pair(sets, id_set, ood_set) for name, sets in scores.items()}
-        boot = bootstrap_metrics(pairs, n_boot=n_boot, level=level, seed=seed)
-        n_id, n_ood = (len(part) for part in next(iter(pairs.values())))
+        drawn[ood_set] = bootstrap_metrics(pairs, n_boot=n_boot, level=level, seed=seed)
+        n_id, sizes[ood_set] = (len(part) for part in next(iter(pairs.values())))
+    listed = dict(kinds)
+    for mean, parts in (means or {}).items():
+        drawn[mean] = Bootstrap.mean([drawn[part] for part in parts])
+        listed[mean], sizes[mean] = kinds[parts[0]], sum(sizes[part] for part in parts)
+    for ood_set, kind in listed.items():
+        boot, n_ood = drawn[ood_set], sizes[ood_set]
         common = shared | {"ood_set": ood_set, "ood_kind": kind, "n_id": n_id, "n_ood": n_ood}
         for name in scores:
             numbers = {m: (boot.values[name][m], *bounds) for m, bounds in boot.interval(name).items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 
 import numpy as np
 from torch import Tensor
@@ -14,13 +13,15 @@ from oodlib.concepts import Concepts
 from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.embeddings import Embeddings, embed
 from oodlib.encoders import Encoder, load_encoder
+from oodlib.envision import SHIPPED, load_envisioned
+from oodlib.envision_prompts import Form
 from oodlib.evaluation import classify
 from oodlib.outliers import Lexicon
+from oodlib.pictures import pictures_of
 from oodlib.pocket.no_head import encode_no
 from oodlib.profiles import Profile
 from oodlib.prompts import templates
 from oodlib.provenance import note
-from oodlib.report import union
 from oodlib.texts import embed_texts
 
 
@@ -49,23 +50,13 @@ class Experiment:
     @classmethod
     def of(cls, run: Profile) -> Experiment:
         """Load the model and the pictures of a profile, embed what is not embedded, and note it in the run record."""
-        dataset = import_module(f"oodlib.datasets.{run.dataset}")
-        manifest = dataset.load()
-        every = dataset.benchmarks(manifest)
-        benchmarks = {name: every[name] for name in run.id_sets}
-        sets = {
-            name: {part: run.limit(pictures) for part, pictures in {name: b.id, **b.ood}.items()}
-            for name, b in benchmarks.items()
-        }
-        pictures = dataset.benchmark_pictures(manifest)
-        if run.is_small:
-            pictures = union(part for parts in sets.values() for part in parts.values())
-        encoder = load_encoder(**run.encoder.model_dump())
-        embeddings = embed(encoder, pictures)
+        found = pictures_of(run)
+        encoder = load_encoder(**run.encoder.options())
+        embeddings = Embeddings.join([embed(encoder, part) for part in found.to_embed])
         note(device=str(encoder.device), dtype=run.encoder.precision, seeds={"all": run.seed})
         note(encoder=encoder.spec | {"digest": encoder.digest}, embeddings={run.dataset: embeddings.key})
-        note(manifests={run.dataset: manifest.digest, f"{run.dataset}, pictures used": pictures.digest})
-        return cls(run, encoder, benchmarks, sets, embeddings)
+        note(manifests=found.digests)
+        return cls(run, encoder, found.benchmarks, found.sets, embeddings)
 
     @property
     def main(self) -> str:
@@ -82,6 +73,11 @@ class Experiment:
         """The profile's outlier words: nouns with its own templates, adjectives with NegLabel's."""
         words = self.run.outlier_words()
         return Lexicon.encode(self.encoder, words, {"noun": self.templates, "adjective": templates("nice-adjective")})
+
+    def envisioned(self, id_set: str, form: Form) -> Lexicon:
+        """Labels envisioned for an ID set: those of the library, or for photographs those in `envisioned/` beside them."""
+        folder = self.run.photo_root / "envisioned" if self.run.photos else SHIPPED
+        return self.words(load_envisioned(id_set, form, folder))
 
     def words(self, listed: Sequence[str]) -> Lexicon:
         """Other outlier words, as nouns."""
@@ -111,6 +107,6 @@ class Experiment:
     def correct(self, id_set: str) -> np.ndarray:
         """Whether the best-matching name of each ID picture is its own, bool (n,)."""
         told, inside = self.concepts(id_set), self.sets[id_set][id_set]
-        place = {label: k for k, label in enumerate(told.names)}
-        guessed = classify(told, self.embeddings.of(inside)).numpy()
-        return np.asarray(guessed == inside.table["label"].map(place).to_numpy())
+        guessed = classify(told, self.embeddings.of(inside)).tolist()
+        # By name, because two of ImageNet's classes share one.
+        return np.array([told.names[k] for k in guessed]) == inside.table["label"].to_numpy(dtype=str)

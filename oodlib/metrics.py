@@ -18,9 +18,9 @@ AUROC, the false-positive rates and the detection accuracy are ratios of whole n
 rounded terms, whose last digit (1e-15) depends on the order of summation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 
@@ -105,6 +105,20 @@ class Bootstrap:
     values: dict[str, dict[str, float]]
     replicates: dict[str, Array]
     level: float
+
+    @classmethod
+    def mean(cls, parts: Sequence[Self]) -> Self:
+        """The mean of every metric over several OOD sets beside one ID set.
+
+        Replicate b of each part was made with the same ID pictures (the same seed draws them), so the mean of these
+        replicates is one of the mean.
+        """
+        first = parts[0]
+        return cls(
+            {name: {m: float(np.mean([p.values[name][m] for p in parts])) for m in METRICS} for name in first.values},
+            {name: np.mean([part.replicates[name] for part in parts], axis=0) for name in first.replicates},
+            first.level,
+        )
 
     def interval(self, detector: str) -> dict[str, tuple[float, float]]:
         """Return the percentile interval (low, high) of each metric of a detector."""

@@ -65,6 +65,23 @@ def notebook_names() -> list[str]:
     return sorted(names, key=lambda name: bool(_reads(source_path(name))))
 
 
+def made_under(name: str, profile: Profile) -> Profile:
+    """The profile whose run a page shows: the book's own, or the one that the page is about.
+
+    A page about EmojiShift or PocketCLIP says so in its metadata (`oodlib.profile`), and is the same in every book.
+    """
+    about = _metadata(source_path(name)).get("profile", profile.name)
+    return profile if about == profile.name else load_profile(about, small=profile.is_small)
+
+
+def runs_of(profile: Profile) -> list[tuple[str, Profile]]:
+    """What a book needs to have run, in order: pages of other profiles, with what they may read, and then its own."""
+    names = notebook_names()
+    borrowed = {made.name: made for name in names if (made := made_under(name, profile)).name != profile.name}
+    first = [(name, made_under(name, other)) for other in borrowed.values() for name in names]
+    return first + [(name, profile) for name in names if made_under(name, profile) is profile]
+
+
 def execute(
     name: str,
     profile: str = "pocket",
@@ -134,9 +151,14 @@ def _choices(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}"
 
 
+def _metadata(source: Path) -> dict[str, Any]:
+    """What a notebook says of itself to this library."""
+    return json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
+
+
 def _reads(source: Path) -> list[str]:
     """What the notebook reads of what other notebooks made: `metadata.oodlib.reads`, paths in the profile's folder."""
-    return json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {}).get("reads", [])
+    return _metadata(source).get("reads", [])
 
 
 def _input_digests(source: Path, profile: Profile) -> dict[str, str]:

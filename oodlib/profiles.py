@@ -5,109 +5,19 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from oodlib.errors import OodlibError
+from oodlib.profile_parts import EncoderChoice, FewShot, Photographs, Protocol, Strict, Vocabulary
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
 
 
-class _Strict(BaseModel):
-    """A part of a profile: a key that is not known is an error, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EncoderChoice(_Strict):
-    """Which model, by its explicit names, and how it runs.
-
-    Attributes
-    ----------
-    name : str
-        As `oodlib.encoders.load_encoder` takes it: "pocket", "ViT-B-16", "local-dir:...", "hf-hub:...".
-    pretrained : str or None
-        open_clip's tag of the weights, where the name alone does not say it.
-    device : str
-        Where it runs: "cpu", "cuda", "mps".
-    precision : str
-        "fp32" or "bf16".
-    """
-
-    name: str
-    pretrained: str | None = None
-    device: str = "cpu"
-    precision: str = "fp32"
-
-
-class Vocabulary(_Strict):
-    """Which words of WordNet serve as outlier words.
-
-    Attributes
-    ----------
-    nouns : list of str
-        Lexicographer files, such as "noun.artifact".
-    adjectives : bool
-        Whether adjectives are among them.
-    single : bool
-        Whether to keep single words only.
-    words : int or None
-        At most so many of each kind, spread evenly over the alphabet; None keeps all.
-    """
-
-    nouns: list[str] = Field(min_length=1)
-    adjectives: bool = True
-    single: bool = True
-    words: int | None = Field(default=None, ge=10)
-
-
-class FewShot(_Strict):
-    """The few-shot study of EmojiShift: whose drawings teach, whose are the test, and what is tried.
-
-    Attributes
-    ----------
-    shots : list of list of str
-        Hands whose drawings are the shots: the first list for the fewest.
-    test : list of str
-        Hands whose drawings are the test; none of them draws a shot.
-    classes : int or None
-        So many classes of the ID set; None keeps all.
-    words : int
-        Outlier nouns to compare with, spread evenly.
-    views : int
-        Random views of every shot.
-    seeds : int
-        How often a method is tuned.
-    methods : dict of str to dict
-        Label to parameters; `method` among them names the method where the label does not.
-    once : list of str
-        Labels of methods that are tuned with the first seed only, because they take long.
-    ten : dict of str to dict
-        Method to parameters, of methods that are tried on the ten classes of *hard-10* alone.
-    """
-
-    shots: list[list[str]] = Field(min_length=1)
-    test: list[str] = Field(min_length=1)
-    classes: int | None = Field(default=None, ge=2)
-    words: int = Field(ge=10)
-    views: int = Field(ge=1)
-    seeds: int = Field(ge=1)
-    methods: dict[str, dict[str, Any]] = Field(min_length=1)
-    once: list[str] = []
-    ten: dict[str, dict[str, Any]] = {}
-
-    @model_validator(mode="after")
-    def _no_hand_on_both_sides(self) -> FewShot:
-        both = sorted({hand for hands in self.shots for hand in hands} & set(self.test))
-        if both:
-            raise ValueError(f"{', '.join(both)} draws shots and test pictures: a hand belongs on one side")
-        return self
-
-
-class Profile(_Strict):
+class Profile(Strict):
     """What a run uses.
 
     Attributes
@@ -117,7 +27,9 @@ class Profile(_Strict):
     encoder : EncoderChoice
         The vision-language model.
     dataset : str
-        The data set's module in `oodlib.datasets`.
+        "emojishift", or "photos".
+    photos : Photographs or None
+        Which photographs, for the data set "photos".
     templates : str
         Name of the prompt templates in `oodlib.prompts`.
     vocabulary : Vocabulary or None
@@ -134,14 +46,24 @@ class Profile(_Strict):
         Of the bootstrap, and of whatever else draws at random.
     pictures : int or None
         At most this many pictures of every set (the first by picture hash); None keeps all.
+    encoders : dict of str to EncoderChoice
+        The models of `protocols`, by a label.
+    lexicons : dict of str to Vocabulary
+        Their outlier words, by a label.
+    protocols : dict of str to Protocol
+        How the papers' tables are made, by a label.
     is_small : bool
         True when the `small` block has been applied.
+    is_sample : bool
+        True when the photographs are a made-up sample: then the small block has been applied, and all weights are
+        random.
     """
 
     name: str
     title: str
     encoder: EncoderChoice
-    dataset: str
+    dataset: Literal["emojishift", "photos"]
+    photos: Photographs | None = None
     templates: str
     vocabulary: Vocabulary | None = None
     few_shot: FewShot | None = None
@@ -150,7 +72,24 @@ class Profile(_Strict):
     n_boot: int = Field(ge=10)
     seed: int = 0
     pictures: int | None = Field(default=None, ge=10)
+    encoders: dict[str, EncoderChoice] = {}
+    lexicons: dict[str, Vocabulary] = {}
+    protocols: dict[str, Protocol] = {}
     is_small: bool = False
+    is_sample: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Profile:
+        if (self.dataset == "photos") != (self.photos is not None):
+            raise ValueError("`photos` belongs to the data set photos, and to no other")
+        if self.photos and list(self.photos.sets) != self.id_sets:
+            raise ValueError("`id_sets` and `photos.sets` must name the same ID sets in the same order")
+        for label, protocol in self.protocols.items():
+            for missing in set(protocol.encoders) - set(self.encoders):
+                raise ValueError(f"the protocol {label} names the encoder {missing}, which `encoders` lacks")
+            if protocol.words not in (None, "far", "near", "fine-grained", *self.lexicons):
+                raise ValueError(f"the protocol {label} names the words {protocol.words}, which `lexicons` lacks")
+        return self
 
     def limit(self, manifest: Manifest) -> Manifest:
         """At most `pictures` of a set, the ones whose hashes come first; the whole set where `pictures` is None.
@@ -171,24 +110,30 @@ class Profile(_Strict):
         OodlibError
             If the profile has no vocabulary.
         """
-        # Not at the top: it takes pandas along, and a second `make reproduce` must start without it.
-        from oodlib.vocabularies import select, wordnet
-
-        chosen = self.vocabulary
-        if chosen is None:
+        if self.vocabulary is None:
             raise OodlibError(f"the profile {self.name} names no outlier words: add a `vocabulary` to its file")
-        found = {"noun": select(wordnet("noun"), chosen.nouns, single=chosen.single)}
-        if chosen.adjectives:
-            found["adjective"] = select(wordnet("adj"), single=chosen.single, exclude=found["noun"])
-        limit = chosen.words
-        if limit is None:
-            return found
-        return {kind: words[:: -(-len(words) // limit)] for kind, words in found.items()}
+        return self.vocabulary.listed(self.seed)
+
+    @property
+    def photo_root(self) -> Path:
+        """The folder of all sets of photographs.
+
+        Raises
+        ------
+        OodlibError
+            If the profile is about other pictures.
+        """
+        from oodlib.datasets.photos import data_root
+
+        if self.photos is None:
+            raise OodlibError(f"the profile {self.name} has no photographs: choose one that has `photos`")
+        return data_root(self.photos.root)
 
     @property
     def folder(self) -> Path:
-        """The folder of what runs under this profile make: `_build/<name>`, or `_build/<name>-small` if small."""
-        return build_root() / (f"{self.name}-small" if self.is_small else self.name)
+        """The folder of what runs make: `_build/<name>`, or `<name>-small` or `<name>-sample` beside it."""
+        suffix = "-sample" if self.is_sample else "-small" if self.is_small else ""
+        return build_root() / f"{self.name}{suffix}"
 
 
 def project_root() -> Path:
@@ -271,11 +216,25 @@ def load_profile(name: str, *, small: bool = False) -> Profile:
     override = values.pop("small", {})
     try:
         profile = Profile(**{"name": name, **values})
-        if small:  # checked as a whole again: a small block may be wrong where the full profile is right
-            profile = Profile(**{"name": name, **values, **override, "is_small": True})
+        sample = profile.photos is not None and _is_sample(profile.photo_root)
+        if small or sample:  # checked as a whole again: a small block may be wrong where the full profile is right
+            both = {"name": name, **values, **override, "is_small": True, "is_sample": sample}
+            profile = Profile(**_with_random_weights(both) if sample else both)
     except (ValidationError, TypeError) as error:
         raise OodlibError(f"profiles/{path.name} does not fit: {_first_problem(error)}") from error
     return profile
+
+
+def _is_sample(root: Path) -> bool:
+    from oodlib.datasets.photos import is_sample
+
+    return is_sample(root)
+
+
+def _with_random_weights(values: dict[str, Any]) -> dict[str, Any]:
+    """The same values with random weights for every model: made-up pictures deserve no download."""
+    encoders = {label: choice | {"pretrained": "random"} for label, choice in values.get("encoders", {}).items()}
+    return values | {"encoder": values["encoder"] | {"pretrained": "random"}, "encoders": encoders}
 
 
 def _first_problem(error: Exception) -> str:

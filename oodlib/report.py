@@ -56,6 +56,11 @@ def union(parts: Iterable[Manifest]) -> Manifest:
     return Manifest(listed[0].name, listed[0].root, table.reset_index(drop=True))
 
 
+def class_names(manifest: Manifest) -> list[str]:
+    """What the pictures of a set show, each name once; none where nobody has named it."""
+    return [name for name in manifest.table["label"].drop_duplicates() if name]
+
+
 def score_frame(sets: Mapping[str, Manifest], scores: Mapping[str, Mapping[str, ArrayLike]]) -> pd.DataFrame:
     """Scores as rows (set, detector, id, score), from `scores[detector][set]` of shape (n,)."""
     rows = [

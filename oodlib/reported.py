@@ -11,10 +11,12 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from oodlib.errors import OodlibError
+from oodlib.prompts import templates
 
 COLUMNS = (
     *("table", "label", "detector", "tuning", "shots", "training", "encoder", "weights", "prompts", "temperature"),
@@ -72,11 +74,14 @@ def load_reported(path: Path) -> pd.DataFrame:
     return table
 
 
-def beside_run(reported: pd.DataFrame, results: pd.DataFrame, weights: Mapping[str, str]) -> pd.DataFrame:
+def beside_run(
+    reported: pd.DataFrame, results: pd.DataFrame, models: Mapping[str, tuple[str, str]]
+) -> pd.DataFrame:
     """Set each reported number beside the run's own number for the same cell, where there is one.
 
     A cell is the same if encoder and weights, tuning, shots, both sets, detector and metric are; names are compared
-    without case and punctuation ("ViT-B/16" is "ViT-B-16"). Where both say their temperature, it must be the same, too.
+    without case and punctuation ("ViT-B/16" is "ViT-B-16"). Where both say their temperature, or their prompts, they must
+    be the same, too.
 
     Parameters
     ----------
@@ -84,8 +89,9 @@ def beside_run(reported: pd.DataFrame, results: pd.DataFrame, weights: Mapping[s
         As `load_reported` gives it.
     results : DataFrame
         Tidy rows of a run, as `oodlib.results.read_results` gives them; values are shares.
-    weights : mapping of str to str
-        The weights behind each name in the results' column `encoder`. An encoder that is not named has no match.
+    models : mapping of str to (str, str)
+        Architecture and weights behind each name in the results' column `encoder`. An encoder that is not named has no
+        match.
 
     Returns
     -------
@@ -93,14 +99,17 @@ def beside_run(reported: pd.DataFrame, results: pd.DataFrame, weights: Mapping[s
         The rows of `reported`, with `here`, `here_low`, `here_high` (shares, NaN where the cell was not run) and the
         `parameters` of the run's row. A number with several rows of the run comes once for each.
     """
-    ours = results.assign(weights=[weights.get(name, "") for name in results["encoder"]])
+    named = [models.get(name, (name, "")) for name in results["encoder"]]
+    ours = results.assign(encoder=[one for one, _ in named], weights=[weights for _, weights in named])
     ours = ours.rename(columns={"value": "here", "low": "here_low", "high": "here_high"})
     ours = ours[ours["weights"] != ""].assign(key=lambda rows: _keys(rows))
     theirs = reported[(reported["weights"] != "") & (reported["detector"] != "")]
-    theirs = theirs[["temperature"]].assign(key=_keys(theirs), row=theirs.index)
+    theirs = theirs[["temperature", "prompts"]].assign(key=_keys(theirs), row=theirs.index)
     found = theirs.merge(ours[["key", *HERE]], on="key")
-    pairs = zip(found["temperature"], found["parameters"], strict=True)
-    same = pd.Series([_same_temperature(*pair) for pair in pairs], index=found.index, dtype=bool)
+    told = [json.loads(parameters or "{}") for parameters in found["parameters"]]
+    both = zip(found["temperature"], found["prompts"], told, strict=True)
+    alike = [_same_temperature(tau, ours) and _same_prompts(prompts, ours) for tau, prompts, ours in both]
+    same = pd.Series(alike, index=found.index, dtype=bool)
     return reported.join(found[same].set_index("row")[list(HERE)])
 
 
@@ -115,7 +124,17 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower().removesuffix("-quickgelu"))
 
 
-def _same_temperature(reported: str, parameters: str) -> bool:
+def _same_temperature(reported: str, parameters: Mapping[str, Any]) -> bool:
     """Whether the run's temperature is the reported one; True where one of them is not given."""
-    ours = json.loads(parameters or "{}").get("temperature")
+    ours = parameters.get("temperature")
     return not reported or ours is None or math.isclose(float(reported), ours, rel_tol=1e-3)
+
+
+def _same_prompts(reported: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether the run's prompts are the reported ones; True where one of them is not given."""
+    ours = parameters.get("prompts")
+    if not reported or ours is None:
+        return True
+    sentences = templates(ours)
+    said = sentences[0] if len(sentences) == 1 else f"{len(sentences)} templates"
+    return _plain(reported) in {_plain(said), _plain(said.replace("{}", ""))}

@@ -22,7 +22,7 @@ from oodlib import provenance
 from oodlib.cache import replace_folder, write_atomically
 from oodlib.errors import OodlibError
 from oodlib.launch import Edition
-from oodlib.notebooks import notebook_names, source_path
+from oodlib.notebooks import made_under, notebook_names, source_path
 from oodlib.profiles import Profile, cannot_write, load_profile, project_root
 from oodlib.staging import SOURCES, mathjax, stage
 from oodlib.theme_icons import trim_icons
@@ -61,7 +61,7 @@ def build(profile: str = "pocket", *, small: bool = False, published: Edition | 
     """
     chosen = load_profile(profile, small=small)
     root, target = project_root(), chosen.folder / "html"
-    pages = {name: _executed(name, chosen) for name in notebook_names()}
+    pages = {name: _executed(name, made_under(name, chosen)) for name in notebook_names()}
     digest = _digest(root, chosen, pages, published)
     stamp = chosen.folder / "site.json"
     index = target / "index.html"
@@ -94,7 +94,7 @@ def check_links(profile: str = "pocket", *, small: bool = False, published: Edit
         If an address does not answer, with the first three of them; the log names all, and where they stand.
     """
     chosen = load_profile(profile, small=small)
-    pages = {name: _executed(name, chosen) for name in notebook_names()}
+    pages = {name: _executed(name, made_under(name, chosen)) for name in notebook_names()}
     log = chosen.folder / "logs" / "links.log"
     try:
         with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".links-") as work:
@@ -155,12 +155,13 @@ def _digest(root: Path, profile: Profile, pages: dict[str, provenance.RunRecord]
     mathjax(root)
     sources = [*(root / name for name in (*SOURCES, "package-lock.json")), *(root / "book").rglob("*")]
     sources += (root / "notebooks" / "coursework").glob("*.ipynb")
-    records = [profile.folder / "runs" / f"{name}.json" for name in pages]
-    executed = [profile.folder / "notebooks" / f"{name}.ipynb" for name in pages]
+    folders = {name: made_under(name, profile).folder for name in pages}
+    records = [folder / "runs" / f"{name}.json" for name, folder in folders.items()]
+    executed = [folder / "notebooks" / f"{name}.ipynb" for name, folder in folders.items()]
     return provenance.run_id(
         {
             "sources": provenance.tree_sha256(root, sources),
-            "pages": provenance.tree_sha256(profile.folder, [*records, *executed]),
+            "pages": provenance.tree_sha256(profile.folder.parent, [*records, *executed]),
             "code": provenance.tree_sha256(here := Path(__file__).parent, [here / f"{name}.py" for name in CODE]),
             "published": published and asdict(published),
             "builders": {name: metadata.version(name) for name in BUILDERS},

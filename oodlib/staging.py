@@ -19,7 +19,7 @@ from oodlib.cache import write_atomically
 from oodlib.coursework import stage as stage_coursework
 from oodlib.errors import OodlibError
 from oodlib.launch import Edition, launchable
-from oodlib.notebooks import source_path
+from oodlib.notebooks import made_under, source_path
 from oodlib.profiles import Profile, load_profile
 from oodlib.provenance import RunRecord
 
@@ -28,6 +28,10 @@ MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions")
 PLOTLY = "plotly.js-basic-dist-min/plotly-basic.min.js"  # among the npm packages; for the explorer's page alone
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md", "CITATION.cff")  # read from the checkout, beside `book/`
 MADE = ("figures", "fragments", "tables")  # folders of a profile that pages show or link to
+SAMPLE = """:::{warning}
+**The numbers on this page mean nothing.** The pictures are made up and the model has random weights: this run only shows
+that everything runs. Put the real sets into the folder of data sets and run again.
+:::"""
 DATA = {"results": ".csv", "scores": ".parquet"}  # what a page offers to readers, by folder
 
 
@@ -67,11 +71,10 @@ def stage(
         if (root / name).is_file():
             shutil.copy(root / name, source / name)
     shutil.copytree(root / "book", source / "book")
-    for made in MADE:
-        if (profile.folder / made).is_dir():
-            shutil.copytree(profile.folder / made, source / made)
     for name, record in pages.items():
-        _stage_page(name, record, profile, source, published)
+        own = made_under(name, profile)
+        _stage_products(root, record, own.folder, source)
+        _stage_page(name, record, own, source, published)
     _write(source / "fragments" / "wall_times.md", wall_times(pages))
     if (root / "CITATION.cff").is_file():
         citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
@@ -82,18 +85,22 @@ def stage(
         shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
     if (root / "notebooks" / "coursework").is_dir():
         stage_coursework(source, load_profile("pocket", small=profile.is_small))  # the assignments are about EmojiShift
-    if (profile.folder / "explorer").is_dir():
-        _stage_explorer(root, profile.folder / "explorer", source / "book" / "_static")
 
 
-def _stage_explorer(root: Path, made: Path, static: Path) -> None:
-    """Lay out what the interactive map loads: the points and pictures that its notebook made, and plotly."""
-    script = root / "node_modules" / PLOTLY
-    if not script.is_file():
-        raise OodlibError("plotly is missing: run `npm ci` (make setup)")
-    shutil.copytree(made, static / "explorer")
-    (static / "plotly").mkdir()
-    shutil.copy(script, static / "plotly")
+def _stage_products(root: Path, record: RunRecord, folder: Path, source: Path) -> None:
+    """Copy what a page shows or links to; and for the interactive map its points, its pictures, and plotly."""
+    static = source / "book" / "_static"
+    for path in record.products:
+        place = {"explorer": static}.get(Path(path).parts[0], source)
+        if Path(path).parts[0] in (*MADE, "explorer"):
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / path, place / path)
+    if (static / "explorer").is_dir() and not (static / "plotly").is_dir():
+        script = root / "node_modules" / PLOTLY
+        if not script.is_file():
+            raise OodlibError("plotly is missing: run `npm ci` (make setup)")
+        (static / "plotly").mkdir()
+        shutil.copy(script, static / "plotly")
 
 
 def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, published: Edition | None) -> None:
@@ -109,7 +116,8 @@ def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, pu
         shutil.copy(profile.folder / taken, source / "downloads" / taken)
     title, *rest = _open_with_the_finding(notebook["cells"])
     below = [_markdown("data", _data_line(data))] if data else []
-    notebook["cells"] = [title, _markdown("run-it", _run_line(name, published)), *rest, *below]
+    warned = [_markdown("sample", SAMPLE)] if profile.is_sample else []
+    notebook["cells"] = [title, *warned, _markdown("run-it", _run_line(name, published)), *rest, *below]
     notebook["cells"].append(_markdown("how-made", how_made(record)))
     _write(source / path, json.dumps(notebook))
     if published:

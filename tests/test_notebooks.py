@@ -17,7 +17,7 @@ SOURCES = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 PROFILE = {
     "title": "Made up",
     "encoder": {"name": "none"},
-    "dataset": "none",
+    "dataset": "emojishift",
     "templates": "none",
     "detectors": {"mcm": {}},
     "id_sets": ["none"],

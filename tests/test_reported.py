@@ -1,5 +1,6 @@
 """Numbers that papers report: what can be checked of a copy, and setting a run's own numbers beside them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -27,6 +28,7 @@ OFF = {
     ("GL-MCM", "GalLoP"): 0.101,
     ("GalLoP, GL-MCM", "GalLoP"): 0.076,
 }
+OPENAI = {"ViT-B-16": ("ViT-B-16", "openai")}
 ROUNDED = {"GalLoP": 0.051, "MOOD": 0.051}  # they print one decimal
 
 
@@ -135,7 +137,7 @@ def test_printed_digits_are_kept():
 @settings(max_examples=30)
 @given(st.sets(st.sampled_from(range(len(MCM))), min_size=1))
 def test_exactly_what_was_run_is_found(places):
-    beside = beside_run(ZERO_SHOT, run_rows(MCM.iloc[sorted(places)]), {"ViT-B-16": "openai"})
+    beside = beside_run(ZERO_SHOT, run_rows(MCM.iloc[sorted(places)]), OPENAI)
     assert beside[list(COLUMNS)].equals(ZERO_SHOT[list(COLUMNS)]), "no reported row is lost, doubled or changed"
     theirs = beside.loc[MCM.index]
     assert list(np.flatnonzero(theirs["here"].notna())) == sorted(places)
@@ -144,26 +146,28 @@ def test_exactly_what_was_run_is_found(places):
 
 
 @pytest.mark.parametrize(
-    ("changes", "weights", "found"),
+    ("changes", "models", "found"),
     [
-        ({}, {"ViT-B-16": "openai"}, True),
-        ({"encoder": "ViT-B-16-quickgelu"}, {"ViT-B-16-quickgelu": "openai"}, True),
-        ({"id_set": "imagenet-1k"}, {"ViT-B-16": "openai"}, True),
-        ({"parameters": '{"temperature": 1.0}'}, {"ViT-B-16": "openai"}, True),
-        ({"parameters": '{"temperature": null}'}, {"ViT-B-16": "openai"}, True),
-        ({"parameters": '{"temperature": 0.01}'}, {"ViT-B-16": "openai"}, False),
-        ({}, {"ViT-B-16": "laion2b_s34b_b88k"}, False),
+        ({}, OPENAI, True),
+        ({"encoder": "ViT-B-16-quickgelu"}, {"ViT-B-16-quickgelu": ("ViT-B-16-quickgelu", "openai")}, True),
+        ({"id_set": "imagenet-1k"}, OPENAI, True),
+        ({"parameters": '{"temperature": 1.0}'}, OPENAI, True),
+        ({"parameters": '{"temperature": null}'}, OPENAI, True),
+        ({"parameters": '{"temperature": 0.01}'}, OPENAI, False),
+        ({}, {"ViT-B-16": ("ViT-B-16", "laion2b_s34b_b88k")}, False),
         ({}, {}, False),
-        ({"encoder": "ViT-B-32"}, {"ViT-B-32": "openai"}, False),
-        ({"tuning": "coop"}, {"ViT-B-16": "openai"}, False),
-        ({"detector": "msp"}, {"ViT-B-16": "openai"}, False),
-        ({"id_set": "ImageNet-100"}, {"ViT-B-16": "openai"}, False),
-        ({"metric": "fpr95_ood"}, {"ViT-B-16": "openai"}, False),
+        ({"encoder": "ViT-B-32"}, {"ViT-B-32": ("ViT-B-32", "openai")}, False),
+        ({"tuning": "coop"}, OPENAI, False),
+        ({"detector": "msp"}, OPENAI, False),
+        ({"id_set": "ImageNet-100"}, OPENAI, False),
+        ({"metric": "fpr95_ood"}, OPENAI, False),
+        ({"encoder": "ViT-B-16 openai"}, {"ViT-B-16 openai": ("ViT-B-16", "openai")}, True),
+        ({"encoder": "ViT-B-16 random"}, {"ViT-B-16 random": ("ViT-B-16", "random")}, False),
     ],
 )
-def test_a_cell_is_the_same_only_if_everything_is(changes, weights, found):
+def test_a_cell_is_the_same_only_if_everything_is(changes, models, found):
     rows = MCM[MCM["metric"] == "fpr95"]
-    beside = beside_run(rows, run_rows(rows, **changes), weights)
+    beside = beside_run(rows, run_rows(rows, **changes), models)
     assert beside["here"].notna().all() == found
     assert beside["here"].notna().any() == found
 
@@ -172,13 +176,23 @@ def test_a_number_with_an_unknown_reading_is_never_set_beside_ours():
     unknown = cells(metric="fpr95_unknown")
     assert len(unknown)
     for metric in ("fpr95", "fpr95_ood"):
-        assert beside_run(unknown, run_rows(unknown, metric=metric), {"ViT-B-16": "openai"})["here"].isna().all()
+        assert beside_run(unknown, run_rows(unknown, metric=metric), OPENAI)["here"].isna().all()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("nice", "the nice {}"), ("photo", "A photo of a"), ("bare", None)])
+def test_a_number_made_with_other_prompts_is_another_cell(ours, theirs):
+    rows = cells(label="NegLabel", ood_set=MEAN, metric="auroc", table="prompts")
+    assert len(rows) == 8, "the same method with eight prompts"
+    cell = run_rows(rows.head(1), parameters=json.dumps({"prompts": ours}))
+    found = beside_run(rows, cell, OPENAI)
+    assert set(found.loc[found["here"].notna(), "prompts"].str.lower()) <= {theirs and theirs.lower(), "the nice"}
+    assert found["here"].notna().sum() == (theirs is not None)
 
 
 def test_differences_come_with_their_interval():
     run = run_rows(MCM, value=0.9, low=0.88, high=0.91)
     cell = run[(run["ood_set"] == "SUN") & (run["metric"] == "auroc")]
-    table = side_by_side(beside_run(REPORTED, cell, {"ViT-B-16": "openai"})).set_index(["source", "OOD set", "metric"])
+    table = side_by_side(beside_run(REPORTED, cell, OPENAI)).set_index(["source", "OOD set", "metric"])
     ours = table.loc[("CoVer {cite:p}`zhang2024cover`, tables 2 and 3", "SUN", "auroc")]
     assert ours["reported"] == "92.57"
     assert ours["this run"].replace(NBSP, " ") == "90.0 [88.0, 91.0]"
@@ -193,17 +207,17 @@ def test_differences_come_with_their_interval():
 def test_two_runs_of_one_cell_are_two_lines():
     cell = MCM[(MCM["ood_set"] == "SUN") & (MCM["metric"] == "auroc")]
     run = pd.concat([run_rows(cell, parameters=f'{{"top": {k}}}') for k in (1, 2)])
-    table = side_by_side(beside_run(cell, run, {"ViT-B-16": "openai"}))
+    table = side_by_side(beside_run(cell, run, OPENAI))
     assert list(table["parameters"]) == ['`{"top": 1}`', '`{"top": 2}`']
 
 
 def test_the_column_of_this_run_appears_with_the_first_match():
     rows = cells(table="zero-shot")
-    without = beside_run(rows, run_rows(MCM, encoder="pocket"), {"pocket": "pocket"})
+    without = beside_run(rows, run_rows(MCM, encoder="pocket"), {"pocket": ("pocket", "")})
     assert "this run" not in layout(without).columns
     assert "this run" not in layout(rows).columns
     assert side_by_side(without).empty
-    found = layout(beside_run(rows, run_rows(MCM[MCM["ood_set"] == "SUN"]), {"ViT-B-16": "openai"}))
+    found = layout(beside_run(rows, run_rows(MCM[MCM["ood_set"] == "SUN"]), OPENAI))
     mine = found[found["source"].str.contains("zhang2024cover") & (found["method"] == "MCM")]
     assert list(mine["this run"]) == ["2 of 10 numbers"]
     assert (found.loc[found["method"] == "CSP", "this run"] == NOT_RUN).all()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from oodlib.datasets.base import Manifest
@@ -13,6 +15,8 @@ from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.images import read_image, to_rgb
 from oodlib.tuning.base import Shots
+
+CHUNK = 512  # pictures read at a time: of thousands of photographs only the features are kept
 
 
 def take_shots(
@@ -61,17 +65,35 @@ def take_shots(
             v2.RandomHorizontalFlip(),
         ]
     )
-    read = [to_rgb(read_image(path)) for path in manifest.paths()]
+    paths = manifest.paths()
+    parts: list[Shots] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        drawn: list[list[Image.Image]] = [read, *([crop(picture) for picture in read] for _ in range(views - 1))]
-    prepared = torch.stack([encoder.prepare(view) for view in drawn])
+        for start in range(0, len(paths), CHUNK):
+            read = [to_rgb(read_image(path)) for path in paths[start : start + CHUNK]]
+            drawn: list[list[Image.Image]] = [read, *([crop(picture) for picture in read] for _ in range(views - 1))]
+            prepared = torch.stack([encoder.prepare(view) for view in drawn])
+            labels = torch.tensor([place[name] for name in manifest.table["label"][start : start + CHUNK]])
+            parts.append(_encoded(encoder, prepared, labels, patches=patches, pictures=pictures))
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _encoded(encoder: Encoder, prepared: Tensor, labels: Tensor, *, patches: bool, pictures: bool) -> Shots:
     return Shots(
         features=torch.stack([encoder.encode_images(view) for view in prepared]),
-        labels=torch.tensor([place[name] for name in manifest.table["label"]]),
+        labels=labels,
         patches=torch.stack([encoder.encode_patches(view) for view in prepared]) if patches else None,
         pictures=prepared if pictures else None,
     )
+
+
+def _joined(parts: Sequence[Shots]) -> Shots:
+    def joined(name: str) -> Any:
+        every = [getattr(part, name) for part in parts]
+        return None if every[0] is None else torch.cat(every, dim=1)
+
+    labels = torch.cat([part.labels for part in parts])
+    return Shots(joined("features"), labels, joined("patches"), joined("pictures"))
 
 
 def _side(encoder: Encoder) -> int:

@@ -41,3 +41,14 @@ def test_what_does_not_fit_is_named(pocket, few):
         take_shots(pocket, few, ["bus"])
     with pytest.raises(OodlibError, match="views must be at least 1"):
         take_shots(pocket, few, sorted(set(few.table["label"])), views=0)
+
+
+def test_many_pictures_are_read_a_chunk_at_a_time(pocket, few, monkeypatch):
+    names = sorted(set(few.table["label"]))
+    whole = take_shots(pocket, few, names, views=1, patches=True, pictures=True)
+    monkeypatch.setattr("oodlib.tuning._shots.CHUNK", 2)
+    chunked = take_shots(pocket, few, names, views=1, patches=True, pictures=True)
+    assert_close(chunked.features, whole.features, rtol=1e-4, atol=1e-5)
+    assert torch.equal(chunked.pictures, whole.pictures)
+    assert torch.equal(chunked.labels, whole.labels)
+    assert chunked.patches.shape == whole.patches.shape
