@@ -38,6 +38,10 @@ class Encoder:
         SHA-256 of `spec`: part of the key of kept features.
     logit_scale : float
         What the model multiplies cosines by; 1 / logit_scale is its softmax temperature.
+    logit_bias : float
+        What a model that was trained pair by pair (SigLIP) adds after that: sigmoid(logit_scale * cosine + logit_bias)
+        is its probability that picture and text belong together. It was trained with no softmax, so 1 / logit_scale is
+        not a temperature that it learned, and in a softmax the bias has no effect. 0 for models that have none.
     """
 
     def __init__(self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any]):
@@ -62,6 +66,12 @@ class Encoder:
     def logit_scale(self) -> float:
         """The learned factor on the cosine."""
         return float(self.model.logit_scale.detach().exp())
+
+    @property
+    def logit_bias(self) -> float:
+        """The learned shift after the factor, of models trained with a sigmoid; 0 for others."""
+        bias = getattr(self.model, "logit_bias", None)
+        return 0.0 if bias is None else float(bias.detach())
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         kind = PRECISIONS[self.spec["precision"]]

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from oodlib.errors import OodlibError
+from oodlib.paper_prompts import CLIPN, COOP, OPENAI_80, ZOC
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     # The class name alone.
@@ -53,6 +54,13 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     ),
     # Five ways to speak of a drawing.
     "drawings": ("{}", "a picture of a {}", "a drawing of a {}", "an emoji of a {}", "an icon of a {}"),
+    # OpenAI's for ImageNet; not the choice of any paper on OOD detection, but of many zero-shot accuracies.
+    "openai-80": OPENAI_80,
+    # CLIPN's and OLE's, with the quotes that their code leaves in.
+    "clipn": CLIPN,
+    "zoc": (ZOC,),
+    # CoOp's for single datasets, which few-shot methods kept.
+    **{name: (template,) for name, template in COOP.items()},
 }
 
 

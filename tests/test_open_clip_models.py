@@ -188,3 +188,27 @@ def test_loading_changes_nothing_for_the_next_model(tmp_path):
     with pytest.raises(OodlibError, match="cannot be loaded"):
         load_encoder("ViT-S-32-alt", os.fspath(path), quick_gelu=True)
     assert json.dumps(open_clip.get_model_config("ViT-S-32-alt"), sort_keys=True) == before
+
+
+def test_random_weights_are_the_same_every_time_and_leave_the_callers_numbers_alone(pictures):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, other = (load_encoder("ViT-S-32-alt", "random", quick_gelu=quick) for quick in (None, True))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one.spec["pretrained"] == "random"
+    assert one.spec["weights_sha256"] is None
+    assert (one.spec["quick_gelu"], other.spec["quick_gelu"]) == (False, True)
+    assert one.digest != other.digest
+    again = load_encoder("ViT-S-32-alt", "random")
+    assert again.digest == one.digest
+    assert_close(again.encode_images(pictures), one.encode_images(pictures), rtol=0, atol=0)
+    assert_close(again.encode_texts(TEXTS), one.encode_texts(TEXTS), rtol=0, atol=0)
+    assert load_encoder("ViT-B-32-quickgelu", "random").spec["quick_gelu"] is True
+    with pytest.raises(OodlibError, match="is built with QuickGELU"):
+        load_encoder("ViT-B-32-quickgelu", "random", quick_gelu=False)
+
+
+def test_a_model_trained_with_a_sigmoid_has_a_bias(tmp_path, pocket):
+    shifted = directory(tmp_path / "model", SMALL | {"init_logit_bias": -10})
+    assert load_encoder(f"local-dir:{shifted}").logit_bias == -10
+    assert pocket.logit_bias == 0

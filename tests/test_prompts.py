@@ -1,3 +1,6 @@
+import hashlib
+
+import open_clip
 import pytest
 import torch
 from hypothesis import given
@@ -40,3 +43,22 @@ def test_sets_are_as_long_as_those_of_the_official_codes(golden):
     assert len(templates("csp-noun")) == g["noun_text_raw"].shape[1] == len(set(templates("csp-noun")))
     assert len(templates("csp-adjective")) == g["adj_text_raw"].shape[1] == len(set(templates("csp-adjective")))
     assert list(templates("five")) == golden("eoe")["ens_templates"].tolist()
+
+
+def test_openais_eighty_are_those_of_open_clip():
+    assert list(templates("openai-80")) == [fill_in("{}") for fill_in in open_clip.OPENAI_IMAGENET_TEMPLATES]
+
+
+def test_clipns_lines_keep_their_quotes():
+    """The hash is that of the lines as they were read in CLIPN's file."""
+    lines = templates("clipn")
+    assert len(lines) == len(set(lines)) == 128
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] == "b6c115442a72f3d7"
+    assert lines[0] == "'a bad photo of a {}.'"
+    assert lines[34] == "'a photo of a {}.',"
+    assert fill(["cat"], lines)[-1] == "'a tattoo with the cat.'"
+
+
+def test_datasets_have_coops_prompts():
+    assert templates("coop-food") == ("a photo of {}, a type of food.",)
+    assert fill(["beagle"], templates("coop-pet")) == ["a photo of a beagle, a type of pet."]
