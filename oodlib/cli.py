@@ -1,7 +1,7 @@
 """`oodlib detect | search | compare | data | embed | envision | run | book | coursework | serve | doctor`.
 
-`detect` and `search` are in `oodlib.cli_detect`, `compare` is in `oodlib.cli_compare`. Heavy imports wait until a
-command needs them, so that help comes at once.
+`detect` and `search` are in `oodlib.cli_detect`, `compare` is in `oodlib.cli_compare`, `embed` in `oodlib.cli_embed`.
+Heavy imports wait until a command needs them, so that help comes at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from oodlib import cli_compare, cli_detect  # noqa: F401 (importing it registers its command)
+from oodlib import cli_compare, cli_detect, cli_embed  # noqa: F401 (importing it registers its command)
 from oodlib.console import app, command, notes, out
 from oodlib.errors import OodlibError
 
@@ -36,27 +36,6 @@ def data() -> None:
     out.print(table)
     out.print(f"{len(manifest):,} pictures; {len(emojishift.dropped())} exact copies were left out")
     out.print(f"manifest {manifest.digest}\nfolder   {manifest.root}", soft_wrap=True)
-
-
-@command
-def embed(profile: ProfileOption = "pocket") -> None:
-    """Embed the profile's pictures, or go on where an earlier run stopped."""
-    from oodlib.profiles import load_profile
-
-    chosen = load_profile(profile)
-    from oodlib.datasets import emojishift
-    from oodlib.embeddings import embed as embed_pictures
-    from oodlib.encoders import load_encoder
-
-    choice = chosen.encoder
-    encoder = load_encoder(choice.name, choice.pretrained, device=choice.device, precision=choice.precision)
-    manifest = emojishift.benchmark_pictures(emojishift.load())
-    start = time.monotonic()
-    features = embed_pictures(encoder, manifest, progress=notes.is_terminal)
-    out.print(
-        f"{len(features):,} pictures, {features.features.shape[1]} numbers each, in {time.monotonic() - start:.1f} s"
-    )
-    out.print(f"store    {features.key}\nencoder  {encoder.digest}\nmanifest {manifest.digest}", soft_wrap=True)
 
 
 @command

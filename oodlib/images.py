@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from oodlib.errors import OodlibError
 
@@ -14,8 +14,9 @@ MAX_PIXELS = 100_000_000
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """Turn the way it was shot, lay transparency on white, convert to RGB."""
-    picture = ImageOps.exif_transpose(picture)
+    """Turn the way it was shot, lay transparency on white, convert to RGB; what is so already is not copied."""
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -25,7 +26,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         span = (float(high) - float(low)) or 1.0  # type: ignore[arg-type]
         picture = picture.convert("F").point(lambda v: v * (255 / span) - float(low) * (255 / span))  # type: ignore[arg-type]
         return picture.convert("L").convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def without_far_ends(picture: Image.Image, ratio: int = 32) -> Image.Image:
@@ -40,13 +41,17 @@ def without_far_ends(picture: Image.Image, ratio: int = 32) -> Image.Image:
     return picture.crop((across, down, width - across, height - down)) if across or down else picture
 
 
-def read_image(path: Path | str) -> Image.Image:
+def read_image(path: Path | str, at_least: int | None = None) -> Image.Image:
     """Decode one picture file.
 
     Parameters
     ----------
     path : Path or str
         Any format that Pillow reads. Of an animation the first frame is taken.
+    at_least : int, optional
+        Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest whose shorter side has so many pixels and that
+        divides both sides evenly. libjpeg then computes a few frequencies of each block instead of all 64. By default
+        the size stays.
 
     Returns
     -------
@@ -68,6 +73,8 @@ def read_image(path: Path | str) -> Image.Image:
                     raise OodlibError(
                         f"the picture {path} has {picture.width} x {picture.height} pixels: scale it down first"
                     )
+                if at_least is not None:
+                    _scale_down(picture, at_least)
                 picture.load()
                 return to_rgb(picture)
     except FileNotFoundError:
@@ -80,3 +87,12 @@ def read_image(path: Path | str) -> Image.Image:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
         raise OodlibError(f"the picture {path} is damaged ({error}): {remedy}") from error
+
+
+def _scale_down(picture: Image.Image, at_least: int) -> None:
+    """Have a JPEG decoded at a smaller scale; other formats know none and stay as they are."""
+    width, height = picture.size
+    # Uneven sides would be rounded up: the picture would change its shape, and the middle would shift.
+    fits = (by for by in (8, 4, 2) if width % by == height % by == 0 and min(width, height) // by >= at_least)
+    if by := next(fits, None):
+        picture.draft(None, (width // by, height // by))

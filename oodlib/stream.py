@@ -1,15 +1,25 @@
-"""Pictures through an encoder, a batch at a time: the next batch is decoded while the model works on this one.
+"""Pictures through an encoder: workers take one batch each from files to features, several at a time.
 
-A picture is let go as soon as it is preprocessed, so memory holds one decoded picture and two batches, whatever the
-number and size of the pictures.
+On a CPU each worker computes on one core: many cores on one small batch would mostly wait for each other, and this way
+features do not depend on the number of cores. An accelerator is entered by two workers at a time, so that the next
+batch is queued there before the last one is done; the other workers decode. Where the encoder's device is "cuda",
+without a number, every GPU of the machine has a copy of the model.
+
+Memory holds one batch a worker and one decoded picture, whatever the number and size of the pictures.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import torch
@@ -19,78 +29,183 @@ from torch import Tensor
 from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
 
-BATCH = 32  # pictures at once: their feature maps stay in the cache of a core
+# Pictures at once. Fixed by the kind of device, because the last bit of a feature depends on it. On a CPU the feature
+# maps of 16 stay in the cache of a core.
+BATCH = {"cpu": 16}
+BATCH_ACCELERATOR = 64
+QUEUED = 2  # workers that may be in an accelerator at once
+
+Read = Callable[[Any], Image.Image]
+Encoded = tuple[Tensor, dict[int, str]]
 
 
-def encode_stream(
+@dataclass(frozen=True)
+class Crew:
+    """How work is shared out on one machine.
+
+    Parameters
+    ----------
+    workers : int
+        Batches that are worked on at a time.
+    threads : int
+        Cores that a worker computes with. It decides the last bit of a feature.
+    """
+
+    workers: int
+    threads: int = 1
+
+
+def crew_for(encoder: Encoder, pictures: int) -> Crew:
+    """The crew that fits this machine and so many pictures.
+
+    A core a worker; only where there are fewer batches than cores, as with a handful of pictures, several cores each.
+    """
+    if encoder.device.type != "cpu":
+        return Crew(min(cores(), 16 * len(devices(encoder))) + 1)
+    allowed = torch.get_num_threads()
+    threads = max(1, allowed // -(-pictures // batch_of(encoder)))
+    return Crew(allowed // threads + 1, threads)  # one more than fits: a core stays busy while a file is waited for
+
+
+def batch_of(encoder: Encoder) -> int:
+    """Pictures at once on this encoder's kind of device."""
+    return BATCH.get(encoder.device.type, BATCH_ACCELERATOR)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def devices(encoder: Encoder) -> list[torch.device]:
+    """Where the encoder may run: its own device, or every GPU of the machine if it is "cuda" without a number."""
+    if encoder.device != torch.device("cuda"):
+        return [encoder.device]
+    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+
+
+def replicas(encoder: Encoder, places: Sequence[torch.device]) -> list[Encoder]:
+    """The encoder, and a copy of it for each place after the first."""
+    every = [encoder]
+    for place in places[1:]:
+        twin = copy.copy(encoder)
+        twin.device, twin.model = place, copy.deepcopy(encoder.model).to(place)
+        every.append(twin)
+    return every
+
+
+def encode_groups(
     encoder: Encoder,
-    sources: Sequence[Any],
-    read: Callable[[Any], Image.Image],
+    groups: Iterable[Sequence[Any]],
+    read: Read,
     *,
+    crew: Crew,
     tolerate: bool = False,
-    pool: Executor | None = None,
     advance: Callable[[int], object] = lambda _: None,
-) -> tuple[Tensor, dict[int, str]]:
-    """Encode whatever `read` can turn into a picture.
+) -> Iterator[Encoded]:
+    """Encode groups of sources, each on its own, and give them in their order; workers are already in later groups.
 
     Parameters
     ----------
     encoder : Encoder
-    sources : sequence, length N
-        Paths, arrays or pictures.
+    groups : iterable of sequences
+        Paths, arrays or pictures. Batches do not cross groups, and the next group is asked for when it is needed.
     read : callable
-        From a source to a picture, or `OodlibError` with the reason.
+        From a source to a picture, or `OodlibError` with the reason. Called from several threads.
+    crew : Crew
     tolerate : bool
         Whether to go on without a source that cannot be read.
-    pool : Executor, optional
-        Threads to decode in.
     advance : callable
-        Told after each batch how many sources it had.
+        Told after each batch how many sources it had, from several threads.
 
-    Returns
-    -------
+    Yields
+    ------
     features : Tensor
-        (n, D) float32, L2-normalised, of those that could be read, in their order; (0, 0) if there are none.
+        (n, D) float32, L2-normalised, of those of the group that could be read, in their order; (0, 0) if there are
+        none.
     bad : dict of int to str
-        The place and the reason of each of the others.
+        The place in the group and the reason of each of the others.
 
     Raises
     ------
     OodlibError
         If a source cannot be read and `tolerate` is not set.
     """
-    if pool is None:
-        with ThreadPoolExecutor(1) as own:
-            return encode_stream(encoder, sources, read, tolerate=tolerate, pool=own, advance=advance)
-    bad: dict[int, str] = {}
+    lanes = [(one, BoundedSemaphore(QUEUED)) for one in replicas(encoder, devices(encoder))]
+    size = batch_of(encoder)
 
-    def pictures(start: int, batch: Sequence[Any]) -> Iterator[Image.Image]:
-        for place, source in enumerate(batch, start):
-            try:
-                picture = read(source)
-            except OodlibError as error:
-                if not tolerate:
-                    raise
-                bad[place] = _reason(error, source)
-            else:
-                yield picture
+    def work(group: Sequence[Any], start: int, lane: int) -> Encoded:
+        bad: dict[int, str] = {}
+        pictures = _pictures(group[start : start + size], start, read, bad, tolerate)
+        first = next(pictures, None)
+        features = torch.empty(0, 0)
+        if first is not None:
+            batch = encoder.prepare(itertools.chain([first], pictures))
+            features = _features(*lanes[lane], batch)
+        advance(min(size, len(group) - start))
+        return features, bad
 
-    def prepare(start: int) -> Tensor | None:
-        found = pictures(start, sources[start : start + BATCH])
-        first = next(found, None)
-        return None if first is None else encoder.prepare(itertools.chain([first], found))
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(crew.workers, initializer=torch.set_num_threads, initargs=(crew.threads,))
+    waiting: deque[list[Future[Encoded]]] = deque()
+    try:
+        for number, group in enumerate(groups):
+            starts = range(0, len(group), size)
+            waiting.append([pool.submit(work, group, start, number % len(lanes)) for start in starts])
+            # Enough is queued when every worker finds a batch after the one it has, also while a group is collected.
+            while len(waiting) > len(lanes) and sum(map(len, waiting)) - len(waiting[0]) >= 2 * crew.workers:
+                yield _collected(waiting.popleft())
+        while waiting:
+            yield _collected(waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # what a worker sets is the default of threads that start later
 
-    starts = range(0, len(sources), BATCH)
-    parts = []
-    ahead = pool.submit(prepare, 0)
-    for start, following in zip(starts, [*starts[1:], None], strict=True):
-        ready = ahead.result()
-        if following is not None:
-            ahead = pool.submit(prepare, following)
-        if ready is not None:
-            parts.append(encoder.encode_images(ready, batch_size=BATCH))
-        advance(min(BATCH, len(sources) - start))
-    return torch.cat(parts) if parts else torch.empty(0, 0), dict(sorted(bad.items()))
+
+def encode_stream(
+    encoder: Encoder,
+    sources: Sequence[Any],
+    read: Read,
+    *,
+    tolerate: bool = False,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Encoded:
+    """Encode one group of sources on this machine: what `encode_groups` says of one group."""
+    crew = crew_for(encoder, len(sources))
+    return next(encode_groups(encoder, [sources], read, crew=crew, tolerate=tolerate, advance=advance))
+
+
+def _pictures(
+    batch: Sequence[Any], start: int, read: Read, bad: dict[int, str], tolerate: bool
+) -> Iterator[Image.Image]:
+    """Those that can be read, one by one, so that each is let go when it is preprocessed."""
+    for place, source in enumerate(batch, start):
+        try:
+            picture = read(source)
+        except OodlibError as error:
+            if not tolerate:
+                raise
+            bad[place] = _reason(error, source)
+        else:
+            yield picture
+
+
+def _features(encoder: Encoder, gate: BoundedSemaphore, batch: Tensor) -> Tensor:
+    if encoder.device.type == "cpu":
+        return encoder.encode_images(batch, batch_size=len(batch))
+    on_gpu = encoder.device.type == "cuda"
+    with torch.cuda.device(encoder.device) if on_gpu else contextlib.nullcontext():
+        if on_gpu:  # copied while the batch before it is computed
+            batch = batch.pin_memory().to(encoder.device, non_blocking=True)
+        with gate:
+            return encoder.encode_images(batch, batch_size=len(batch))
+
+
+def _collected(batches: list[Future[Encoded]]) -> Encoded:
+    done = [batch.result() for batch in batches]
+    parts = [features for features, _ in done if len(features)]
+    bad = {place: reason for _, found in done for place, reason in found.items()}
+    return torch.cat(parts) if parts else torch.empty(0, 0), bad
 
 
 def _reason(error: OodlibError, source: Any) -> str:

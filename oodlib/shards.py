@@ -1,0 +1,126 @@
+"""The files of a store of features: shards of so many rows each, and an index with their hashes once all are there.
+
+Every file is written in one step, so a kill at any moment leaves whole shards only. A shard holds the features of its
+pictures and, of those that could not be read, the reasons.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from oodlib.cache import write_atomically
+
+SHARD = 512  # rows; a kill loses at most so many a worker
+INDEX = "index.json"
+
+Shard = tuple[Tensor, dict[int, str]]  # features (n, D), and the reasons of its other pictures by their place in it
+
+
+class Part(NamedTuple):
+    """Which rows a shard is for."""
+
+    name: str
+    start: int
+    stop: int
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of shards for `rows` pictures."""
+
+    folder: Path
+    rows: int
+
+    def parts(self) -> list[Part]:
+        """All shards, in order."""
+        starts = range(0, self.rows, SHARD)
+        return [
+            Part(f"shard-{number:05d}.safetensors", start, min(start + SHARD, self.rows))
+            for number, start in enumerate(starts)
+        ]
+
+    def missing(self) -> list[Part]:
+        """Shards that are not there or not whole, in order."""
+        return [part for part in self.parts() if not self._whole(part)]
+
+    def write(self, name: str, features: Tensor, bad: Mapping[int, str]) -> None:
+        """Keep one shard."""
+        told = {"bad": json.dumps(bad)} if bad else None
+        write_atomically(self.folder / name, functools.partial(save_file, {"features": features}, metadata=told))
+
+    def close(self, facts: Mapping[str, Any]) -> None:
+        """Write the index: `facts`, and the hash of every shard."""
+        index = {**facts, "rows": self.rows, "sha256": {part.name: self._sha256(part) for part in self.parts()}}
+        text = json.dumps(index, indent=1, sort_keys=True)
+        write_atomically(self.folder / INDEX, lambda path: path.write_text(text))
+
+    def clean(self) -> None:
+        """Delete temporary files of a killed run; nobody else may be writing."""
+        for leftover in self.folder.glob(".shard-*"):
+            leftover.unlink()
+
+    def intact(self) -> bool:
+        """Whether the store is complete; a shard that is not what the index says is deleted, to be made again."""
+        try:
+            hashes = json.loads((self.folder / INDEX).read_text())["sha256"]
+            for part in self.parts():
+                if self._sha256(part) != hashes[part.name]:
+                    (self.folder / part.name).unlink()
+                    (self.folder / INDEX).unlink()
+                    return False
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
+        return True
+
+    def read(self, beside: Mapping[str, Shard]) -> tuple[Tensor, dict[int, str]]:
+        """Features (n, D) of all pictures that could be read, and the reasons of the others by their row.
+
+        `beside` holds shards by name that are used instead of files.
+        """
+        features, bad, row = torch.empty(0, 0), {}, 0
+        for part in self.parts():
+            found, reasons = beside.get(part.name) or self._load(part)
+            bad |= {part.start + place: reason for place, reason in reasons.items()}
+            if len(found):
+                if not row:  # one block for all, so that the features are never in memory twice
+                    features = torch.empty(self.rows, found.shape[1])
+                features[row : row + len(found)] = found
+                row += len(found)
+        return (features if row == self.rows else features[:row].clone()), bad
+
+    def _load(self, part: Part) -> Shard:
+        return load_file(self.folder / part.name)["features"], self._reasons(part)
+
+    def _reasons(self, part: Part) -> dict[int, str]:
+        with safe_open(self.folder / part.name, framework="pt") as file:
+            bad = json.loads((file.metadata() or {}).get("bad", "{}"))
+        return {int(place): reason for place, reason in bad.items()}
+
+    def _whole(self, part: Part) -> bool:
+        """Whether a shard left by an earlier run can be kept; only its head is read."""
+        try:
+            with safe_open(self.folder / part.name, framework="pt") as file:
+                rows = file.get_slice("features").get_shape()[0]
+            return rows + len(self._reasons(part)) == part.stop - part.start
+        except (FileNotFoundError, SafetensorError, ValueError):
+            return False
+
+    def _sha256(self, part: Part) -> str:
+        return sha256_of(self.folder / part.name)
