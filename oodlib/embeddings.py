@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -27,9 +27,10 @@ from oodlib.cache import home_folder, writable
 from oodlib.datasets.base import Manifest
 from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
+from oodlib.filling import make_shards, pieces
 from oodlib.images import read_image
-from oodlib.shards import Part, Shard, Store, sha256_of
-from oodlib.stream import Crew, Read, crew_for, encode_groups
+from oodlib.shards import Part, Shard, Store
+from oodlib.stream import Read, crew_for
 
 LAYOUT = 1  # raise when the files change
 SCALED = 3  # a scaled picture is still so many times as large as the model's input
@@ -220,45 +221,6 @@ def reading(encoder: Encoder, decode: Decode = "full") -> Read:
     return functools.partial(read_image, at_least=SCALED * (size if isinstance(size, int) else max(size)))
 
 
-class Piece(NamedTuple):
-    """The pictures of one shard, and what the manifest says of their contents."""
-
-    name: str
-    paths: Sequence[Path]
-    sha256: Sequence[str]
-
-
-def pieces(manifest: Manifest, parts: Iterable[Part]) -> list[Piece]:
-    """The pictures of some shards."""
-    paths, hashes = manifest.paths(), list(manifest.table["sha256"])
-    return [Piece(part.name, paths[part.start : part.stop], hashes[part.start : part.stop]) for part in parts]
-
-
-def make_shards(
-    encoder: Encoder,
-    store: Store,
-    work: Sequence[Piece],
-    read: Read,
-    *,
-    crew: Crew,
-    tolerate: bool,
-    advance: Callable[[int], object] = lambda _: None,
-) -> dict[str, Shard]:
-    """Encode and keep shards. What comes back, by name, was not kept.
-
-    A file that vanished, or may be readable tomorrow, has a reason that must not be kept.
-    """
-    groups = (piece.paths for piece in work)
-    done = encode_groups(encoder, groups, read, crew=crew, tolerate=tolerate, advance=advance)
-    fleeting: dict[str, Shard] = {}
-    for piece, (features, bad) in zip(work, done, strict=True):
-        if any(_changed(piece.paths[place], piece.sha256[place]) for place in bad):
-            fleeting[piece.name] = features, bad
-        else:
-            store.write(piece.name, features, bad)
-    return fleeting
-
-
 def _here(
     encoder: Encoder,
     manifest: Manifest,
@@ -281,14 +243,6 @@ def _fill(store: Store, manifest: Manifest, engine: Engine, progress: bool) -> d
         task = bar.add_task(f"embedding {manifest.name}", total=store.rows)
         bar.advance(task, store.rows - sum(part.stop - part.start for part in todo))
         return engine(store, todo, functools.partial(bar.advance, task)) if todo else {}
-
-
-def _changed(path: Path, sha256: str) -> bool:
-    """Whether a file is no longer the one that the manifest names."""
-    try:
-        return sha256_of(path) != sha256
-    except OSError:
-        return True
 
 
 def forget(home: Path | None = None) -> None:

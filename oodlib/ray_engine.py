@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from oodlib.datasets.base import Manifest
-from oodlib.embeddings import Decode, Embeddings, Piece, keep, make_shards, pieces, reading, store_of
+from oodlib.embeddings import Decode, Embeddings, keep, reading, store_of
 from oodlib.encoders import load_encoder
 from oodlib.errors import OodlibError
+from oodlib.filling import Piece, make_shards, pieces
 from oodlib.shards import Part, Shard, Store
 from oodlib.stream import BATCH, Crew
 

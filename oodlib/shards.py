@@ -94,7 +94,8 @@ class Store:
 
         `beside` holds shards by name that are used instead of files.
         """
-        features, bad, row = torch.empty(0, 0), {}, 0
+        features, row = torch.empty(0, 0), 0
+        bad: dict[int, str] = {}
         for part in self.parts():
             found, reasons = beside.get(part.name) or self._load(part)
             bad |= {part.start + place: reason for place, reason in reasons.items()}

@@ -155,7 +155,7 @@ def test_binder_runs_what_is_there():
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("oodlib", ["book", "onnx"]), ("tests", ["book", "dev", "onnx"]), ("benchmarks", ["dev"])],
+    [("oodlib", ["book", "cluster", "onnx"]), ("tests", ["book", "cluster", "dev", "onnx"]), ("benchmarks", ["dev"])],
 )
 def test_what_the_code_imports_is_declared(folder, extras):
     allowed = {canonicalize_name(r.name) for group in (BASE, *(EXTRAS[e] for e in extras)) for r in group}
