@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from oodlib.errors import OodlibError
-from oodlib.images import MAX_PIXELS, read_image, without_far_ends
+from oodlib.images import MAX_PIXELS, read_image, to_rgb, without_far_ends
 
 
 def saved(folder: Path, picture: Image.Image, name: str = "picture.png", **options) -> Path:
@@ -102,3 +102,52 @@ def test_the_ends_that_go_are_not_seen_by_the_encoder(pocket):
     assert torch.equal(seen, pocket.prepare([strip.crop((72, 0, 328, 8))]))
     whole = pocket.preprocess(strip)  # open_clip's own steps, which scale the whole strip first
     assert (seen[0] - whole).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_scaled_jpeg_is_the_picture_only_smaller(kind, progressive, tmp_path):
+    ramp = np.linspace(0, 255, 640, dtype=np.uint8)
+    picture = Image.fromarray(np.stack([np.tile(ramp, (480, 1)), np.tile(ramp[:480, None], (1, 640))] * 2, -1)[..., :3])
+    path = saved(tmp_path, picture.convert(kind), "x.jpg", quality=95, progressive=progressive)
+    full, small = read_image(path), read_image(path, at_least=100)
+    assert (small.mode, small.size) == ("RGB", (160, 120))
+    expected = np.asarray(full.resize((160, 120), Image.Resampling.BOX)).astype(int)
+    assert np.abs(np.asarray(small).astype(int) - expected).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("size", "at_least", "kept"),
+    [
+        ((640, 480), 60, (80, 60)),
+        ((640, 480), 61, (160, 120)),
+        ((640, 480), 241, (640, 480)),  # half of it would be too small
+        ((641, 480), 60, (641, 480)),  # half of it would have another shape
+        ((644, 484), 60, (161, 121)),  # a quarter divides evenly, an eighth does not
+    ],
+)
+def test_the_smallest_scale_that_suffices_and_keeps_the_shape(size, at_least, kept, tmp_path):
+    path = saved(tmp_path, Image.new("RGB", size, "red"), "x.jpg")
+    assert read_image(path, at_least=at_least).size == kept
+    assert read_image(path).size == size
+    assert read_image(saved(tmp_path, Image.new("RGB", size)), at_least=at_least).size == size  # a PNG stays
+
+
+def test_a_scaled_jpeg_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = Image.new("RGB", (640, 320), "red")
+    sideways.paste("blue", (0, 0, 320, 320))  # the left half, which is the upper one when it is turned
+    path = saved(tmp_path, sideways, "x.jpg", exif=exif)
+    small = read_image(path, at_least=80)
+    assert small.size == (80, 160)
+    assert small.getpixel((40, 10))[2] > 200
+    assert small.getpixel((40, 150))[0] > 200
+    assert to_rgb(small) is small  # upright now, and not turned again
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.bmp", "x.tif", "x.webp"])
+def test_what_is_rgb_and_upright_is_not_copied(name, tmp_path):
+    picture = read_image(saved(tmp_path, Image.new("RGB", (9, 7), (1, 2, 3)), name))
+    assert to_rgb(picture) is picture
+    assert picture.resize((3, 3)).size == (3, 3)  # the file is closed, the picture is whole
