@@ -1,4 +1,4 @@
-"""What a run on photographs needs, looked at before it starts: one screen that says what to get, from where, how large."""
+"""What a run on photographs needs, looked at before it starts: what to get, from where, how large, on one screen."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from oodlib.datasets import photos
-from oodlib.encoders import weights_here
 from oodlib.errors import OodlibError
 from oodlib.profile_parts import EncoderChoice
 from oodlib.profiles import Profile
+from oodlib.weights import download_of, weights_here
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,34 @@ def needs(run: Profile) -> list[Need]:
     if any(protocol.tuning for protocol in run.protocols.values()):
         of_tables.append("imagenet-1k-train")
     required = set(of_pages) - set(chosen.optional)
-    found = [_set(name, run, name in required) for name in dict.fromkeys(of_pages + of_tables)]
+    homes: dict[str, list[str]] = {}  # parts of a set come with the whole
+    for name in dict.fromkeys(of_pages + of_tables):
+        homes.setdefault(photos.card(name).home, []).append(name)
+    found = [_set(home, parts, run, bool(required & set(parts))) for home, parts in homes.items()]
     models = {choice.label: choice for choice in [run.encoder, *run.encoders.values()]}
     found += [_weights(choice, label == run.encoder.label) for label, choice in models.items()]
     return sorted(found, key=lambda need: not need.needed)
 
 
-def _set(name: str, run: Profile, needed: bool) -> Need:
-    state, card = photos.examine(name, run.photo_root), photos.card(name)
-    return Need(name, state.word, state.fine or (run.is_sample and state.found > 0), needed, card.get_line())
+def _set(home: str, parts: list[str], run: Profile, needed: bool) -> Need:
+    states = [photos.examine(name, run.photo_root) for name in parts]
+    bad = next((state for state in states if not state.fine), None)
+    card = photos.card(home)
+    size = f"{card.download_bytes / 1e9:.2f} GB" if card.download_bytes else "size not verified"
+    how = (
+        f"oodlib data get {home}"
+        if card.fetchable
+        else f"by hand ({card.source.page}): oodlib data get {home} says how"
+    )
+    word = bad.word if bad else states[0].word
+    fine = bad is None or (run.is_sample and all(state.found for state in states))
+    return Need(home, word, fine, needed, f"{how}, {size}")
 
 
 def _weights(choice: EncoderChoice, needed: bool) -> Need:
-    here = choice.pretrained in (None, "random") or weights_here(choice.name, choice.pretrained)
-    get = "downloaded from a model hub at first use"
+    tag = choice.pretrained or ""
+    here = weights_here(choice.name, choice.pretrained)
+    get = "" if here else f"fetched at first use: {download_of(choice.name, tag)}"
     return Need(f"weights {choice.label}", "there" if here else "not there", here, needed, get)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from oodlib.detectors import Detector, get_detector
 from oodlib.embeddings import Embeddings, embed
 from oodlib.encoders import Encoder, load_encoder
 from oodlib.envision import load_envisioned
+from oodlib.envision_prompts import Form
 from oodlib.errors import OodlibError
 from oodlib.evaluation import Scores, classify, score, tabulate
 from oodlib.images import read_image
@@ -81,7 +82,7 @@ class Trial:
         return Embeddings.join([embed(encoder, part) for part in parts])
 
     def _table(self, benchmark: Benchmark, sets: Mapping[str, Manifest], kept: Embeddings, run: str) -> pd.DataFrame:
-        text = embed_texts(self.encoder, benchmark.names, templates(self.protocol.prompts))
+        text = embed_texts(self.encoder, benchmark.names, self._sentences(self.protocol.prompts))
         told = Concepts(names=benchmark.names, text=text, logit_scale=self.encoder.logit_scale)
         tables = []
         for shots, seed, tuned in self._tuned(told):
@@ -118,21 +119,25 @@ class Trial:
         if words is None:
             return tuned.concepts
         if words not in self.run.lexicons:
-            listed = {"noun": load_envisioned(id_set, words, self.shelf.root / "envisioned")}
-            prompts = {"noun": templates(self.protocol.prompts)}
+            listed = {"noun": load_envisioned(id_set, cast(Form, words), self.shelf.root / "envisioned")}
+            prompts = {"noun": self._sentences(self.protocol.prompts)}
         else:
             chosen = self.run.lexicons[words]
             if self.run.is_small and self.run.vocabulary:
                 chosen = chosen.model_copy(update={"words": self.run.vocabulary.words})
             listed = chosen.listed(self.run.seed)
             prompts = {
-                "noun": templates(chosen.prompts or self.protocol.prompts),
-                "adjective": templates(chosen.adjective_prompts),
+                "noun": self._sentences(chosen.prompts or self.protocol.prompts),
+                "adjective": self._sentences(chosen.adjective_prompts),
             }
         lexicon = Lexicon.encode(self.encoder, listed, prompts)
         if tuned.encode is not None:
             lexicon = replace(lexicon, text=tuned.encode(lexicon.words))
         return lexicon.beside(tuned.concepts)
+
+    def _sentences(self, name: str) -> tuple[str, ...]:
+        """A set of prompts; of a long one a small run takes the first two."""
+        return templates(name)[: 2 if self.run.is_small else None]
 
     def _detectors(self) -> dict[str, Detector]:
         made = {}
