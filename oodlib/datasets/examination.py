@@ -63,7 +63,7 @@ def survey(name: str, root: Path) -> tuple[State, Listing]:
     made_up = sample(root) is not None
     expected = None if made_up else chosen.pictures
     folder = root / chosen.layout.folder
-    if not folder.is_dir() or not any(os.scandir(folder)):
+    if not folder.is_dir() or not any(folder.iterdir()):
         word, problem = _absent(chosen, root)
         return State(name, word, 0, expected, 0, (problem,)), Listing({})
     ids = class_ids(name, root)
@@ -113,7 +113,8 @@ def examine(name: str, root: Path, *, deep: bool = False) -> State:
 def _content_problems(name: str, root: Path, uris: Sequence[str], deep: bool) -> list[str]:
     if deep:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            bad = [(uri, why) for uri, why in zip(uris, pool.map(_why_bad, (root / uri for uri in uris))) if why]
+            reasons = pool.map(_why_bad, (root / uri for uri in uris))
+            bad = [(uri, why) for uri, why in zip(uris, reasons, strict=True) if why]
         if not bad:
             return []
         return [
@@ -125,14 +126,13 @@ def _content_problems(name: str, root: Path, uris: Sequence[str], deep: bool) ->
     if not strange:
         return []
     return [
-        f"{name}: {_count(strange, 'file')} no picture inside (of {len(uris[::step]):,} looked at), such as {strange[0]}: "
+        f"{name}: {_count(strange, 'file')} no picture inside (of {len(uris[::step]):,} looked at), such as "
+        f"{strange[0]}: "
         f"unpack the set again; `oodlib data check {name} --deep` finds all"
     ]
 
 
-def _list_problems(
-    chosen: Card, root: Path, listing: Listing, ids: Sequence[str], expected: int | None
-) -> list[str]:
+def _list_problems(chosen: Card, root: Path, listing: Listing, ids: Sequence[str], expected: int | None) -> list[str]:
     """What is wrong with the list of files, worst first."""
     name, layout, found = chosen.name, chosen.layout, listing.pictures
     if listing.astray and not found:
@@ -147,11 +147,13 @@ def _list_problems(
     if absent := [identity for identity in ids if not per_class[identity]]:
         named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
         problems.append(
-            f"{name}: {len(absent):,} of {len(ids):,} classes missing from {layout.folder} ({named}): unpack the set again"
+            f"{name}: {len(absent):,} of {len(ids):,} classes missing from {layout.folder} ({named}): "
+            "unpack the set again"
         )
     if listing.unknown and not chosen.parent:
         problems.append(
-            f"{name}: {_count(listing.unknown, 'folder')} no class of the set, such as {listing.unknown[0]}: move them away"
+            f"{name}: {_count(listing.unknown, 'folder')} no class of the set, such as {listing.unknown[0]}: "
+            "move them away"
         )
     if listing.astray:
         problems.append(_nesting(chosen, root, listing.astray))
@@ -168,7 +170,9 @@ def _wrong_count(chosen: Card, found: dict[str, str], per_class: Counter[str], e
     where = f" ({odd[0]} has {per_class[odd[0]]} of {size})" if odd else ""
     if more < 0:
         return f"{said}{where}, {-more:,} too few: unpack the set again"
-    copies = [uri for uri in sorted(found) if any(sign in uri.lower() for sign in (" copy", "(1)", " - kopie", "_copy"))]
+    copies = [
+        uri for uri in sorted(found) if any(sign in uri.lower() for sign in (" copy", "(1)", " - kopie", "_copy"))
+    ]
     suspect = f", such as {copies[0]}" if copies else where
     return f"{said}, {more:,} too many: move away the extra files{suspect}"
 
@@ -179,11 +183,13 @@ def _nesting(chosen: Card, root: Path, astray: Sequence[str]) -> str:
     high = astray[0].count("/") == folder.count("/") + 1
     if high and chosen.home == "imagenet-1k" and Path(astray[0]).name.startswith("ILSVRC2012_val_"):
         return (
-            f"{name}: {folder} is flat, with {len(astray):,} pictures as the archive unpacks: move them into class folders; "
+            f"{name}: {folder} is flat, with {len(astray):,} pictures as the archive unpacks: "
+            f"move them into class folders; "
             f"`oodlib data get {name}` shows the command"
         )
     if high:
-        return f"{name}: {_count(astray, 'picture')} directly in {folder}, such as {astray[0]}: move them into class folders"
+        many = _count(astray, "picture")
+        return f"{name}: {many} directly in {folder}, such as {astray[0]}: move them into class folders"
     place = astray[0].rsplit("/", 1)[0]
     wanted = f"{folder}/CLASS" if chosen.layout.kind == "class_folders" else folder
     return f"{name}: {_count(astray, 'picture')} too deep, in folders such as {place}: move them up into {wanted}"
@@ -200,14 +206,17 @@ def _absent(chosen: Card, root: Path) -> tuple[str, str]:
                 return PACKED, f"{name}: {place / archive.file} is still packed: {does}"
     parts = folder.split("/")
     deep = chosen.layout.kind == "class_folders"
-    doubled, higher = ("/".join((parts[0], *parts)), f"{folder}/{parts[-1]}"), ("/".join(parts[1:]), "/".join(parts[:-1]))
+    doubled, higher = (
+        ("/".join((parts[0], *parts)), f"{folder}/{parts[-1]}"),
+        ("/".join(parts[1:]), "/".join(parts[:-1])),
+    )
     for other in (*doubled, *higher):
         if other and holds_pictures(root / other, deep):
             return NOT_COMPLETE, f"{name}: the pictures lie in {other} instead of {folder}: move that folder"
     place = root
     for part in parts:
         if not (place / part).is_dir() and place.is_dir():
-            spelt = [entry.name for entry in os.scandir(place) if entry.name.lower() == part.lower()]
+            spelt = [entry.name for entry in place.iterdir() if entry.name.lower() == part.lower()]
             if spelt:
                 return NOT_COMPLETE, f"{name}: {place / spelt[0]} must be spelt {part}: rename it"
         place /= part

@@ -44,7 +44,7 @@ def sha256_of(name: str, root: Path, uris: Sequence[str], home: Path | None = No
         If a file cannot be read, or the table cannot be written.
     """
     path = table_path(name, root, home)
-    known = {row.uri: (row.size, row.changed, row.sha256) for row in _read(path).itertuples()}
+    known = _read(path)
 
     def one(uri: str) -> tuple[int, int, str]:
         file = root / uri
@@ -68,9 +68,10 @@ def sha256_of(name: str, root: Path, uris: Sequence[str], home: Path | None = No
     return [rows[uri][2] for uri in uris]
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """The table, or an empty one where there is none that can be used: then everything is hashed again."""
+def _read(path: Path) -> dict[str, tuple[int, int, str]]:
+    """Size, time of change and hash by path; nothing where there is no table that can be used."""
     try:
-        return pd.read_parquet(path, columns=COLUMNS)
+        table = pd.read_parquet(path, columns=COLUMNS)
     except (OSError, ValueError, KeyError):
-        return pd.DataFrame(columns=COLUMNS)
+        return {}
+    return {str(uri): (int(size), int(changed), str(found)) for uri, size, changed, found in table.to_numpy().tolist()}

@@ -86,8 +86,8 @@ def holds_pictures(folder: Path, deep: bool) -> bool:
     """Whether there are pictures in a folder, or with `deep` in the folders in it."""
     if not folder.is_dir():
         return False
-    places = [Path(entry) for entry in os.scandir(folder) if entry.is_dir()] if deep else [folder]
-    return any(_is_picture(entry.name) for place in places for entry in os.scandir(place) if entry.is_file())
+    places = [entry for entry in folder.iterdir() if entry.is_dir()] if deep else [folder]
+    return any(_is_picture(entry.name) and entry.is_file() for place in places for entry in place.iterdir())
 
 
 def class_folders(root: Path, folder: str, classes: Container[str] | None) -> Listing:
@@ -162,7 +162,7 @@ def cars(root: Path, layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def waterbirds(root: Path, layout: Layout) -> Iterator[tuple[str, str]]:
-    """Waterbirds: in `metadata.csv`, `split` is 0 for training, 1 for validation, 2 for test; `y` is 1 for waterbirds."""
+    """Waterbirds: in `metadata.csv`, `split` is 1 for the validation, and `y` is 1 for waterbirds."""
     with (root / layout.lists[0]).open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             if row["split"] == "1":

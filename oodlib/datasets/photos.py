@@ -1,7 +1,7 @@
-"""The sets of photographs that the papers use, as manifests: ImageNet and its parts, the OOD sets, the fine-grained ones.
+"""The sets of photographs of the papers, as manifests: ImageNet and its parts, the OOD sets, the fine-grained ones.
 
-Pictures lie below one *data root*, each set in its own layout (`oodlib.datasets.layouts`). What a set is, where it comes
-from and what is known of it stands on its card (`oodlib.datasets.photo_cards`). Nothing here downloads.
+Pictures lie below one *data root*, each set in its own layout (`oodlib.datasets.layouts`). What a set is, where it
+comes from and what is known of it stands on its card (`oodlib.datasets.photo_cards`). Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from oodlib.datasets.photo_cards import names as card_names
 from oodlib.errors import OodlibError
 
 __all__ = [
-    *("Card", "State", "card", "class_ids", "class_names", "data_root", "examine", "is_sample", "load", "names"),
+    "Card",
+    "State",
+    "card",
+    "class_ids",
+    "class_names",
+    "data_root",
+    "examine",
+    "is_sample",
+    "load",
+    "names",
 ]
 
 VARIABLE = "OODLIB_DATA"
