@@ -106,11 +106,12 @@ class Trial:
         teachers = self.shelf.manifest("imagenet-1k-train")
         parameters = chosen.parameters | (chosen.small if self.run.is_small else {})
         needs = get_tuner(chosen.method).needs
-        for count in chosen.shots:
+        views = 1 if self.run.is_small else chosen.views
+        for count in chosen.shots[: 1 if self.run.is_small else None]:
             few = few_of_each(teachers, told.names, count)
             for seed in range(chosen.seeds):
                 wanted = {needs: True} if needs else {}
-                shots = take_shots(self.encoder, few, told.names, views=chosen.views, seed=seed, **wanted)
+                shots = take_shots(self.encoder, few, told.names, views=views, seed=seed, **wanted)
                 yield count, seed, tune(chosen.method, self.encoder, told, shots, seed=seed, **parameters)
 
     def _beside(self, tuned: Tuned, id_set: str) -> Concepts:
