@@ -155,7 +155,11 @@ def cars(root: Path, layout: Layout) -> Iterator[tuple[str, str]]:
     """Stanford Cars: `cars_test_annos_withlabels.mat` has file and class number, `cars_meta.mat` the names."""
     from scipy.io import loadmat  # only this set needs it
 
-    annotations, meta = (loadmat(root / name, squeeze_me=True) for name in layout.lists)
+    tables = []
+    for name in layout.lists:
+        with (root / name).open("rb") as file:
+            tables.append(loadmat(file, squeeze_me=True))
+    annotations, meta = tables
     names = [str(name) for name in meta["class_names"]]
     for row in annotations["annotations"]:
         yield f"{layout.folder}/{row['fname']}", names[int(row["class"]) - 1]

@@ -46,7 +46,8 @@ def unpack(archive: Path, folder: Path) -> None:
     except tarfile.FilterError as error:
         raise OodlibError(f"{archive} would write outside its folder ({error}): delete it") from error
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, RuntimeError) as error:
-        raise OodlibError(f"cannot unpack {archive} ({error}): delete it and fetch it again") from error
+        why = (str(error) or "it breaks off").splitlines()[0]
+        raise OodlibError(f"cannot unpack {archive} ({why}): delete it and fetch it again") from error
     except OSError as error:
         raise OodlibError(
             f"cannot unpack {archive} into {folder} ({error.strerror or error}): "

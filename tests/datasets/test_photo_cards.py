@@ -68,7 +68,7 @@ def test_an_unknown_set_is_one_sentence():
     with pytest.raises(OodlibError, match="did you mean textures"):
         photos.card("texture")
     with pytest.raises(OodlibError, match="choose one of cars-196"):
-        photos.card("../textures")
+        photos.card("../../zebra")
 
 
 def test_the_lists_have_the_classes_that_the_papers_say():

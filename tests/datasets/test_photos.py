@@ -124,7 +124,7 @@ def test_nothing_there(tmp_path):
     assert "`oodlib data get textures` fetches it" in only("textures", tmp_path)
     assert "by hand, `oodlib data get imagenet-1k` says how" in only("imagenet-1k", tmp_path)
     assert photos.examine("sun", tmp_path).word == "not there"
-    with pytest.raises(OodlibError, match="there is nothing in .*SUN.*`oodlib data check sun` tells all"):
+    with pytest.raises(OodlibError, match=r"there is nothing in .*SUN.*`oodlib data check sun` tells all"):
         photos.load("sun", tmp_path)
 
 
