@@ -37,6 +37,7 @@ from oodlib.tuning import Tuned, get_tuner, take_shots, tune
 
 LOCAL = "gl_mcm"  # it reads patches, which are not kept: 100,000 numbers a picture
 BATCH = 64
+FIRST_ONLY = "a small run takes the first encoder of a protocol"
 
 
 @dataclass(frozen=True)
@@ -221,8 +222,9 @@ def run_protocols(run: Profile, current: str) -> Outcome:
         for label, protocol in run.protocols.items():
             if named not in protocol.encoders:
                 continue
-            if protocol.not_run:
-                found.reasons[label, named] = protocol.not_run
+            skipped = protocol.not_run or (FIRST_ONLY if run.is_small and named != protocol.encoders[0] else "")
+            if skipped:
+                found.reasons[label, named] = skipped
                 continue
             shelf = Shelf(run.photo_root, protocol.names)
             missing = [name for name in protocol.names_of_sets if not shelf.has(name)]
