@@ -66,7 +66,7 @@ def files(folder: Path, count: int) -> Manifest:
         made.append(Path(shutil.copy(made[number % DISTINCT], folder / f"copy-{number:05d}.jpg")))
     table = pd.DataFrame({"id": [path.stem for path in made], "uri": [path.name for path in made]})
     table["label"], table["split"], table["sha256"] = "", "test", [file_sha256(path) for path in made]
-    return Manifest("generated", table, folder)
+    return Manifest(name="generated", root=folder, table=table)
 
 
 def end_to_end(encoder: Encoder, manifest: Manifest) -> Slope:

@@ -159,8 +159,8 @@ def lines(slopes: Mapping[str, tuple[Slope, float]], marks: Mapping[str, float])
         for k, (name, (slope_, workers)) in enumerate(slopes.items()):
             colour, style = COLOURS[k % len(COLOURS)], LINES[k % len(LINES)]
             axes.plot(counts, [slope_.hours(n, workers) for n in counts], color=colour, linestyle=style, label=name)
-            band = [[seconds * n / workers / HOUR for n in counts] for seconds in (slope_.low, slope_.high)]
-            axes.fill_between(counts, *band, color=colour, alpha=0.15, linewidth=0)
+            low, high = (counts * seconds / workers / HOUR for seconds in (slope_.low, slope_.high))
+            axes.fill_between(counts, low, high, color=colour, alpha=0.15, linewidth=0)
         for name, hours in (("a day", 24), ("a year", 24 * 365.25)):
             axes.axhline(hours, color="#777777", linewidth=0.8)
             axes.text(counts[0], hours * 1.15, name, fontsize=8.5, color="#555555")
