@@ -9,10 +9,9 @@ processes, `torch.no_grad`, `torch.cuda.amp.autocast` (half precision on a GPU; 
 normalise. Its product with the class names and its accuracy are left out, which favours it. Ours also writes its store
 to a cold, temporary cache, hashes it and reads it back.
 
-Pictures are generated: coloured noise with the spectrum of photographs, at JPEG quality 90 (more bytes a pixel than
-most photographs have, so decoding weighs more). The contenders take turns, and the median of the rounds counts. Loading
-the model is not counted, and every file has been read once before. `scaled` is our `decode="scaled"`; it is shown where
-it decodes anything smaller.
+Pictures are generated: noise of every grain, at JPEG quality 90. The contenders take turns, and the median of the
+rounds counts. Loading the model is not counted, and every file has been read once before. `scaled` is our
+`decode="scaled"`; it is shown where it decodes anything smaller.
 """
 
 import argparse
@@ -30,7 +29,6 @@ import numpy as np
 import open_clip
 import PIL
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -40,6 +38,7 @@ from oodlib.datasets.folder import from_folder
 from oodlib.embeddings import embed, reading
 from oodlib.encoders import load_encoder
 from oodlib.pocket.assemble import assemble
+from oodlib.scale import photographs
 
 OURS, SCALED, PEER = "oodlib", "oodlib, scaled", "CLIP_benchmark's loop"
 SIZES = {"small, 96 to 256": None, "500 x 375": (500, 375), "1600 x 1200": (1600, 1200)}
@@ -47,28 +46,12 @@ TOLERANCE = {"fp32": 1e-5, "fp16": 1e-2, "bf16": 5e-2}  # largest difference of 
 COSINE = 0.999  # of scaled decoding with full decoding, at least
 
 
-def photograph(random: np.random.Generator, width: int, height: int) -> Image.Image:
-    """Noise whose amplitude falls with the frequency, as that of photographs does; its colours go together."""
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    frequency[0, 0] = 1
-
-    def plane() -> np.ndarray:
-        waves = random.normal(size=(2, *frequency.shape)) / frequency**1.1
-        made = np.fft.irfft2(waves[0] + 1j * waves[1], s=(height, width))
-        return (made - made.mean()) / made.std()
-
-    grey = plane()
-    pixels = np.stack([120 + 50 * (0.9 * grey + 0.4 * plane()) for _ in range(3)], -1)
-    return Image.fromarray((pixels + random.normal(0, 3, pixels.shape)).clip(0, 255).astype(np.uint8))
-
-
 def generate(folder: Path, size: tuple[int, int] | None, count: int) -> None:
-    """Write `count` JPEGs, in one class."""
+    """Write about `count` JPEGs, in one class; without a size of sixteen sizes."""
     (folder / "class").mkdir(parents=True)
-    random = np.random.default_rng(0)
-    for number in range(count):
-        width, height = size or (int(side) for side in random.integers(96, 257, 2))
-        photograph(random, width, height).save(folder / "class" / f"{number:05d}.jpg", quality=90)
+    sides = np.random.default_rng(0).integers(96, 257, (16, 2)).tolist()
+    for seed, (width, height) in enumerate([size] if size else sides):
+        photographs(folder / "class", count if size else count // len(sides), (width, height), seed)
 
 
 def peers_loop(model: torch.nn.Module, preprocess: Callable, folder: Path, device: str) -> Callable[[], Tensor]:

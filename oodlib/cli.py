@@ -1,41 +1,24 @@
 """`oodlib detect | search | compare | data | embed | envision | run | book | coursework | serve | doctor`.
 
-`detect` and `search` are in `oodlib.cli_detect`, `compare` is in `oodlib.cli_compare`, `embed` in `oodlib.cli_embed`.
-Heavy imports wait until a command needs them, so that help comes at once.
+`detect` and `search` are in `oodlib.cli_detect`, `compare`, `data` and `embed` in `oodlib.cli_compare`, `cli_data` and
+`cli_embed`. Heavy imports wait until a command needs them, so that help comes at once.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from oodlib import cli_compare, cli_detect, cli_embed  # noqa: F401 (importing it registers its command)
+from oodlib import cli_compare, cli_data, cli_detect, cli_embed  # noqa: F401 (importing one registers its commands)
 from oodlib.console import app, command, notes, out
 from oodlib.errors import OodlibError
 
-if TYPE_CHECKING:
-    from oodlib.datasets.base import Manifest
-
 ProfileOption = Annotated[str, typer.Option("--profile", help="what to run on: a file in profiles/, by its name")]
 SmallOption = Annotated[bool, typer.Option("--small", help="the profile's small block: few pictures, for a quick look")]
-
-
-@command
-def data() -> None:
-    """Draw EmojiShift's pictures (once) and say what is there."""
-    from oodlib.datasets import emojishift
-
-    manifest = _pictures()
-    table = Table("hand", "split", "pictures", "concepts")
-    for (hand, split), rows in manifest.table.groupby(["hand", "split"], sort=False):
-        table.add_row(str(hand), str(split), f"{len(rows):,}", f"{rows['concept'].nunique():,}")
-    out.print(table)
-    out.print(f"{len(manifest):,} pictures; {len(emojishift.dropped())} exact copies were left out")
-    out.print(f"manifest {manifest.digest}\nfolder   {manifest.root}", soft_wrap=True)
 
 
 @command
@@ -99,7 +82,7 @@ def envision(
     else:
         from oodlib.datasets import emojishift
 
-        known = emojishift.benchmarks(_pictures())
+        known = emojishift.benchmarks(cli_data.emoji_pictures())
         if id_set not in known:
             raise OodlibError(f"there is no ID set {id_set!r}: choose one of {', '.join(known)}, or pass --names")
         title, class_names = id_set, list(known[id_set].names)
@@ -257,15 +240,6 @@ def doctor() -> None:
     out.print("everything is there" if not bad else f"{bad} of {len(checks)} checks failed")
     if bad:
         raise typer.Exit(1)
-
-
-def _pictures() -> Manifest:
-    """EmojiShift, with a word of warning where it has to be drawn first."""
-    from oodlib.datasets import emojishift
-
-    if not (emojishift.folder() / "manifest.csv").exists():
-        notes.print("drawing about 8,400 pictures, once; on two cores this takes one to two minutes")
-    return emojishift.load()
 
 
 def _times(count: int, one: str, many: str | None = None) -> str:

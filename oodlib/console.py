@@ -54,10 +54,10 @@ def repeated(words: list[str], options: set[str]) -> list[str]:
     return written
 
 
-def command(function: Callable[..., None], **options: Any) -> Callable[..., None]:
-    """Register a command whose expected errors become one sentence on standard error and exit code 1."""
+def command(function: Callable[..., None], group: typer.Typer = app, **options: Any) -> Callable[..., None]:
+    """Register a command, of a group if it is in one; expected errors become one sentence and exit code 1."""
 
-    @app.command(**options)
+    @group.command(**options)
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:

@@ -22,6 +22,7 @@ from oodlib.folding import fold_batch_norm
 from oodlib.images import to_rgb, without_far_ends
 from oodlib.patches import local_features
 from oodlib.prompts import ensemble, fill
+from oodlib.short_texts import for_length, is_causal, without_padding
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -175,8 +176,13 @@ class Encoder:
         return ensemble(features.view(len(texts), len(templates), -1))
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
-        """Token ids; a Hugging Face tower masks padding, so columns that only pad are cut: several times faster."""
+        """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""
         tokens = self.tokenizer(list(prompts))
-        if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):
-            tokens = tokens[:, : int((tokens != self.tokenizer.tokenizer.pad_token_id).sum(1).max())]
-        return tokens
+        if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):  # its towers mask padding
+            return tokens[:, : int((tokens != self.tokenizer.tokenizer.pad_token_id).sum(1).max())]
+        return without_padding(tokens) if is_causal(self.model) else tokens
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """What the text tower makes of tokens of this encoder, (n, L), as it comes: (n, D)."""
+        with for_length(self.model, tokens.shape[1]):
+            return cast(Tensor, self.model.encode_text(tokens))

@@ -75,7 +75,7 @@ class Experiment:
         return Lexicon.encode(self.encoder, words, {"noun": self.templates, "adjective": templates("nice-adjective")})
 
     def envisioned(self, id_set: str, form: Form) -> Lexicon:
-        """Labels envisioned for an ID set: those of the library, or for photographs those in `envisioned/` beside them."""
+        """Labels envisioned for an ID set: the library's, or for photographs those in `envisioned/` beside them."""
         folder = self.run.photo_root / "envisioned" if self.run.photos else SHIPPED
         return self.words(load_envisioned(id_set, form, folder))
 

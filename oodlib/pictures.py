@@ -114,14 +114,18 @@ class Shelf:
         """The pictures of a set; each label is the class's name in this tradition."""
         if name not in self._read:
             found = photos.load(name, self.root)
-            named = dict(zip(photos.class_ids(name), photos.class_names(name, self.naming), strict=True))
-            labels = found.table["class_id"].map(named).fillna("").astype(str)
+            labels = found.table["class_id"].map(self._called(name)).fillna(found.table["label"])
             self._read[name] = Manifest(found.name, found.root, found.table.assign(label=labels))
         return self._read[name]
 
+    def _called(self, name: str) -> dict[str, str]:
+        """Class names by id; empty for a set without a list of classes."""
+        ids = photos.class_ids(name)
+        return dict(zip(ids, photos.class_names(name, self.naming), strict=True)) if ids else {}
+
     def benchmark(self, name: str, kinds: Mapping[Kind, list[str]], skip: Iterable[str] = ()) -> Benchmark:
         """An ID set beside its OOD sets, without those to skip."""
-        named = dict(zip(photos.class_ids(name), photos.class_names(name, self.naming), strict=True))
-        names = tuple(named[identity] for identity in photos.class_ids(name, self.root))
+        called = self._called(name)
+        names = tuple(called[identity] for identity in photos.class_ids(name, self.root))
         outside: dict[str, str] = {part: kind for kind, sets in kinds.items() for part in sets if part not in set(skip)}
         return Benchmark(name, names, self.manifest(name), {part: self.manifest(part) for part in outside}, outside)

@@ -1,17 +1,19 @@
-"""What a run on photographs needs, looked at before it starts: one screen that says what to get, from where, how large."""
+"""What a run on photographs needs, looked at before it starts: what to get, from where, how large, on one screen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
 
 from oodlib.datasets import photos
-from oodlib.encoders import weights_here
 from oodlib.errors import OodlibError
+from oodlib.paper_encoders import paper_encoder
 from oodlib.profile_parts import EncoderChoice
 from oodlib.profiles import Profile
+from oodlib.weights import weights_here
 
 
 @dataclass(frozen=True)
@@ -21,22 +23,28 @@ class Need:
     Parameters
     ----------
     what : str
-        The set or the weights.
+        The set of photographs, or the model and its weights.
     state : str
         What is there.
     fine : bool
         Whether it can be used.
     needed : bool
         Whether the pages cannot be made without it; the others only fill cells of the papers' tables.
-    get : str
-        How to get it, where it is not there; with its size as far as that is known.
+    size : str
+        Of the download; where that is not known, how many pictures there are.
+    source : str
+        The host that has it.
+    how : str
+        "get" or "check", a verb of `oodlib data`; empty where there is nothing to do.
     """
 
     what: str
     state: str
     fine: bool
     needed: bool
-    get: str
+    size: str
+    source: str
+    how: str
 
 
 def needs(run: Profile) -> list[Need]:
@@ -45,50 +53,67 @@ def needs(run: Profile) -> list[Need]:
     if chosen is None:
         return []
     of_pages = [*chosen.sets, *(name for kinds in chosen.sets.values() for sets in kinds.values() for name in sets)]
-    of_tables = [name for protocol in run.protocols.values() for pair in protocol.pairs for name in (pair[0], pair[2])]
+    of_tables = [name for protocol in run.protocols.values() for name in protocol.names_of_sets]
     if any(protocol.tuning for protocol in run.protocols.values()):
         of_tables.append("imagenet-1k-train")
     required = set(of_pages) - set(chosen.optional)
-    found = [_set(name, run, name in required) for name in dict.fromkeys(of_pages + of_tables)]
+    homes: dict[str, list[str]] = {}  # parts of a set come with the whole
+    for name in dict.fromkeys(of_pages + of_tables):
+        homes.setdefault(photos.card(name).home, []).append(name)
+    found = [_set(home, parts, run, bool(required & set(parts))) for home, parts in homes.items()]
     models = {choice.label: choice for choice in [run.encoder, *run.encoders.values()]}
     found += [_weights(choice, label == run.encoder.label) for label, choice in models.items()]
     return sorted(found, key=lambda need: not need.needed)
 
 
-def _set(name: str, run: Profile, needed: bool) -> Need:
-    state, card = photos.examine(name, run.photo_root), photos.card(name)
-    return Need(name, state.word, state.fine or (run.is_sample and state.found > 0), needed, card.get_line())
+def _set(home: str, parts: list[str], run: Profile, needed: bool) -> Need:
+    states = [photos.examine(name, run.photo_root) for name in parts]
+    bad = next((state for state in states if not state.fine), None)
+    card = photos.card(home)
+    address = next((archive.address for archive in card.archives if archive.address), card.source.page)
+    how = "" if bad is None else "get" if bad.word == "not there" else "check"
+    word = bad.word if bad else states[0].word
+    size = _size(card.download_bytes) if card.download_bytes else f"{card.pictures:,} pictures" if card.pictures else ""
+    return Need(home, word, bad is None, needed, size, urlsplit(address).netloc.removeprefix("www."), how)
 
 
 def _weights(choice: EncoderChoice, needed: bool) -> Need:
-    here = choice.pretrained in (None, "random") or weights_here(choice.name, choice.pretrained)
-    get = "downloaded from a model hub at first use"
-    return Need(f"weights {choice.label}", "there" if here else "not there", here, needed, get)
+    known = paper_encoder(choice.name, choice.pretrained)
+    here = weights_here(choice.name, choice.pretrained)
+    size = _size(known.bytes) if known else ""
+    return Need(choice.label, "there" if here else "not there", here, needed, size, "huggingface.co", "")
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def check(run: Profile, out: Console) -> None:
-    """Say what is missing; go on only if all that the pages need is there, or can be fetched without being asked.
+    """Say what is missing; go on only if the sets that the pages need are there.
 
     Raises
     ------
     OodlibError
         If a set that the pages need is not there, or not what it should be.
     """
-    listed = needs(run)
-    missing = [need for need in listed if not need.fine]
-    where = f"{run.photo_root} (another folder: {run.photos.root if run.photos else ''})"
+    root = run.photo_root
     if run.is_sample:
-        out.print(f"made-up pictures in {run.photo_root}: small settings, random weights, numbers that mean nothing")
-    if not missing:
-        return
-    table = Table("what", "for", "state", "how to get it")
-    for need in missing:
-        table.add_row(need.what, "every page" if need.needed else "some tables", need.state, need.get)
-    out.print(table)
-    lacking = [need.what for need in missing if need.needed and not need.what.startswith("weights ")]
+        out.print(f"made-up pictures in {root}: small settings, random weights, numbers that mean nothing")
+    missing = [need for need in needs(run) if not need.fine]
+    for needed, title in ((True, "needed by every page:"), (False, "needed by some tables, which say so without it:")):
+        part = [need for need in missing if need.needed is needed]
+        if part:
+            table = Table("what", "state", "size", "from", "how", box=None, pad_edge=False)
+            for need in part:
+                table.add_row(need.what, need.state, need.size, need.source, need.how or "at first use")
+            out.print(title)
+            out.print(table)
+    if any(need.how for need in missing):
+        out.print("get: `oodlib data get NAME` fetches it, or says how; check: `oodlib data check NAME` says what is wrong")
+    lacking = [need.what for need in missing if need.needed and need.how]
     if lacking:
+        variable = run.photos.root if run.photos else ""
         raise OodlibError(
-            f"the profile {run.name} needs {', '.join(lacking)} in {where}: get them as the table says, or try "
-            "everything on made-up pictures (python tools/sample_tree.py FOLDER)"
+            f"{', '.join(lacking)} cannot be read in {root}: get them as the list says, or set {variable} to the folder "
+            "that has them; made-up pictures to try with come from: python tools/sample_tree.py FOLDER"
         )
-    out.print("what is missing is left out of the tables, and they say so")

@@ -233,7 +233,9 @@ class Protocol(Strict):
     @property
     def pairs(self) -> list[tuple[str, str, str]]:
         """Every ID set, kind and OOD set."""
-        return [(one, kind, other) for one, kinds in self.sets.items() for kind, sets in kinds.items() for other in sets]
+        return [
+            (one, kind, other) for one, kinds in self.sets.items() for kind, sets in kinds.items() for other in sets
+        ]
 
     @property
     def names_of_sets(self) -> list[str]:

@@ -72,9 +72,9 @@ class Profile(Strict):
     n_boot: int = Field(ge=10)
     seed: int = 0
     pictures: int | None = Field(default=None, ge=10)
-    encoders: dict[str, EncoderChoice] = {}
-    lexicons: dict[str, Vocabulary] = {}
-    protocols: dict[str, Protocol] = {}
+    encoders: dict[str, EncoderChoice] = Field(default_factory=dict)
+    lexicons: dict[str, Vocabulary] = Field(default_factory=dict)
+    protocols: dict[str, Protocol] = Field(default_factory=dict)
     is_small: bool = False
     is_sample: bool = False
 

@@ -38,10 +38,16 @@ def card_table(names: Iterable[str]) -> pd.DataFrame:
 
 def contamination(names: Iterable[str]) -> list[str]:
     """What is known of pictures that are in a set and should not be, as lines of a list."""
-    return [f"* `{name}`: {'; '.join(photos.card(name).contamination)}." for name in names if photos.card(name).contamination]
+    return [
+        f"* `{name}`: {'; '.join(photos.card(name).contamination)}."
+        for name in names
+        if photos.card(name).contamination
+    ]
 
 
-def protocol_table(run: Profile, reasons: Mapping[tuple[str, str], str], done: Iterable[tuple[str, str]]) -> pd.DataFrame:
+def protocol_table(
+    run: Profile, reasons: Mapping[tuple[str, str], str], done: Iterable[tuple[str, str]]
+) -> pd.DataFrame:
     """One row a protocol and encoder, with what came of it.
 
     Parameters
@@ -90,7 +96,9 @@ def found_table(rows: pd.DataFrame) -> pd.DataFrame:
     part["cell"] = [interval(*row) for row in part[["value", "low", "high"]].to_numpy()]
     part["tuning"] = [_tuned(*row) for row in part[["tuning", "shots", "seed"]].to_numpy()]
     keys = ["protocol", "encoder", "parameters", "tuning", "id_set", "ood_set", "detector"]
-    wide = part.pivot(index=keys, columns="metric", values="cell").reindex(pd.MultiIndex.from_frame(part[keys]).unique())
+    wide = part.pivot(index=keys, columns="metric", values="cell").reindex(
+        pd.MultiIndex.from_frame(part[keys]).unique()
+    )
     table = wide[list(SHOWN)].rename(columns=SHOWN).reset_index().rename_axis(columns=None)
     return table.drop(columns="parameters").rename(columns={"id_set": "ID set", "ood_set": "OOD set"}).astype(str)
 
@@ -103,7 +111,8 @@ def _size(size: int | None) -> str:
 
 def _pairs(protocol: Protocol) -> str:
     return "; ".join(
-        f"{one} | {', '.join(part for parts in kinds.values() for part in parts)}" for one, kinds in protocol.sets.items()
+        f"{one} | {', '.join(part for parts in kinds.values() for part in parts)}"
+        for one, kinds in protocol.sets.items()
     ).replace("|", "→")
 
 

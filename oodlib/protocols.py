@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from oodlib.detectors import Detector, get_detector
 from oodlib.embeddings import Embeddings, embed
 from oodlib.encoders import Encoder, load_encoder
 from oodlib.envision import load_envisioned
+from oodlib.envision_prompts import Form
 from oodlib.errors import OodlibError
 from oodlib.evaluation import Scores, classify, score, tabulate
 from oodlib.images import read_image
@@ -36,6 +37,7 @@ from oodlib.tuning import Tuned, get_tuner, take_shots, tune
 
 LOCAL = "gl_mcm"  # it reads patches, which are not kept: 100,000 numbers a picture
 BATCH = 64
+FIRST_ONLY = "a small run takes the first encoder of a protocol"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Trial:
         return Embeddings.join([embed(encoder, part) for part in parts])
 
     def _table(self, benchmark: Benchmark, sets: Mapping[str, Manifest], kept: Embeddings, run: str) -> pd.DataFrame:
-        text = embed_texts(self.encoder, benchmark.names, templates(self.protocol.prompts))
+        text = embed_texts(self.encoder, benchmark.names, self._sentences(self.protocol.prompts))
         told = Concepts(names=benchmark.names, text=text, logit_scale=self.encoder.logit_scale)
         tables = []
         for shots, seed, tuned in self._tuned(told):
@@ -105,11 +107,12 @@ class Trial:
         teachers = self.shelf.manifest("imagenet-1k-train")
         parameters = chosen.parameters | (chosen.small if self.run.is_small else {})
         needs = get_tuner(chosen.method).needs
-        for count in chosen.shots:
+        views = 1 if self.run.is_small else chosen.views
+        for count in chosen.shots[: 1 if self.run.is_small else None]:
             few = few_of_each(teachers, told.names, count)
             for seed in range(chosen.seeds):
                 wanted = {needs: True} if needs else {}
-                shots = take_shots(self.encoder, few, told.names, views=chosen.views, seed=seed, **wanted)
+                shots = take_shots(self.encoder, few, told.names, views=views, seed=seed, **wanted)
                 yield count, seed, tune(chosen.method, self.encoder, told, shots, seed=seed, **parameters)
 
     def _beside(self, tuned: Tuned, id_set: str) -> Concepts:
@@ -118,21 +121,25 @@ class Trial:
         if words is None:
             return tuned.concepts
         if words not in self.run.lexicons:
-            listed = {"noun": load_envisioned(id_set, words, self.shelf.root / "envisioned")}
-            prompts = {"noun": templates(self.protocol.prompts)}
+            listed = {"noun": load_envisioned(id_set, cast(Form, words), self.shelf.root / "envisioned")}
+            prompts = {"noun": self._sentences(self.protocol.prompts)}
         else:
             chosen = self.run.lexicons[words]
             if self.run.is_small and self.run.vocabulary:
                 chosen = chosen.model_copy(update={"words": self.run.vocabulary.words})
             listed = chosen.listed(self.run.seed)
             prompts = {
-                "noun": templates(chosen.prompts or self.protocol.prompts),
-                "adjective": templates(chosen.adjective_prompts),
+                "noun": self._sentences(chosen.prompts or self.protocol.prompts),
+                "adjective": self._sentences(chosen.adjective_prompts),
             }
         lexicon = Lexicon.encode(self.encoder, listed, prompts)
         if tuned.encode is not None:
             lexicon = replace(lexicon, text=tuned.encode(lexicon.words))
         return lexicon.beside(tuned.concepts)
+
+    def _sentences(self, name: str) -> tuple[str, ...]:
+        """A set of prompts; of a long one a small run takes the first two."""
+        return templates(name)[: 2 if self.run.is_small else None]
 
     def _detectors(self) -> dict[str, Detector]:
         made = {}
@@ -215,8 +222,9 @@ def run_protocols(run: Profile, current: str) -> Outcome:
         for label, protocol in run.protocols.items():
             if named not in protocol.encoders:
                 continue
-            if protocol.not_run:
-                found.reasons[label, named] = protocol.not_run
+            skipped = protocol.not_run or (FIRST_ONLY if run.is_small and named != protocol.encoders[0] else "")
+            if skipped:
+                found.reasons[label, named] = skipped
                 continue
             shelf = Shelf(run.photo_root, protocol.names)
             missing = [name for name in protocol.names_of_sets if not shelf.has(name)]

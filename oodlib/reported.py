@@ -74,14 +74,12 @@ def load_reported(path: Path) -> pd.DataFrame:
     return table
 
 
-def beside_run(
-    reported: pd.DataFrame, results: pd.DataFrame, models: Mapping[str, tuple[str, str]]
-) -> pd.DataFrame:
+def beside_run(reported: pd.DataFrame, results: pd.DataFrame, models: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
     """Set each reported number beside the run's own number for the same cell, where there is one.
 
     A cell is the same if encoder and weights, tuning, shots, both sets, detector and metric are; names are compared
-    without case and punctuation ("ViT-B/16" is "ViT-B-16"). Where both say their temperature, or their prompts, they must
-    be the same, too.
+    without case and punctuation ("ViT-B/16" is "ViT-B-16"). Where both say their temperature or prompts, these must be
+    the same, too.
 
     Parameters
     ----------

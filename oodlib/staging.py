@@ -29,8 +29,8 @@ PLOTLY = "plotly.js-basic-dist-min/plotly-basic.min.js"  # among the npm package
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md", "CITATION.cff")  # read from the checkout, beside `book/`
 MADE = ("figures", "fragments", "tables")  # folders of a profile that pages show or link to
 SAMPLE = """:::{warning}
-**The numbers on this page mean nothing.** The pictures are made up and the model has random weights: this run only shows
-that everything runs. Put the real sets into the folder of data sets and run again.
+**The numbers on this page mean nothing.** The pictures are made up and the model has random weights: this run shows
+no more than that everything runs. Put the real sets into the folder of data sets and run again.
 :::"""
 DATA = {"results": ".csv", "scores": ".parquet"}  # what a page offers to readers, by folder
 

@@ -46,3 +46,11 @@ def drawings() -> dict[str, Path]:
     chosen = table.select((table.table["hand"] == "twemoji").to_numpy())
     named = dict(zip(chosen.table["label"], chosen.paths(), strict=True))
     return {name: named[name] for name in ("banana", "tiger", "pineapple", "glasses", "bicycle", "rocket")}
+
+
+@pytest.fixture(scope="session")
+def sample_tree(tmp_path_factory) -> Path:
+    """A made-up tree in the layouts of all sets of photographs. Copy what you change."""
+    from tools.sample_tree import make
+
+    return make(tmp_path_factory.mktemp("photos") / "root")

@@ -85,7 +85,7 @@ class Prompts:
 
     def _pass(self, vectors: Tensor, tokens: Tensor) -> Tensor:
         with _in_place_of(table(self.encoder.model), vectors, self.length):
-            return F.normalize(self.encoder.model.encode_text(tokens).float(), dim=-1)
+            return F.normalize(self.encoder.encode_tokens(tokens).float(), dim=-1)
 
 
 def table(model: nn.Module) -> nn.Embedding:

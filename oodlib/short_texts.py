@@ -1,0 +1,45 @@
+"""Texts without their padding: the text tower of a CLIP sees nothing behind the end of a text, so it need not be there.
+
+CLIP pads every text to 77 tokens. In its towers a token attends to those before it only, and the feature is read at the
+token that ends the text: what stands behind cannot change it. Class names in a sentence have about ten tokens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from open_clip.model import CLIP
+from torch import Tensor, nn
+
+
+def is_causal(model: nn.Module) -> bool:
+    """Whether padding behind a text cannot change its feature, and the model is built in the way that is known here."""
+    return type(model) is CLIP and model.attn_mask is not None and model.text_pool_type == "argmax"
+
+
+def without_padding(tokens: Tensor) -> Tensor:
+    """The columns up to the end of the longest text; the token that ends a text has the highest number: (n, L)."""
+    return tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
+
+
+@contextlib.contextmanager
+def for_length(model: nn.Module, length: int) -> Iterator[None]:
+    """Let a tower that `is_causal` take texts of so many tokens; others stay as they are.
+
+    open_clip adds the vectors of all 77 places, so those of the first `length` places stand in for them meanwhile.
+    """
+    if not is_causal(model) or length == len(model.positional_embedding):
+        yield
+        return
+    places, mask = model._parameters["positional_embedding"], model._buffers["attn_mask"]
+    assert isinstance(places, Tensor)
+    assert isinstance(mask, torch.Tensor)
+    model._parameters["positional_embedding"] = places[:length]  # type: ignore[assignment]
+    model._buffers["attn_mask"] = mask[:length, :length]
+    try:
+        yield
+    finally:
+        model._parameters["positional_embedding"] = places  # type: ignore[assignment]
+        model._buffers["attn_mask"] = mask
