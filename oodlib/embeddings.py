@@ -97,21 +97,6 @@ class Embeddings:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @cached_property
-    def _row(self) -> dict[str, int]:
-        return {identity: row for row, identity in enumerate(self.ids)}
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @classmethod
-    def join(cls, parts: list[Embeddings]) -> Embeddings:
-        """TEMPORARY."""
-        if len(parts) == 1:
-            return parts[0]
-        ids = tuple(identity for part in parts for identity in part.ids)
-        return cls("+".join(part.key for part in parts), ids, torch.cat([part.features for part in parts]))
-
     def of(self, manifest: Manifest) -> Tensor:
         """Features of a part of the dataset, (n, D), in the order of its rows.
 
