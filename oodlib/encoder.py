@@ -170,7 +170,7 @@ class Encoder:
         for start in range(0, len(prompts), batch_size):
             tokens = self.tokens([prompts[row] for row in order[start : start + batch_size]]).to(self.device)
             with torch.inference_mode(), self._autocast():
-                parts.append(F.normalize(self.model.encode_text(tokens).float(), dim=-1).cpu())
+                parts.append(F.normalize(self.encode_tokens(tokens).float(), dim=-1).cpu())
         encoded = torch.cat(parts)
         features = torch.empty(encoded.shape).index_copy_(0, torch.tensor(order), encoded.clone())
         return ensemble(features.view(len(texts), len(templates), -1))
