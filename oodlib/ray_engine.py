@@ -1,8 +1,9 @@
 """The same shards on a cluster: Ray Data deals them out to actors, and each actor writes what it has made.
 
 Every machine must see the pictures and the store's folder under the same paths, as on a shared file system. An item is
-one shard, so a run that was stopped goes on where it was, and what comes out are the bytes that one machine of that
-kind would have written (of fewer pictures than sixteen a core: if an actor has as many cores as that machine). Ray is not among the library's own dependencies: `pip install "oodlib[cluster]"`.
+one shard, so a run that was stopped goes on where it was. What comes out are the bytes that one machine of that kind
+would have written (of fewer than sixteen pictures a core: one with as many cores as an actor has). Ray is not among the
+library's own dependencies: `pip install "oodlib[cluster]"`.
 """
 
 from __future__ import annotations
