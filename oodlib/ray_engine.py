@@ -1,8 +1,9 @@
 """The same shards on a cluster: Ray Data deals them out to actors, and each actor writes what it has made.
 
 Every machine must see the pictures and the store's folder under the same paths, as on a shared file system. An item is
-one shard, so a run that was stopped goes on where it was, and what comes out are the bytes that one machine of that
-kind would have written. Ray is not among the library's own dependencies: `pip install "oodlib[cluster]"`.
+one shard, so a run that was stopped goes on where it was. What comes out are the bytes that one machine of that kind
+would have written (of fewer than sixteen pictures a core: one with as many cores as an actor has). Ray is not among the
+library's own dependencies: `pip install "oodlib[cluster]"`.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class RayEngine:
 
         self.options = dict(options)
         on_gpu = str(self.options.get("device", "cpu")).startswith("cuda")
+        if on_gpu:
+            self.options["device"] = "cuda"  # an actor sees one GPU, whatever its number
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         fit = [node for node in nodes if node.get("GPU" if on_gpu else "CPU", 0) >= 1]
         if not fit:

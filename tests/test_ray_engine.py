@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from oodlib import shards
 from oodlib.cli import app
 from oodlib.datasets import Manifest
 from oodlib.datasets.folder import from_folder
@@ -17,9 +18,9 @@ from oodlib.embeddings import embed, store_of
 from oodlib.encoders import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.ray_engine import RayEngine, connected
-from oodlib.shards import SHARD
 
 pytestmark = pytest.mark.slow
+SHARD = 32
 
 
 def contents(home: Path) -> dict[str, bytes]:
@@ -30,9 +31,14 @@ def contents(home: Path) -> dict[str, bytes]:
 def pictures(tmp_path_factory) -> Manifest:
     """More than two shards of small JPEGs."""
     folder = tmp_path_factory.mktemp("pictures")
-    for number in range(2 * SHARD + 40):
+    for number in range(2 * SHARD + 10):
         Image.new("RGB", (40, 30), (number % 256, number // 4 % 256, 90)).save(folder / f"{number:04d}.jpg")
     return from_folder(folder).manifest
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(shards, "SHARD", SHARD)  # whoever asks deals out the shards: actors need not know
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,24 @@ def cluster():
             assert Path(ray._private.worker._global_node.get_session_dir_path()).is_relative_to(folder)
             yield RayEngine({"name": "pocket"}, cpus=1)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_an_encoder_that_no_machine_can_load_is_one_sentence(cluster):
+    with pytest.raises(OodlibError, match="no encoder 'ViT-B-15'"):
+        RayEngine({"name": "ViT-B-15"}, cpus=1)
+    with pytest.raises(OodlibError, match="no GPU to spare"):
+        RayEngine({"name": "pocket", "device": "cuda"})
+
+
+def test_the_command_takes_the_cluster_that_is_there(cluster, pictures, tmp_path):
+    small = tmp_path / "some"
+    small.mkdir()
+    for path in pictures.paths()[:20]:
+        shutil.copy(path, small)
+    assert "0 of them kept already" in CliRunner().invoke(app, ["embed", str(small)]).output
+    said = CliRunner().invoke(app, ["embed", str(small), "--engine", "ray"])
+    assert said.exit_code == 0, said.output
+    assert "20 of them kept already" in said.output
 
 
 def test_both_engines_write_the_same_bytes_and_go_on_where_the_other_stopped(cluster, pictures, tmp_path):
@@ -76,24 +100,6 @@ def test_a_picture_that_cannot_be_read_is_one_sentence_or_tolerated(cluster, pic
     kept = cluster.embed(manifest, home=tmp_path / "home", tolerate=True)
     assert list(kept.bad) == ["0020.jpg"]
     assert len(kept) == 29
-
-
-def test_an_encoder_that_no_machine_can_load_is_one_sentence(cluster):
-    with pytest.raises(OodlibError, match="no encoder 'ViT-B-15'"):
-        RayEngine({"name": "ViT-B-15"}, cpus=1)
-    with pytest.raises(OodlibError, match="no GPU to spare"):
-        RayEngine({"name": "pocket", "device": "cuda"})
-
-
-def test_the_command_takes_the_cluster_that_is_there(cluster, pictures, tmp_path):
-    small = tmp_path / "some"
-    small.mkdir()
-    for path in pictures.paths()[:20]:
-        shutil.copy(path, small)
-    assert "0 of them kept already" in CliRunner().invoke(app, ["embed", str(small)]).output
-    said = CliRunner().invoke(app, ["embed", str(small), "--engine", "ray"])
-    assert said.exit_code == 0, said.output
-    assert "20 of them kept already" in said.output
 
 
 def test_without_ray_the_remedy_is_named(monkeypatch):
