@@ -45,9 +45,11 @@ class Encoder:
         not a temperature that it learned, and in a softmax the bias has no effect. 0 for models that have none.
     """
 
-    def __init__(self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any]):
+    def __init__(
+        self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any], device: str | None = None
+    ):
         self.spec = spec
-        self.device = torch.device(spec["device"])
+        self.device = torch.device(device or spec["device"])  # the specification names no GPU by its number
         self.preprocess, self.tokenizer = preprocess, tokenizer
         # Both more than double the speed of convolutions on CPUs and change no result beyond rounding.
         sides = spec["preprocess"].get("size") or [1]
@@ -84,7 +86,8 @@ class Encoder:
         # Where the shorter side is scaled and the middle cut out, a strip of 30,000 x 1 would grow to 11 gigabytes.
         strips = self.spec["preprocess"].get("resize_mode", "shortest") == "shortest"
         upright = ((without_far_ends if strips else to_rgb)(picture) for picture in pictures)
-        if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
+        last = steps[-2:]  # open_clip's own steps derive from these
+        if len(last) < 2 or not isinstance(last[0], ToTensor) or not isinstance(last[1], Normalize):
             return torch.stack([self.preprocess(picture) for picture in upright])
         # The last two steps, from pixels to normalised numbers, on all pictures at once: several times faster.
         pixels = []

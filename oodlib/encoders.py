@@ -108,7 +108,7 @@ def load_encoder(
     spec = _spec(name, source, pretrained, file, device, precision, model)
     if preprocess is not None:
         steps, spec["preprocess"] = preprocessing(preprocess, model.visual.preprocess_cfg)
-    return Encoder(model, steps, tokenizer, spec)
+    return Encoder(model, steps, tokenizer, spec, device)
 
 
 def _weight_file(name: str, pretrained: str | None) -> tuple[Path | None, dict[str, Any]]:
