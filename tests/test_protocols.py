@@ -26,6 +26,7 @@ from oodlib.profiles import Profile
 from oodlib.prompts import templates
 from oodlib.protocols import FIRST_ONLY, Trial, few_of_each, local_scores, run_protocols
 from oodlib.results import COLUMNS, KEY
+from oodlib.tuning import Tuned
 
 PAIR = {"imagenet-10": {"far": ["sun"], "hard": ["imagenet-20"]}}
 PROFILE = {
@@ -78,6 +79,12 @@ def loaded(encoder, monkeypatch):
 def shelf(sample_tree, monkeypatch):
     monkeypatch.setenv("PROTOCOLS_ROOT", str(sample_tree))
     return Shelf(sample_tree, "clean")
+
+
+@pytest.fixture
+def openai(shelf):
+    """The tradition in which ImageNet-10 calls its classes as ImageNet-1k's training set does, which has the shots."""
+    return Shelf(shelf.root, "openai")
 
 
 def trial(encoder, shelf, **changes) -> pd.DataFrame:
@@ -194,24 +201,33 @@ def test_envisioned_labels_lie_beside_the_photographs(encoder, shelf, tmp_path):
     assert {"eoe-far", "argmax"} == set(rows["detector"])
 
 
-def test_a_tuned_model_has_rows_for_its_shots_and_seeds(encoder, shelf):
-    tuning = {
-        "method": "coop",
-        "shots": [1, 2],
-        "seeds": 2,
-        "parameters": {"epochs": 9, "batch": 5},
-        "small": {"epochs": 1},
-    }
-    rows = trial(encoder, shelf, words="food", detectors={"mcm": {}, "neg_label": {}}, tuning=tuning)
-    assert set(rows["tuning"]) == {"coop"}
+def test_a_tuned_model_has_rows_for_its_shots_and_seeds(encoder, openai):
+    tuning = {"method": "tip_adapter", "shots": [1, 2], "seeds": 2, "views": 3, "parameters": {"alpha": 5.0}}
+    rows = trial(encoder, openai, tuning=tuning, sets={"imagenet-10": {"far": ["sun"]}})
+    assert set(rows["tuning"]) == {"tip_adapter"}
     assert set(rows["shots"]) == {1}, "a small run takes the first number of shots"
     assert set(rows["seed"]) == {0, 1}
     assert not rows.duplicated(list(KEY)).any()
-    untuned = trial(encoder, shelf)
-    assert set(rows["ood_set"]) == set(untuned["ood_set"])
+    untuned = trial(encoder, openai, sets={"imagenet-10": {"far": ["sun"]}})
+    areas = [found.loc[found["metric"] == "auroc", "value"].iloc[0] for found in (rows, untuned)]
+    assert areas[0] != areas[1], "the shots count"
 
 
-def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameters(encoder, shelf, monkeypatch):
+def test_outlier_words_are_asked_in_the_prompts_that_were_learned(encoder, shelf):
+    run = profile(one={"words": "food"})
+    one = Trial(run, "one", run.protocols["one"], encoder, "", shelf)
+    told = Concepts(["apple", "dog"], encoder.encode_texts(["apple", "dog"]))
+
+    def learned(words):
+        return torch.nn.functional.one_hot(torch.arange(len(words)), told.text.shape[1]).float()
+
+    plain, tuned = (one._beside(Tuned(told, {}, encode=how), "imagenet-10") for how in (None, learned))
+    assert tuned.outlier_names == plain.outlier_names
+    assert set(tuned.outlier_text.unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(plain.outlier_text, tuned.outlier_text)
+
+
+def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameters(encoder, openai, monkeypatch):
     """Without pictures or training: what `take_shots` and `tune` are called with."""
     asked = []
     monkeypatch.setattr(
@@ -220,13 +236,13 @@ def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameter
     monkeypatch.setattr(protocols, "tune", lambda *given, **named: asked.append((given[0], named)))
     tuning = {"method": "locoop", "shots": [1, 2], "views": 3, "parameters": {"epochs": 9}, "small": {"epochs": 1}}
     whole = profile(one={"tuning": tuning})
-    told = Concepts(shelf.benchmark("imagenet-10", {}).names, torch.eye(10))
+    told = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10))
     for run, counts, views, epochs in (
         (whole.model_copy(update={"is_small": False}), [1, 2], 3, 9),
         (whole, [1], 1, 1),
     ):
         asked.clear()
-        made = list(Trial(run, "one", run.protocols["one"], encoder, "", shelf)._tuned(told))
+        made = list(Trial(run, "one", run.protocols["one"], encoder, "", openai)._tuned(told))
         assert [(count, seed) for count, seed, _ in made] == [(count, 0) for count in counts]
         for count, (pictures, taken), (method, tuned) in zip(counts, asked[::2], asked[1::2], strict=True):
             assert pictures == 10 * count
@@ -250,9 +266,9 @@ def test_gl_mcm_reads_patches_a_batch_at_a_time(encoder, shelf, monkeypatch):
     assert set(rows["detector"]) == {"gl_mcm", "argmax"}
 
 
-def test_shots_are_the_first_pictures_of_each_class_by_hash(shelf):
-    teachers = shelf.manifest("imagenet-1k-train")
-    names = shelf.benchmark("imagenet-10", {}).names
+def test_shots_are_the_first_pictures_of_each_class_by_hash(openai):
+    teachers = openai.manifest("imagenet-1k-train")
+    names = openai.benchmark("imagenet-10", {}).names
     for count in (1, 2):
         few = few_of_each(teachers, names, count)
         assert Counter(few.table["label"]) == dict.fromkeys(names, count)
