@@ -115,7 +115,8 @@ class Shelf:
         if name not in self._read:
             found = photos.load(name, self.root)
             called = self._called(name)
-            labels = [called.get(row.class_id, row.label) for row in found.table.itertuples()]
+            known = zip(found.table["class_id"].astype(str), found.table["label"].astype(str), strict=True)
+            labels = [called.get(identity, label) for identity, label in known]
             self._read[name] = Manifest(found.name, found.root, found.table.assign(label=labels))
         return self._read[name]
 
