@@ -28,24 +28,29 @@ RootOption = Annotated[
 
 
 def list_sets(root: RootOption = None) -> None:
-    """Say of every set what it is for, how much of it is here, and how large the download is."""
+    """Say of every set what it is for, how much of it is here, and how large the download is: a line each."""
     from oodlib.datasets import emojishift, photos
     from oodlib.datasets.examination import survey
 
     place = root or photos.data_root()
-    table = Table(Column("set", no_wrap=True), "for", "here", "pictures", "of", "download")
+    columns = [Column(name, no_wrap=True) for name in ("set", "for", "here", "pictures", "of", "download")]
+    for numbers in columns[3:5]:
+        numbers.justify = "right"
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns hold the longest of everything
     drawn = (emojishift.folder() / "manifest.csv").exists()
     count = f"{len(emojishift.load()):,}" if drawn else "0"
-    table.add_row(EMOJI, "pocket", "complete" if drawn else "not drawn yet", count, "", "none")
+    table.add_row(EMOJI, "pocket", "complete" if drawn else "not drawn", count, "", "none")
     for name in photos.names():
         card, (state, _) = photos.card(name), survey(name, place)
-        size = f"as {card.parent}" if card.parent else _size(card.download_bytes)
-        expected = "" if state.word == "sample" else _number(state.expected)
-        table.add_row(name, card.use, state.word, f"{state.found:,}", expected, size)
+        size = f"as {card.parent}" if card.parent else _size(card.download_bytes, unknown="?")
+        expected = "" if state.word == "sample" else _number(state.expected, unknown="?")
+        use = card.use.removesuffix(" OOD").removesuffix(" ID")
+        table.add_row(name, use, state.word, f"{state.found:,}", expected, size)
     out.print(table)
+    out.print("?: not verified; as NAME: part of that set; far, near, hard, spurious: OOD sets")
     made_up = ", a made-up sample" if photos.is_sample(place) else ""
     out.print(f"photographs are looked for in {place}{made_up}", soft_wrap=True, markup=False)
-    out.print("OODLIB_DATA or --root names another folder; `oodlib data get NAME` says how to get a set")
+    out.print("OODLIB_DATA or --root names another folder; to get a set: oodlib data get NAME")
 
 
 def check(
@@ -165,14 +170,14 @@ def _describe(card: Card, place: Path) -> None:
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _size(count: int | None) -> str:
+def _size(count: int | None, unknown: str = "not verified") -> str:
     """Bytes for people, in powers of ten.
 
     >>> _size(625239812), _size(1199), _size(None)
     ('625 MB', '1.2 kB', 'not verified')
     """
     if count is None:
-        return "not verified"
+        return unknown
     size = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
@@ -181,5 +186,5 @@ def _size(count: int | None) -> str:
     return f"{size:.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
 
 
-def _number(count: int | None) -> str:
-    return "not verified" if count is None else f"{count:,}"
+def _number(count: int | None, unknown: str = "not verified") -> str:
+    return unknown if count is None else f"{count:,}"

@@ -203,7 +203,7 @@ def tabulate(
         detector "argmax", with no OOD set.
     means : mapping of name to OOD sets, optional
         Means over some of the sets; each has rows of its own, of the kind of its first set. The ID pictures are drawn
-        once for all sets of a mean, so its interval is paired.
+        once for all sets of a mean, so its interval is paired; the OOD pictures of each set are drawn by themselves.
     n_boot, level, seed
         As in `oodlib.metrics.bootstrap_metrics`.
     **setting
@@ -216,6 +216,7 @@ def tabulate(
     """
     named = name_detectors(detectors)
     _check(scores, named, id_set, kinds, baseline)
+    _check_means(means or {}, kinds)
     shared: dict[str, Any] = {**_UNSET, **setting, "id_set": id_set, "seed": seed}
     if len(shared) != len(_UNSET) + 2:
         raise OodlibError(f"unknown columns: beside id_set and seed, a setting has only {', '.join(_UNSET)}.")
@@ -223,9 +224,10 @@ def tabulate(
     rows: list[dict[str, Any]] = []
     drawn: dict[str, Bootstrap] = {}
     sizes: dict[str, int] = {}
-    for ood_set in kinds:
+    for place, ood_set in enumerate(kinds):
         pairs = {name: of_pair(sets, id_set, ood_set) for name, sets in scores.items()}
-        drawn[ood_set] = bootstrap_metrics(pairs, n_boot=n_boot, level=level, seed=seed)
+        stream = place if means else 0
+        drawn[ood_set] = bootstrap_metrics(pairs, n_boot=n_boot, level=level, seed=seed, ood_stream=stream)
         n_id, sizes[ood_set] = (len(part) for part in next(iter(pairs.values())))
     listed = dict(kinds)
     for mean, parts in (means or {}).items():
@@ -283,3 +285,13 @@ def _check(
     for ood_set, kind in kinds.items():
         if kind not in KINDS:
             raise OodlibError(f"{ood_set!r} is of kind {kind!r}: choose from {', '.join(KINDS)}.")
+
+
+def _check_means(means: Mapping[str, Sequence[str]], kinds: Mapping[str, str]) -> None:
+    for mean, parts in means.items():
+        if not parts:
+            raise OodlibError(f"the mean {mean!r} is of no set: name its OOD sets.")
+        for missing in set(parts) - set(kinds):
+            raise OodlibError(f"the mean {mean!r} needs the set {missing!r}, which is not among {', '.join(kinds)}.")
+        if mean in kinds:
+            raise OodlibError(f"the mean {mean!r} has the name of a set: give it another one.")

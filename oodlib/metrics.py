@@ -111,7 +111,7 @@ class Bootstrap:
         """The mean of every metric over several OOD sets beside one ID set.
 
         Replicate b of each part was made with the same ID pictures (the same seed draws them), so the mean of these
-        replicates is one of the mean.
+        replicates is one of the mean. Each part needs an `ood_stream` of its own (see `bootstrap_metrics`).
         """
         first = parts[0]
         return cls(
@@ -149,6 +149,7 @@ def bootstrap_metrics(
     n_boot: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    ood_stream: int = 0,
     cut: Cut = "first",
     aupr: Aupr = "step",
 ) -> Bootstrap:
@@ -168,6 +169,9 @@ def bootstrap_metrics(
         Coverage of the percentile intervals.
     seed : int
         The same seed draws the same pictures, whatever the detectors and however many there are.
+    ood_stream : int
+        Which of the seed's streams draws the OOD pictures. Two sets of one size drawn from the same stream move
+        together, which is wrong where their metrics are averaged: give each of these sets another number.
     cut, aupr
         As in `ood_metrics`.
 
@@ -200,7 +204,7 @@ def bootstrap_metrics(
         raise OodlibError(f"Paired intervals need detectors that scored the same pictures, but got {listed}.")
     rankings = {name: Ranking.of(*pair) for name, pair in arrays.items()}
     replicates: dict[str, list[Array]] = {name: [] for name in rankings}
-    for weights in _resamples(*sizes.pop(), n_boot, seed):
+    for weights in _resamples(*sizes.pop(), n_boot, seed, ood_stream):
         for name, ranking in rankings.items():
             replicates[name].append(ranking.evaluate(*weights, cut, aupr))
     return Bootstrap(
@@ -210,10 +214,11 @@ def bootstrap_metrics(
     )
 
 
-def _resamples(n_id: int, n_ood: int, n_boot: int, seed: int) -> Iterator[tuple[Array, Array]]:
+def _resamples(n_id: int, n_ood: int, n_boot: int, seed: int, ood_stream: int) -> Iterator[tuple[Array, Array]]:
     """Yield how often each picture is drawn, a few replicates at a time: (R, n_id) and (R, n_ood)."""
     # One stream for each set, so that the draws do not depend on the size of the blocks.
-    streams = np.random.default_rng(seed).spawn(2)
+    id_stream, *rest = np.random.default_rng(seed).spawn(2 + ood_stream)
+    streams = id_stream, rest[ood_stream]
     block = max(1, _CELLS // (n_id + n_ood))
     for start in range(0, n_boot, block):
         rows = np.arange(min(block, n_boot - start))[:, None]

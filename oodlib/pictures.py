@@ -114,7 +114,9 @@ class Shelf:
         """The pictures of a set; each label is the class's name in this tradition."""
         if name not in self._read:
             found = photos.load(name, self.root)
-            labels = found.table["class_id"].map(self._called(name)).fillna(found.table["label"])
+            called = self._called(name)
+            known = zip(found.table["class_id"].astype(str), found.table["label"].astype(str), strict=True)
+            labels = [called.get(identity, label) for identity, label in known]
             self._read[name] = Manifest(found.name, found.root, found.table.assign(label=labels))
         return self._read[name]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from oodlib.datasets import photos
 from oodlib.errors import OodlibError
@@ -29,7 +29,8 @@ class Need:
     fine : bool
         Whether it can be used.
     needed : bool
-        Whether the pages cannot be made without it; the others only fill cells of the papers' tables.
+        Whether the pages cannot be made without it, or read it because it is there; the others only fill cells of the
+        papers' tables.
     size : str
         Of the download; where that is not known, how many pictures there are.
     source : str
@@ -56,7 +57,9 @@ def needs(run: Profile) -> list[Need]:
     of_tables = [name for protocol in run.protocols.values() for name in protocol.names_of_sets]
     if any(protocol.tuning for protocol in run.protocols.values()):
         of_tables.append("imagenet-1k-train")
-    required = set(of_pages) - set(chosen.optional)
+    # What is there is read by the pages, even if they could do without it, and must be as it should be.
+    left_out = {name for name in chosen.optional if not photos.examine(name, run.photo_root).found}
+    required = set(of_pages) - left_out
     homes: dict[str, list[str]] = {}  # parts of a set come with the whole
     for name in dict.fromkeys(of_pages + of_tables):
         homes.setdefault(photos.card(name).home, []).append(name)
@@ -98,22 +101,26 @@ def check(run: Profile, out: Console) -> None:
     """
     root = run.photo_root
     if run.is_sample:
-        out.print(f"made-up pictures in {root}: small settings, random weights, numbers that mean nothing")
+        told = f"made-up pictures in {root}: small settings, random weights, numbers that mean nothing"
+        out.print(told, markup=False, soft_wrap=True)
     missing = [need for need in needs(run) if not need.fine]
     for needed, title in ((True, "needed by every page:"), (False, "needed by some tables, which say so without it:")):
         part = [need for need in missing if need.needed is needed]
         if part:
-            table = Table("what", "state", "size", "from", "how", box=None, pad_edge=False)
+            columns = (Column(name, no_wrap=True) for name in ("what", "state", "size", "from"))
+            table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
             for need in part:
-                table.add_row(need.what, need.state, need.size, need.source, need.how or "at first use")
+                table.add_row(need.what, need.state, need.size, need.source)
             out.print(title)
             out.print(table)
     if any(need.how for need in missing):
-        out.print("get: `oodlib data get NAME` fetches it, or says how; check: `oodlib data check NAME` says what is wrong")
+        out.print("get a set, or be told how: oodlib data get NAME; weights come at first use")
+    if any(need.how == "check" for need in missing):
+        out.print("see what is wrong with a set that is there: oodlib data check NAME")
     lacking = [need.what for need in missing if need.needed and need.how]
     if lacking:
         variable = run.photos.root if run.photos else ""
         raise OodlibError(
-            f"{', '.join(lacking)} cannot be read in {root}: get them as the list says, or set {variable} to the folder "
-            "that has them; made-up pictures to try with come from: python tools/sample_tree.py FOLDER"
+            f"{', '.join(lacking)} cannot be read in {root}: get them as the list says, or set {variable} to the "
+            "folder that has them; made-up pictures to try with come from: python tools/sample_tree.py FOLDER"
         )

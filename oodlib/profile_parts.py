@@ -165,6 +165,14 @@ class Photographs(Strict):
     sets: Sets = Field(min_length=1)
     optional: list[str] = []
 
+    @model_validator(mode="after")
+    def _optional_sets_are_there(self) -> Photographs:
+        outside = {name for kinds in self.sets.values() for sets in kinds.values() for name in sets}
+        for name in self.optional:
+            if name not in outside:
+                raise ValueError(f"`optional` names {name}, which is among no OOD sets")
+        return self
+
 
 class Tuning(Strict):
     """A fine-tuning method in a protocol.
@@ -229,6 +237,14 @@ class Protocol(Strict):
     means: dict[str, list[str]] = {}
     tuning: Tuning | None = None
     not_run: str | None = None
+
+    @model_validator(mode="after")
+    def _means_are_of_its_sets(self) -> Protocol:
+        together = [{part for sets in kinds.values() for part in sets} for kinds in self.sets.values()]
+        for mean, parts in self.means.items():
+            if not parts or not any(set(parts) <= found for found in together):
+                raise ValueError(f"the mean {mean!r} is of {', '.join(parts) or 'no set'}: name OOD sets of one ID set")
+        return self
 
     @property
     def pairs(self) -> list[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -85,7 +85,7 @@ class Profile(Strict):
         if self.photos and list(self.photos.sets) != self.id_sets:
             raise ValueError("`id_sets` and `photos.sets` must name the same ID sets in the same order")
         for label, protocol in self.protocols.items():
-            for missing in set(protocol.encoders) - set(self.encoders):
+            for missing in (named for named in protocol.encoders if named not in self.encoders):
                 raise ValueError(f"the protocol {label} names the encoder {missing}, which `encoders` lacks")
             if protocol.words not in (None, "far", "near", "fine-grained", *self.lexicons):
                 raise ValueError(f"the protocol {label} names the words {protocol.words}, which `lexicons` lacks")
@@ -218,8 +218,9 @@ def load_profile(name: str, *, small: bool = False) -> Profile:
         profile = Profile(**{"name": name, **values})
         sample = profile.photos is not None and _is_sample(profile.photo_root)
         if small or sample:  # checked as a whole again: a small block may be wrong where the full profile is right
-            both = {"name": name, **values, **override, "is_small": True, "is_sample": sample}
-            profile = Profile(**_with_random_weights(both) if sample else both)
+            profile = Profile(**{"name": name, **values, **override, "is_small": True, "is_sample": sample})
+        if sample:
+            profile = _with_random_weights(profile)
     except (ValidationError, TypeError) as error:
         raise OodlibError(f"profiles/{path.name} does not fit: {_first_problem(error)}") from error
     return profile
@@ -231,10 +232,14 @@ def _is_sample(root: Path) -> bool:
     return is_sample(root)
 
 
-def _with_random_weights(values: dict[str, Any]) -> dict[str, Any]:
-    """The same values with random weights for every model: made-up pictures deserve no download."""
-    encoders = {label: choice | {"pretrained": "random"} for label, choice in values.get("encoders", {}).items()}
-    return values | {"encoder": values["encoder"] | {"pretrained": "random"}, "encoders": encoders}
+def _with_random_weights(profile: Profile) -> Profile:
+    """The same profile with random weights for every model: made-up pictures deserve no download."""
+
+    def drawn(choice: EncoderChoice) -> EncoderChoice:
+        return choice.model_copy(update={"pretrained": "random"})
+
+    encoders = {label: drawn(choice) for label, choice in profile.encoders.items()}
+    return profile.model_copy(update={"encoder": drawn(profile.encoder), "encoders": encoders})
 
 
 def _first_problem(error: Exception) -> str:
@@ -245,6 +250,21 @@ def _first_problem(error: Exception) -> str:
     first = min(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        model = EncoderChoice if where.startswith("encoder.") else Profile
-        return f"{where!r} is not a key, the keys are {', '.join(model.model_fields)}"
-    return f"{where!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        return f"{where!r} is not a key, the keys are {', '.join(_part_at(first['loc'][:-1]).model_fields)}"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where!r}: {said[0].lower()}{said[1:]}" if where else said
+
+
+def _part_at(path: tuple[int | str, ...]) -> type[Strict]:
+    """The part of a profile that lies at a path of keys and labels."""
+    part, places = Profile, iter(path)
+    for key in places:
+        annotation = part.model_fields[str(key)].annotation
+        if get_origin(annotation) is dict:
+            next(places)  # a label, which a person chose
+        part = next(one for one in (annotation, *get_args(annotation)) if _is_part(one))
+    return part
+
+
+def _is_part(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Strict)

@@ -73,10 +73,12 @@ class Trial:
             if self.shelf.has(name)
         }
         benchmarks = {name: benchmark for name, benchmark in benchmarks.items() if benchmark.ood}
+        if not benchmarks:
+            return pd.DataFrame(columns=list(COLUMNS))
         sets = limited(self.run, benchmarks)
         kept = self._embed(self.encoder, sets)
         found = [self._table(benchmarks[name], sets[name], kept, current) for name in benchmarks]
-        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(COLUMNS))
+        return pd.concat(found, ignore_index=True)
 
     def _embed(self, encoder: Encoder, sets: Mapping[str, Mapping[str, Manifest]]) -> Embeddings:
         parts = distinct(part for found in sets.values() for part in found.values())
@@ -218,7 +220,7 @@ def run_protocols(run: Profile, current: str) -> Outcome:
     found = Outcome(pd.DataFrame(columns=list(COLUMNS)), [], {}, {})
     tables = []
     for named, choice in run.encoders.items():
-        encoder = None
+        encoder, refused = None, ""
         for label, protocol in run.protocols.items():
             if named not in protocol.encoders:
                 continue
@@ -230,16 +232,24 @@ def run_protocols(run: Profile, current: str) -> Outcome:
             missing = [name for name in protocol.names_of_sets if not shelf.has(name)]
             if missing:
                 found.reasons[label, named] = f"not there: {', '.join(missing)}"
+            if all({one, other} & set(missing) for one, _, other in protocol.pairs):
+                continue
+            if encoder is None and not refused:
+                try:
+                    encoder = load_encoder(**choice.options())
+                except OodlibError as error:  # asked once: a host that does not answer takes seconds to say so
+                    refused = str(error)
+            if encoder is None:
+                found.reasons[label, named] = refused
+                continue
             try:
-                encoder = encoder or load_encoder(**choice.options())
                 rows = Trial(run, label, protocol, encoder, choice.label, shelf).rows(current)
             except OodlibError as error:
                 found.reasons[label, named] = str(error)
                 continue
-            if len(rows):
-                tables.append(rows)
-                found.ran.append((label, named))
-                found.specs[named] = encoder.spec | {"digest": encoder.digest}
+            tables.append(rows)
+            found.ran.append((label, named))
+            found.specs[named] = encoder.spec | {"digest": encoder.digest}
     if tables:
         found.rows = pd.concat(tables, ignore_index=True)
     return found

@@ -111,13 +111,15 @@ def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, pu
     notebook = json.loads((profile.folder / path).read_text(encoding="utf-8"))
     reads = notebook["metadata"].get("oodlib", {}).get("reads", [])
     data = _data([*record.products, *reads], profile.folder)
+    place = f"downloads/{profile.name}"  # two profiles of one book may have results of one name
     for taken in (path, *data):
-        (source / "downloads" / taken).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(profile.folder / taken, source / "downloads" / taken)
+        (source / place / taken).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(profile.folder / taken, source / place / taken)
     title, *rest = _open_with_the_finding(notebook["cells"])
-    below = [_markdown("data", _data_line(data))] if data else []
+    below = [_markdown("data", _data_line(f"{place}/{one}" for one in data))] if data else []
     warned = [_markdown("sample", SAMPLE)] if profile.is_sample else []
-    notebook["cells"] = [title, *warned, _markdown("run-it", _run_line(name, published)), *rest, *below]
+    run_it = _markdown("run-it", _run_line(name, f"{place}/{path}", published))
+    notebook["cells"] = [title, *warned, run_it, *rest, *below]
     notebook["cells"].append(_markdown("how-made", how_made(record)))
     _write(source / path, json.dumps(notebook))
     if published:
@@ -135,9 +137,9 @@ def _data(paths: Iterable[str], folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _run_line(name: str, published: Edition | None) -> str:
+def _run_line(name: str, path: str, published: Edition | None) -> str:
     """The line under a page's title: where to run it, and the notebook to take along."""
-    links = [f"{{download}}`Notebook with its results </downloads/notebooks/{name}.ipynb>`"]
+    links = [f"{{download}}`Notebook with its results </{path}>`"]
     if published:
         links[:0] = [f"[Open in Colab]({published.colab(name)})", f"[Open in Binder]({published.binder(name)})"]
     return "```{container} take-it\n" + "\n".join(links) + "\n```"
@@ -145,7 +147,7 @@ def _run_line(name: str, published: Edition | None) -> str:
 
 def _data_line(paths: Iterable[str]) -> str:
     """The line at a page's end with the numbers behind its figures and tables."""
-    links = [f"{{download}}`{Path(path).name} </downloads/{path}>`" for path in paths]
+    links = [f"{{download}}`{Path(path).name} </{path}>`" for path in paths]
     return "```{container} take-it\nData of the figures and tables:\n" + "\n".join(links) + "\n```"
 
 

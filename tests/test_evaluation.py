@@ -256,3 +256,49 @@ def test_refuses_tables_that_are_not_results(table, tmp_path):
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(OodlibError, match=r"broken.parquet is not a readable table of results: delete it"):
         read_results(tmp_path)
+
+
+def test_a_mean_has_rows_of_its_own(scores, detectors):
+    means = {"mean of both": ["objects", "siblings"], "mean of one": ["siblings"]}
+    found = tabulate(scores, detectors, id_set="animals", kinds=KINDS, baseline="mcm", means=means, n_boot=50, seed=5)
+    wide = found.pivot(index=["detector", "metric"], columns="ood_set", values="value")
+    np.testing.assert_allclose(wide["mean of both"], wide[["objects", "siblings"]].mean(axis=1), atol=1e-15)
+    sizes = found.drop_duplicates("ood_set").set_index("ood_set")[["ood_kind", "n_id", "n_ood"]]
+    assert sizes.loc["mean of both"].tolist() == ["far", 30, 45], "of the kind of its first set"
+    for column in ("value", "low", "high"):
+        of_set = found.pivot(index=["detector", "metric"], columns="ood_set", values=column)
+        np.testing.assert_array_equal(of_set["mean of one"], of_set["siblings"])
+    assert not found.duplicated(list(KEY)).any()
+
+
+def test_the_interval_of_a_mean_is_that_of_a_bootstrap_written_out(scores, detectors):
+    found = tabulate(
+        scores, detectors, id_set="animals", kinds=KINDS, means={"both": ["objects", "siblings"]}, n_boot=60, seed=5
+    )
+    sets = scores["mcm"]
+    id_stream, *streams = np.random.default_rng(5).spawn(3)
+    inside = [sets["animals"][draw] for draw in id_stream.integers(30, size=(60, 30))]
+    areas = []
+    for stream, name in zip(streams, KINDS, strict=True):
+        n = len(sets[name])
+        outside = [sets[name][draw] for draw in stream.integers(n, size=(60, n))]
+        areas.append(
+            [np.mean(i[:, None] > o) + np.mean(i[:, None] == o) / 2 for i, o in zip(inside, outside, strict=True)]
+        )
+    (row,) = found[
+        (found["ood_set"] == "both") & (found["detector"] == "mcm") & (found["metric"] == "auroc")
+    ].itertuples()
+    np.testing.assert_allclose([row.low, row.high], np.quantile(np.mean(areas, axis=0), [0.025, 0.975]), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("means", "message"),
+    [
+        ({"m": []}, "the mean 'm' is of no set"),
+        ({"m": ["objects", "people"]}, "the mean 'm' needs the set 'people', which is not among objects, siblings"),
+        ({"objects": ["siblings"]}, "the mean 'objects' has the name of a set"),
+    ],
+)
+def test_a_mean_that_cannot_be_is_named(scores, detectors, means, message):
+    with pytest.raises(OodlibError, match=message):
+        tabulate(scores, detectors, id_set="animals", kinds=KINDS, means=means, n_boot=10)

@@ -282,3 +282,64 @@ def test_says_what_is_wrong_with_a_bootstrap():
         bootstrap_metrics({"a": ([1.0], [0.0])}, level=95)
     with pytest.raises(OodlibError, match="no scores of 'b' here: choose from a"):
         bootstrap_metrics({"a": ([1.0], [0.0])}, n_boot=1).difference("a", "b")
+
+
+def sorted_scores(n_id, *n_ood):
+    """ID scores, and for each OOD set its own, from low to high, as pictures of one class often come after another."""
+    random = np.random.default_rng(11)
+    return np.sort(random.normal(1.0, 1.0, n_id)), [
+        np.sort(random.normal(0.3 * k, 1.0, n)) for k, n in enumerate(n_ood)
+    ]
+
+
+def mean_by_hand(inside, others, n_boot, seed):
+    """Replicates of the mean AUROC: the ID pictures drawn once for all sets, each OOD set by itself."""
+    id_stream, *streams = np.random.default_rng(seed).spawn(1 + len(others))
+    kept = [inside[rows] for rows in id_stream.integers(len(inside), size=(n_boot, len(inside)))]
+    areas = []
+    for stream, other in zip(streams, others, strict=True):
+        drawn = [other[rows] for rows in stream.integers(len(other), size=(n_boot, len(other)))]
+        areas.append([np.mean(i[:, None] > o) + np.mean(i[:, None] == o) / 2 for i, o in zip(kept, drawn, strict=True)])
+    return np.mean(areas, axis=0)
+
+
+def test_a_mean_is_that_of_a_bootstrap_written_out(monkeypatch):
+    """With blocks so small that the sets, which differ in size, are drawn in different numbers of blocks."""
+    monkeypatch.setattr(metrics, "_CELLS", 2000)
+    inside, others = sorted_scores(60, 40, 90)
+    parts = [bootstrap_metrics({"a": (inside, o)}, n_boot=80, seed=3, ood_stream=k) for k, o in enumerate(others)]
+    mean = metrics.Bootstrap.mean(parts)
+    for name in METRICS:
+        assert mean.values["a"][name] == pytest.approx(np.mean([ood_metrics(inside, o)[name] for o in others]))
+    by_hand = mean_by_hand(inside, others, 80, seed=3)
+    np.testing.assert_allclose(mean.replicates["a"][:, METRICS.index("auroc")], by_hand, rtol=1e-12)
+    assert mean.interval("a")["auroc"] == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])), rel=1e-12)
+
+
+def test_the_sets_of_a_mean_are_drawn_apart_from_each_other():
+    """Equal draws of OOD sets of one size would move all the same way, and widen the interval of their mean."""
+    inside = np.sort(np.random.default_rng(1).normal(1.0, 1.0, 4000))  # so many that the OOD pictures decide
+    other = np.sort(np.random.default_rng(2).normal(0.0, 1.0, 100))
+    apart = [bootstrap_metrics({"a": (inside, other)}, n_boot=300, ood_stream=k) for k in range(4)]
+    spreads = [part.replicates["a"][:, METRICS.index("auroc")].std() for part in apart]
+    mean = metrics.Bootstrap.mean(apart).replicates["a"][:, METRICS.index("auroc")].std()
+    assert mean < 0.65 * min(spreads), "the mean of four independent sets varies half as much as one"
+
+
+def test_the_first_stream_is_that_of_a_set_alone():
+    inside, (other,) = sorted_scores(30, 20)
+    alone, first = (bootstrap_metrics({"a": (inside, other)}, n_boot=50, **k) for k in ({}, {"ood_stream": 0}))
+    np.testing.assert_array_equal(alone.replicates["a"], first.replicates["a"])
+
+
+def test_the_mean_of_one_set_is_that_set_and_differences_stay_paired():
+    inside, others = sorted_scores(30, 20, 25)
+    pairs = [{"a": (inside, other), "b": (-inside, -other)} for other in others]
+    parts = [bootstrap_metrics(pair, n_boot=60, ood_stream=k) for k, pair in enumerate(pairs)]
+    one = metrics.Bootstrap.mean(parts[:1])
+    assert one.values == parts[0].values
+    assert one.interval("b") == parts[0].interval("b")
+    assert one.level == parts[0].level
+    value, low, high = metrics.Bootstrap.mean(parts).difference("a", "b")["auroc"]
+    assert value == pytest.approx(np.mean([part.difference("a", "b")["auroc"][0] for part in parts]))
+    assert low < value < high

@@ -11,7 +11,7 @@ import yaml
 
 from oodlib import notebooks, provenance
 from oodlib.errors import OodlibError
-from oodlib.profiles import project_root
+from oodlib.profiles import load_profile, project_root
 
 SOURCES = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 PROFILE = {
@@ -53,12 +53,12 @@ def project(tmp_path, monkeypatch):
     toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "x", "chapters": chapters}]}
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
 
-    def write(*sources: str, name: str = "page", reads: tuple[str, ...] = ()) -> None:
+    def write(*sources: str, name: str = "page", reads: tuple[str, ...] = (), about: str = "") -> None:
         first = cell('profile = "pocket"\nsmall = False\nnumber = 3\n', "parameters")
         book = nbformat.v4.new_notebook(cells=[first, *map(cell, sources)])
         book["metadata"] = {
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-            "oodlib": {"reads": list(reads)},
+            "oodlib": {"reads": list(reads)} | ({"profile": about} if about else {}),
         }
         for k, made in enumerate(book["cells"]):
             made["id"] = f"cell-{k}"
@@ -97,6 +97,45 @@ def test_every_notebook_is_a_page():
 def test_notebooks_that_read_others_run_last(project):
     project("1", name="reads", reads=("results",))
     assert notebooks.notebook_names() == ["page", "reads"]
+
+
+@pytest.fixture
+def two_profiles(project, tmp_path):
+    """A second profile, and a page that is about the first one in every book."""
+    (tmp_path / "profiles" / "other.yaml").write_text(yaml.safe_dump(PROFILE), encoding="utf-8")
+    project("1", name="reads", reads=("results",), about="pocket")
+    return project
+
+
+def test_a_page_is_made_under_the_profile_that_it_is_about(two_profiles):
+    for small in (False, True):
+        pocket, other = (load_profile(name, small=small) for name in ("pocket", "other"))
+        assert notebooks.made_under("page", other) is other
+        about = notebooks.made_under("reads", other)
+        assert (about.name, about.is_small) == ("pocket", small)
+        assert about.folder.name == ("pocket-small" if small else "pocket")
+        assert notebooks.made_under("reads", pocket) is pocket, "a profile is not read again"
+    two_profiles("1", name="reads", about="nobody")
+    with pytest.raises(OodlibError, match="there is no profile 'nobody'"):
+        notebooks.made_under("reads", other)
+
+
+def test_pages_of_other_profiles_run_first_with_what_they_read(two_profiles):
+    pocket, other = (load_profile(name) for name in ("pocket", "other"))
+    assert notebooks.runs_of(pocket) == [("page", pocket), ("reads", pocket)]
+    jobs = [(name, run.name) for name, run in notebooks.runs_of(other)]
+    assert jobs == [("page", "pocket"), ("reads", "pocket"), ("page", "other")]
+    two_profiles("1", name="reads", reads=("results",))
+    assert [(name, run.name) for name, run in notebooks.runs_of(other)] == [("page", "other"), ("reads", "other")]
+
+
+def test_a_page_about_another_profile_is_executed_once_for_both_books(two_profiles, tmp_path):
+    other = load_profile("other")
+    for name, run in notebooks.runs_of(other):
+        notebooks.execute(name, run.name, small=run.is_small)
+    assert {path.parent.parent.name for path in (tmp_path / "_build").glob("*/runs/reads.json")} == {"pocket"}
+    pocket = load_profile("pocket")
+    assert not any(notebooks.execute(name, run.name).fresh for name, run in notebooks.runs_of(pocket))
 
 
 def test_runs_records_and_then_does_nothing(project, tmp_path):

@@ -1,7 +1,10 @@
 """Profiles: what is read, and what each mistake gets."""
 
+import shutil
+
 import pandas as pd
 import pytest
+import yaml
 
 from oodlib.datasets.base import Manifest
 from oodlib.errors import OodlibError
@@ -164,3 +167,114 @@ def test_limit_takes_the_first_hashes_and_keeps_the_order(project):
     assert set(chosen.table["id"]) & set(half.table["id"]) <= set(profile.limit(half).table["id"])
     assert profile.limit(_manifest(10)).digest == _manifest(10).digest
     assert load_profile("mine").limit(everything) is everything
+
+
+PHOTOS = """
+title: Photographs
+encoder: {name: RN50, pretrained: openai, quick_gelu: true, device: auto}
+dataset: photos
+photos: {root: MY_PHOTOS, sets: {imagenet-10: {hard: [imagenet-20]}}}
+templates: photo
+detectors: {mcm: {}}
+id_sets: [imagenet-10]
+n_boot: 100
+encoders:
+  RN50: {name: RN50, pretrained: openai, preprocess: mcm}
+  big: {name: ViT-L-14, pretrained: openai, quick_gelu: true}
+lexicons:
+  food: {nouns: [noun.food], words: 10}
+protocols:
+  encoders:
+    title: Two encoders
+    papers: [ming2022delving]
+    encoders: [RN50, big]
+    prompts: photo
+    names: clean
+    sets: {imagenet-10: {hard: [imagenet-20]}}
+    words: food
+    detectors: {mcm: {}}
+small: {n_boot: 20, pictures: 10}
+"""
+
+
+@pytest.fixture
+def photographs(project, tmp_path, monkeypatch):
+    """A profile of photographs, of which there are none."""
+    monkeypatch.setenv("MY_PHOTOS", str(tmp_path / "photos"))
+    monkeypatch.delenv("OODLIB_DATA", raising=False)
+    project(PHOTOS)
+    return project
+
+
+def test_photographs_lie_where_the_profile_says(photographs, tmp_path, monkeypatch):
+    profile = load_profile("mine")
+    assert profile.photo_root == tmp_path / "photos"
+    assert profile.folder == build_root() / "mine"
+    assert not profile.is_sample
+    assert profile.encoders["big"].pretrained == "openai"
+    monkeypatch.delenv("MY_PHOTOS")
+    monkeypatch.setenv("OODLIB_DATA", str(tmp_path / "elsewhere"))
+    assert profile.photo_root == tmp_path / "elsewhere"
+    photographs(GOOD)
+    with pytest.raises(OodlibError, match="the profile mine has no photographs: choose one that has `photos`"):
+        _ = load_profile("mine").photo_root
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_a_sample_is_small_has_random_weights_and_its_own_folder(photographs, sample_tree, monkeypatch, small):
+    monkeypatch.setenv("MY_PHOTOS", str(sample_tree))
+    profile = load_profile("mine", small=small)
+    assert (profile.is_sample, profile.is_small, profile.n_boot, profile.pictures) == (True, True, 20, 10)
+    assert profile.folder == build_root() / "mine-sample", "numbers that mean nothing never replace others"
+    models = [profile.encoder, *profile.encoders.values()]
+    assert [model.pretrained for model in models] == ["random"] * 3
+    assert [model.name for model in models] == ["RN50", "RN50", "ViT-L-14"]
+    assert (profile.encoder.quick_gelu, profile.encoders["RN50"].preprocess) == (True, "mcm")
+    assert profile.protocols == load_profile("mine").protocols
+
+
+def test_a_damaged_sample_is_said(photographs, sample_tree, tmp_path):
+    (tmp_path / "photos").mkdir()
+    shutil.copy(sample_tree / "SAMPLE.json", tmp_path / "photos")
+    assert load_profile("mine").is_sample
+    (tmp_path / "photos" / "SAMPLE.json").write_text("{", encoding="utf-8")
+    with pytest.raises(OodlibError, match=r"SAMPLE\.json is damaged: make the sample again"):
+        load_profile("mine")
+
+
+CHANGES = [
+    ({"photos": None}, "`photos` belongs to the data set photos, and to no other"),
+    ({"dataset": "emojishift"}, "`photos` belongs to the data set photos, and to no other"),
+    ({"id_sets": ["imagenet-20"]}, "`id_sets` and `photos.sets` must name the same ID sets in the same order"),
+    ({"encoders": {}}, "the protocol encoders names the encoder RN50, which `encoders` lacks"),
+    ({"lexicons": {}}, "the protocol encoders names the words food, which `lexicons` lacks"),
+    ({"photos.rooot": 1}, "'photos.rooot' is not a key, the keys are root, names, sets, optional"),
+    ({"encoders.big.nam": 1}, "'encoders.big.nam' is not a key, the keys are name, pretrained, quick_gelu"),
+    ({"lexicons.food.noun": 1}, "'lexicons.food.noun' is not a key, the keys are nouns, adjectives, single"),
+    ({"protocols.encoders.titel": 1}, "'protocols.encoders.titel' is not a key, the keys are title, papers"),
+    (
+        {"protocols.encoders.tuning": {"method": "coop", "shots": [1], "seed": 1}},
+        "'protocols.encoders.tuning.seed' is not a key, the keys are method, shots, views, seeds",
+    ),
+    ({"protocols.encoders.names": "short"}, "'protocols.encoders.names': input should be 'clean' or 'openai'"),
+    ({"small": {"encoders": 3}}, "'encoders': input should be a valid dictionary"),
+    ({"small": {"encoders": {"RN50": 3}}}, "'encoders.RN50': input should be"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), CHANGES, ids=[message[:40] for _, message in CHANGES])
+def test_a_wrong_part_is_named_with_its_place(photographs, sample_tree, monkeypatch, changes, message):
+    monkeypatch.setenv("MY_PHOTOS", str(sample_tree))
+    values = yaml.safe_load(PHOTOS)
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        place = values
+        for part in path:
+            place = place[part]
+        place[last] = value
+    photographs(yaml.safe_dump(values))
+    with pytest.raises(OodlibError) as caught:
+        load_profile("mine")
+    said = str(caught.value)
+    assert said.startswith(f"profiles/mine.yaml does not fit: {message}")
+    assert "\n" not in said
