@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
-import torch
 from open_clip.model import CLIP
 from torch import Tensor, nn
 
@@ -30,16 +30,14 @@ def for_length(model: nn.Module, length: int) -> Iterator[None]:
 
     open_clip adds the vectors of all 77 places, so those of the first `length` places stand in for them meanwhile.
     """
-    if not is_causal(model) or length == len(model.positional_embedding):
+    if not is_causal(model):
         yield
         return
-    places, mask = model._parameters["positional_embedding"], model._buffers["attn_mask"]
-    assert isinstance(places, Tensor)
-    assert isinstance(mask, torch.Tensor)
-    model._parameters["positional_embedding"] = places[:length]  # type: ignore[assignment]
-    model._buffers["attn_mask"] = mask[:length, :length]
+    parameters: dict[str, Any] = model._parameters
+    buffers: dict[str, Any] = model._buffers
+    places, mask = parameters["positional_embedding"], buffers["attn_mask"]
+    parameters["positional_embedding"], buffers["attn_mask"] = places[:length], mask[:length, :length]
     try:
         yield
     finally:
-        model._parameters["positional_embedding"] = places  # type: ignore[assignment]
-        model._buffers["attn_mask"] = mask
+        parameters["positional_embedding"], buffers["attn_mask"] = places, mask

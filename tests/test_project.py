@@ -83,7 +83,7 @@ def third_party_imports(folder: Path) -> dict[str, str]:
             else:
                 continue
             names |= {name.partition(".")[0]: str(file.relative_to(ROOT)) for name in found}
-    ours = {"oodlib", "tests", "conftest", "_common"}
+    ours = {"oodlib", "tests", "tools", "conftest", "_common"}
     return {name: file for name, file in names.items() if name not in sys.stdlib_module_names | ours}
 
 

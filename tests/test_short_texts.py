@@ -36,9 +36,14 @@ def test_a_text_that_is_cut_at_77_tokens_stays_so(encoder):
 
 def test_the_model_is_left_as_it_was_even_after_an_error(encoder):
     places = encoder.model.positional_embedding
-    with pytest.raises(RuntimeError, match="in between"), for_length(encoder.model, 5):
-        assert len(encoder.model.positional_embedding) == 5
-        raise RuntimeError("in between")
+
+    def break_off():
+        with for_length(encoder.model, 5):
+            assert len(encoder.model.positional_embedding) == 5
+            raise RuntimeError("in between")
+
+    with pytest.raises(RuntimeError, match="in between"):
+        break_off()
     assert encoder.model.positional_embedding is places
     assert encoder.model.attn_mask.shape == (77, 77)
 
