@@ -166,6 +166,8 @@ class Encoder:
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise OodlibError("every text must be a string with at least one letter: check the list of names")
         templates = tuple(templates) if templates is not None else ("{}",)
+        if not templates:
+            raise OodlibError("there is no template: pass at least one, or None to take the texts as they are")
         prompts = fill(texts, templates)
         # Prompts of like length go together: the shorter the longest of a batch, the less is computed.
         order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].split()), len(prompts[row])))

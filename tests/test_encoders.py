@@ -131,3 +131,8 @@ def test_truncated_weights_are_named_and_leave_nothing(tmp_path):
     with pytest.raises(OodlibError, match=r"half.safetensors are damaged .*check the file out again"):
         assemble(tmp_path / "home", half)
     assert [p.suffix for p in (tmp_path / "home" / "models").iterdir()] in ([], [".lock"])
+
+
+def test_no_template_at_all_is_refused(pocket):
+    with pytest.raises(OodlibError, match="there is no template: pass at least one"):
+        pocket.encode_texts(["cat"], templates=())
