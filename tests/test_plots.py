@@ -172,3 +172,9 @@ def test_lines_stand_out_from_white_and_differ_in_more_than_colour():
     for colour in plots.COLOURS:
         assert 1.05 / (linear(colour) @ [0.2126, 0.7152, 0.0722] + 0.05) > 3, colour
     assert len(set(map(str, plots.LINES))) == len(plots.LINES)
+
+
+def test_forest_leaves_out_what_has_no_number():
+    frame = tidy()
+    figure = plots.forest(frame[~((frame["ood_set"] == "far") & (frame["detector"] == "msp"))], "auroc")
+    assert np.isnan(figure.axes[1].lines[0].get_xdata()).tolist() == [False, True]
