@@ -180,7 +180,9 @@ def forest(frame: pd.DataFrame, metric: str) -> Figure:
         figure, panels = _grid(len(sets), height=0.6 + 0.2 * len(detectors), xlabel=METRICS[metric])
         lowest, highest = 100 * rows["low"].min(), 100 * rows["high"].max()
         for axes, name in zip(panels, sets, strict=True):
-            part = rows[rows["ood_set"] == name].set_index("detector").reindex(detectors)  # not every detector has a number everywhere
+            part = (
+                rows[rows["ood_set"] == name].set_index("detector").reindex(detectors)
+            )  # not every detector has a number everywhere
             value, low, high = (100 * part[column].to_numpy() for column in ("value", "low", "high"))
             at = np.arange(len(detectors))[::-1]
             axes.hlines(at, low, high, color=ID_COLOUR, linewidth=2)
