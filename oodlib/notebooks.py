@@ -170,7 +170,12 @@ def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
         "requirements.lock": root / "requirements.lock",
         "book/_data": root / "book" / "_data",
     } | {path: profile.folder / path for path in _reads(source)}
-    return {key: provenance.tree_sha256(p) if p.is_dir() else provenance.file_sha256(p) for key, p in files.items()}
+    found = {key: provenance.tree_sha256(p) if p.is_dir() else provenance.file_sha256(p) for key, p in files.items()}
+    if profile.photos:
+        from oodlib.pictures import state_of  # takes pandas along, which a second run of other profiles does without
+
+        found["photographs"] = provenance.run_id(state_of(profile))
+    return found
 
 
 def _up_to_date(result: Executed, run: str, folder: Path) -> bool:

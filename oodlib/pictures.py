@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from oodlib.datasets import photos
 from oodlib.datasets.base import Benchmark, Manifest
+from oodlib.datasets.examination import survey
 from oodlib.profile_parts import Kind, Names
 from oodlib.profiles import Profile
 from oodlib.report import union
@@ -55,6 +57,19 @@ def pictures_of(run: Profile) -> Pictures:
     sets = limited(run, benchmarks)
     to_embed = distinct(part for parts in sets.values() for part in parts.values())
     return Pictures(benchmarks, sets, to_embed, {manifest.name: manifest.digest for manifest in to_embed})
+
+
+def state_of(run: Profile) -> dict[str, list[Any]]:
+    """What is there of every set that a profile of photographs names: a word, and how many pictures.
+
+    Pages are made again when it changes. The pictures themselves are not read: their hashes are in the run record.
+    """
+    names = {name for one in run.protocols.values() for name in one.names_of_sets}
+    names |= {"imagenet-1k-train"} if any(one.tuning for one in run.protocols.values()) else set()
+    for one, kinds in (run.photos.sets if run.photos else {}).items():
+        names |= {one, *(part for parts in kinds.values() for part in parts)}
+    states = {name: survey(name, run.photo_root)[0] for name in sorted(names)}
+    return {name: [state.word, state.found] for name, state in states.items()}
 
 
 def _drawings(run: Profile) -> Pictures:

@@ -8,7 +8,7 @@ import pytest
 from oodlib.datasets import emojishift, photos
 from oodlib.datasets.base import Manifest
 from oodlib.errors import OodlibError
-from oodlib.pictures import Shelf, distinct, limited, pictures_of
+from oodlib.pictures import Shelf, distinct, limited, pictures_of, state_of
 from oodlib.profiles import Profile, load_profile
 
 PHOTOGRAPHS = {
@@ -168,3 +168,13 @@ def test_drawings_are_those_of_emojishift():
     shown = {identity for parts in few.sets.values() for part in parts.values() for identity in part.table["id"]}
     assert set(used.table["id"]) == shown
     assert all(len(part) <= small.pictures for parts in few.sets.values() for part in parts.values())
+
+
+def test_what_is_there_is_told_so_that_pages_are_made_again(some):
+    run = profile()
+    before = state_of(run)
+    assert before["ninco"][0] == "sample"
+    assert set(before) == {"imagenet-1k", "imagenet-10", "imagenet-20", "textures", "ninco", "imagenet-o"}
+    next((some / "NINCO").rglob("*.jp*g")).unlink()
+    after = state_of(run)
+    assert {name for name in before if before[name] != after[name]} == {"ninco"}
