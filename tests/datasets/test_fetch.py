@@ -271,7 +271,7 @@ def test_a_zip_cannot_write_outside_and_damaged_ones_are_one_sentence(tmp_path):
     with pytest.raises(OodlibError, match="has no folder SUN"):
         inner_folder(tmp_path / "out", "SUN")
     whole = tar({"a.jpg": CONTENT})
-    for name, content in (("a.zip", b"x"), ("a.tar.gz", whole[: len(whole) // 2]), ("a.tar", b"x"), ("a.gz", b"x")):
+    for name, content in (("a.zip", b"x"), ("a.tar.gz", whole[: len(whole) // 2]), ("a.tar", b"x"), ("d.gz", b"x")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(OodlibError, match=r"cannot unpack .* delete it and fetch it again"):
             unpack(tmp_path / name, tmp_path / "out")
