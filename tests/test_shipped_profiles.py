@@ -85,7 +85,7 @@ def test_they_load_small_too(shipped, name, monkeypatch, tmp_path):
     monkeypatch.setenv(shipped[name].photos.root, str(tmp_path))
     small, whole = load_profile(name, small=True), shipped[name]
     assert (small.is_small, whole.is_small, whole.is_sample) == (True, False, False)
-    assert (small.pictures, whole.pictures) == (12, None)
+    assert (small.pictures, whole.pictures) == (10, None)
     assert small.n_boot < whole.n_boot
     assert small.vocabulary.words < whole.vocabulary.words
     assert small.protocols == whole.protocols
