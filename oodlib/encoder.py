@@ -80,8 +80,15 @@ class Encoder:
         kind = PRECISIONS[self.spec["precision"]]
         return contextlib.nullcontext() if kind is torch.float32 else torch.autocast(self.device.type, dtype=kind)
 
-    def prepare(self, pictures: Iterable[Image.Image]) -> Tensor:
-        """Preprocess pictures, at least one, as the model was trained to see them: float (N, 3, H, W)."""
+    def pixels(self, pictures: Iterable[Image.Image]) -> Tensor:
+        """Pictures, at least one, scaled and cut as the model was trained to see them.
+
+        Returns
+        -------
+        Tensor
+            uint8 (N, 3, H, W), or what `prepare` gives where a model's own steps have no such stage. It is a quarter of
+            the size, and `encode_images` does the rest where the model is.
+        """
         steps = getattr(self.preprocess, "transforms", [])
         # Where the shorter side is scaled and the middle cut out, a strip of 30,000 x 1 would grow to 11 gigabytes.
         strips = self.spec["preprocess"].get("resize_mode", "shortest") == "shortest"
@@ -89,14 +96,22 @@ class Encoder:
         last = steps[-2:]  # open_clip's own steps derive from these
         if len(last) < 2 or not isinstance(last[0], ToTensor) or not isinstance(last[1], Normalize):
             return torch.stack([self.preprocess(picture) for picture in upright])
-        # The last two steps, from pixels to normalised numbers, on all pictures at once: several times faster.
-        pixels = []
+        made = []
         for ready in upright:
             for step in steps[:-2]:
                 ready = step(ready)
-            pixels.append(np.asarray(ready))
-        batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div_(255)
-        return cast(Tensor, steps[-1](batch))
+            made.append(np.asarray(ready))
+        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2)
+
+    def prepare(self, pictures: Iterable[Image.Image]) -> Tensor:
+        """Preprocess pictures, at least one, as the model was trained to see them: float (N, 3, H, W)."""
+        return self._normalised(self.pixels(pictures))
+
+    def _normalised(self, batch: Tensor) -> Tensor:
+        """The last two steps, from bytes to normalised numbers, on all pictures at once: several times faster."""
+        if batch.dtype != torch.uint8:
+            return batch
+        return cast(Tensor, self.preprocess.transforms[-1](batch.float().div_(255)))
 
     def encode_images(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
         """Image features.
@@ -104,7 +119,7 @@ class Encoder:
         Parameters
         ----------
         pictures : sequence of PIL images, or Tensor
-            Pictures, or a batch that `prepare` made, (N, 3, H, W).
+            Pictures, or a batch that `pixels` or `prepare` made, (N, 3, H, W).
         batch_size : int
             Pictures in memory at a time.
 
@@ -131,8 +146,8 @@ class Encoder:
         parts = []
         for start in range(0, len(pictures), batch_size):
             some = pictures[start : start + batch_size]
-            batch = some if isinstance(some, Tensor) else self.prepare(some)
-            batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
+            batch = some if isinstance(some, Tensor) else self.pixels(some)
+            batch = self._normalised(batch.to(self.device)).contiguous(memory_format=torch.channels_last)
             with torch.inference_mode(), self._autocast():
                 parts.append(F.normalize(encode(batch).float(), dim=-1).cpu())
         return torch.cat(parts).clone()

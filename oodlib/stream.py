@@ -2,8 +2,9 @@
 
 On a CPU each worker computes on one core: many cores on one small batch would mostly wait for each other, and this way
 features do not depend on the number of cores. An accelerator is entered by two workers at a time, so that the next
-batch is queued there before the last one is done; the other workers decode. Where the encoder's device is "cuda",
-without a number, every GPU of the machine has a copy of the model.
+batch is queued there before the last one is done; the other workers decode. For many pictures each of them has a
+process of its own to decode in, because threads of one process hold each other up long before sixteen of them feed a
+large GPU. Where the encoder's device is "cuda", without a number, every GPU of the machine has a copy of the model.
 
 Memory holds one batch a worker and one decoded picture, whatever the number and size of the pictures.
 """
@@ -28,6 +29,7 @@ from torch import Tensor
 
 from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
+from oodlib.readers import Readers, Ready, can_fork
 
 # Pictures at once. Fixed by the kind of device, because the last bit of a feature depends on it. On a CPU the feature
 # maps of 16 stay in the cache of a core.
@@ -49,10 +51,13 @@ class Crew:
         Batches that are worked on at a time.
     threads : int
         Cores that a worker computes with. It decides the last bit of a feature.
+    processes : int
+        That read pictures for the workers; with 0 each worker reads its own.
     """
 
     workers: int
     threads: int = 1
+    processes: int = 0
 
 
 def crew_for(encoder: Encoder, pictures: int) -> Crew:
@@ -61,7 +66,9 @@ def crew_for(encoder: Encoder, pictures: int) -> Crew:
     A core a worker; only where there are fewer batches than cores, as with a handful of pictures, several cores each.
     """
     if encoder.device.type != "cpu":
-        return Crew(min(cores(), 16 * len(devices(encoder))) + 1)
+        count = min(cores(), 16 * len(devices(encoder)))
+        many = pictures >= 4 * count * batch_of(encoder)  # processes take a moment to start
+        return Crew(count + 1, processes=count if many and can_fork() else 0)
     allowed = torch.get_num_threads()
     threads = max(1, allowed // -(-pictures // batch_of(encoder)))
     return Crew(allowed // threads + 1, threads)  # one more than fits: a core stays busy while a file is waited for
@@ -111,7 +118,7 @@ def encode_groups(
     groups : iterable of sequences
         Paths, arrays or pictures. Batches do not cross groups, and the next group is asked for when it is needed.
     read : callable
-        From a source to a picture, or `OodlibError` with the reason. Called from several threads.
+        From a source to a picture, or `OodlibError` with the reason. Called from several threads, or processes.
     crew : Crew
     tolerate : bool
         Whether to go on without a source that cannot be read.
@@ -134,32 +141,34 @@ def encode_groups(
     lanes = [(one, BoundedSemaphore(QUEUED)) for one in replicas(encoder, devices(encoder))]
     size = batch_of(encoder)
 
-    def work(group: Sequence[Any], start: int, lane: int) -> Encoded:
+    def prepare(batch: Sequence[Any], start: int) -> Ready:
         bad: dict[int, str] = {}
-        pictures = _pictures(group[start : start + size], start, read, bad, tolerate)
+        pictures = _pictures(batch, start, read, bad, tolerate)
         first = next(pictures, None)
-        features = torch.empty(0, 0)
-        if first is not None:
-            batch = encoder.prepare(itertools.chain([first], pictures))
-            features = _features(*lanes[lane], batch)
+        return None if first is None else encoder.pixels(itertools.chain([first], pictures)), bad
+
+    def work(group: Sequence[Any], start: int, lane: int) -> Encoded:
+        batch, bad = prepared(group[start : start + size], start)
+        features = torch.empty(0, 0) if batch is None else _features(*lanes[lane], batch)
         advance(min(size, len(group) - start))
         return features, bad
 
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(crew.workers, initializer=torch.set_num_threads, initargs=(crew.threads,))
-    waiting: deque[list[Future[Encoded]]] = deque()
-    try:
-        for number, group in enumerate(groups):
-            starts = range(0, len(group), size)
-            waiting.append([pool.submit(work, group, start, number % len(lanes)) for start in starts])
-            # Enough is queued when every worker finds a batch after the one it has, also while a group is collected.
-            while len(waiting) > len(lanes) and sum(map(len, waiting)) - len(waiting[0]) >= 2 * crew.workers:
+    with Readers(prepare, crew.processes) if crew.processes else contextlib.nullcontext(prepare) as prepared:
+        threads = torch.get_num_threads()
+        pool = ThreadPoolExecutor(crew.workers, initializer=torch.set_num_threads, initargs=(crew.threads,))
+        waiting: deque[list[Future[Encoded]]] = deque()
+        try:
+            for number, group in enumerate(groups):
+                starts = range(0, len(group), size)
+                waiting.append([pool.submit(work, group, start, number % len(lanes)) for start in starts])
+                # Enough is queued when every worker finds a batch after its own, also while a group is collected.
+                while len(waiting) > len(lanes) and sum(map(len, waiting)) - len(waiting[0]) >= 2 * crew.workers:
+                    yield _collected(waiting.popleft())
+            while waiting:
                 yield _collected(waiting.popleft())
-        while waiting:
-            yield _collected(waiting.popleft())
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # what a worker sets is the default of threads that start later
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)  # what a worker sets is the default of threads that start later
 
 
 def encode_stream(

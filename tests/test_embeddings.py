@@ -23,6 +23,7 @@ from oodlib.embeddings import Embeddings, embed, key_of, reading, store_of
 from oodlib.encoders import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.images import read_image
+from oodlib.readers import can_fork
 
 SHARD = 64
 
@@ -158,6 +159,50 @@ def test_groups_come_in_order_whatever_the_crew(tiny_encoder, sizes, workers, la
     assert sum(told) == sum(sizes)
     filled = [features for features, _ in done if len(features)]
     torch.testing.assert_close(torch.cat(filled) if filled else torch.empty(0, 0), every, atol=1e-6, rtol=0)
+
+
+@pytest.mark.skipif(not can_fork(), reason="this system has no fork")
+def test_pictures_that_other_processes_read_give_the_same_bytes(tiny_encoder, everything, tmp_path, monkeypatch):
+    usual = embed(tiny_encoder, everything, home=tmp_path / "usual")
+    monkeypatch.setattr(embeddings, "crew_for", lambda *_: stream.Crew(3, processes=2))
+    here, opened = os.getpid(), Image.open
+
+    def elsewhere(*what):
+        assert os.getpid() != here
+        return opened(*what)
+
+    monkeypatch.setattr(Image, "open", elsewhere)
+    forked = embed(tiny_encoder, everything, home=tmp_path / "forked")
+    assert torch.equal(forked.features, usual.features)
+    assert contents(tmp_path / "forked") == contents(tmp_path / "usual")
+
+
+@pytest.mark.parametrize("tolerate", [True, False])
+@pytest.mark.skipif(not can_fork(), reason="this system has no fork")
+def test_unreadable_files_are_told_from_another_process(tolerate, tiny_encoder, tmp_path, monkeypatch):
+    folder = tmp_path / "pictures" / "a"
+    folder.mkdir(parents=True)
+    for number in range(40):
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(folder / f"{number}.png")
+    (folder / "7.png").write_bytes(b"no picture")
+    manifest = from_folder(tmp_path / "pictures").manifest
+    monkeypatch.setattr(embeddings, "crew_for", lambda *_: stream.Crew(3, processes=2))
+    if tolerate:
+        kept = embed(tiny_encoder, manifest, home=tmp_path, tolerate=True)
+        assert len(kept) == 39
+        assert list(kept.bad) == ["a/7.png"]
+    else:
+        with pytest.raises(OodlibError, match=r"7\.png"):
+            embed(tiny_encoder, manifest, home=tmp_path)
+
+
+def test_processes_read_for_an_accelerator_that_has_much_to_do():
+    class OnGpu:
+        device = torch.device("cuda:0")
+
+    count = stream.cores()
+    assert stream.crew_for(OnGpu(), 100) == stream.Crew(count + 1)
+    assert stream.crew_for(OnGpu(), 4 * count * stream.BATCH_ACCELERATOR).processes == (count if can_fork() else 0)
 
 
 def test_a_replica_is_a_copy_on_another_device(tiny_encoder):
