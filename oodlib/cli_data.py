@@ -43,11 +43,14 @@ def list_sets(root: RootOption = None) -> None:
     for name in photos.names():
         card, (state, _) = photos.card(name), survey(name, place)
         size = f"as {card.parent}" if card.parent else _size(card.download_bytes, unknown="?")
+        if card.about and not card.parent and not card.download_bytes:
+            size = f"~{_size(card.about)}"
         expected = "" if state.word == "sample" else _number(state.expected, unknown="?")
         use = card.use.removesuffix(" OOD").removesuffix(" ID")
         table.add_row(name, use, state.word, f"{state.found:,}", expected, size)
     out.print(table)
-    out.print("?: not verified; as NAME: part of that set; far, near, hard, spurious: OOD sets")
+    out.print("?: not verified; ~: as others have packed it; as NAME: part of that set")
+    out.print("far, near, hard, spurious: OOD sets")
     made_up = ", a made-up sample" if photos.is_sample(place) else ""
     out.print(f"photographs are looked for in {place}{made_up}", soft_wrap=True, markup=False)
     out.print("OODLIB_DATA or --root names another folder; to get a set: oodlib data get NAME")
@@ -158,7 +161,11 @@ def _describe(card: Card, place: Path) -> None:
         lines.append(f"part of  {card.parent}, which comes as a whole")
     for archive in card.archives:
         checksum = archive.checksum.replace(":", " ") if archive.checksum else "checksum not verified"
-        lines.append(f"file     {archive.address or archive.file}, {_size(archive.bytes)}, {checksum}")
+        lines.append(
+            f"file     {archive.address or archive.file}, {_size(archive.bytes, unknown='size not verified')}, {checksum}"
+        )
+    if card.about:
+        lines.append(f"size     about {_size(card.about)} in another packing")
     lines += [f"note     {note}" for note in card.contamination]
     if card.by_hand:
         lines.append("It has to be fetched by hand:")

@@ -76,7 +76,9 @@ def _set(home: str, parts: list[str], run: Profile, needed: bool) -> Need:
     address = next((archive.address for archive in card.archives if archive.address), card.source.page)
     how = "" if bad is None else "get" if bad.word == "not there" else "check"
     word = bad.word if bad else states[0].word
-    size = _size(card.download_bytes) if card.download_bytes else f"{card.pictures:,} pictures" if card.pictures else ""
+    size = f"{card.pictures:,} pictures" if card.pictures else ""
+    if known := card.download_bytes or card.about:
+        size = ("" if card.download_bytes else "about ") + _size(known)
     return Need(home, word, bad is None, needed, size, urlsplit(address).netloc.removeprefix("www."), how)
 
 

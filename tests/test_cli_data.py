@@ -30,13 +30,15 @@ def sentence(done) -> str:
 def test_list_says_what_is_here_and_where_it_is_looked_for(sample_tree):
     done = process("data", "list", "--root", str(sample_tree))
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^imagenet-1k +ID +sample +80 +\? *$", done.stdout, re.MULTILINE)
+    assert re.search(r"^imagenet-1k +ID +sample +80 +6.7 GB *$", done.stdout, re.MULTILINE)
     assert re.search(r"^textures +far +sample +60 +625 MB *$", done.stdout, re.MULTILINE)
     assert re.search(r"^cub-100 +ID +sample +20 +as cub-200 *$", done.stdout, re.MULTILINE)
     assert re.search(r"^emojishift +pocket ", done.stdout, re.MULTILINE)
     assert f"looked for in {sample_tree}, a made-up sample" in done.stdout
     empty = process("data", "list", OODLIB_DATA=str(sample_tree / "nowhere"))
-    assert re.search(r"^imagenet-1k +ID +not there +0 +50,000 +\? *$", empty.stdout, re.MULTILINE)
+    assert re.search(r"^imagenet-1k +ID +not there +0 +50,000 +6.7 GB *$", empty.stdout, re.MULTILINE)
+    assert re.search(r"^ninco +near +not there +0 +5,879 +~674 MB *$", empty.stdout, re.MULTILINE)
+    assert re.search(r"^sun +far +not there +0 +10,000 +\? *$", empty.stdout, re.MULTILINE)
 
 
 def test_list_fits_a_screen_of_80_columns(monkeypatch, tmp_path):
@@ -51,7 +53,7 @@ def test_list_fits_a_screen_of_80_columns(monkeypatch, tmp_path):
     firsts = [line.split()[0] for line in lines]
     assert firsts[1 : len(photos.names()) + 2] == ["emojishift", *photos.names()]
     assert "…" not in screen.getvalue()
-    assert len(lines) == len(photos.names()) + 5, "a heading, emojishift, and three lines below"
+    assert len(lines) == len(photos.names()) + 6, "a heading, emojishift, and four lines below"
 
 
 def test_check_tells_every_problem_and_ends_with_1(sample_tree, tmp_path):

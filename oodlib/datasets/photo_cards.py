@@ -75,7 +75,8 @@ class Card(_Part):
     """What is known of one set.
 
     `parent` names the set that it is a part of, `classes` its list in `class_lists.json`, and `rest` says that it holds
-    the parent's classes that are *not* in that list. `unpacked` and the archives' sizes are in bytes.
+    the parent's classes that are *not* in that list. The archives' sizes are in bytes. So is `about`: the same pictures as
+    somebody else packed them, told where an archive's own size is not verified.
     """
 
     name: str
@@ -85,7 +86,7 @@ class Card(_Part):
     source: Source
     licence: str | None
     pictures: int | None
-    unpacked: int | None = None
+    about: int | None = Field(None, gt=0)
     archives: tuple[Archive, ...]
     landing: Landing | None = None
     by_hand: tuple[str, ...] = ()
@@ -145,7 +146,7 @@ def card(name: str) -> Card:
     try:
         content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
         if parent := content.get("parent"):
-            above = card(parent).model_dump(exclude={"parent", "classes", "rest", "pictures", "unpacked", "by_hand"})
+            above = card(parent).model_dump(exclude={"parent", "classes", "rest", "pictures", "about", "by_hand"})
             content = {**above, "by_hand": card(parent).by_hand, **content}
         return Card.model_validate(content)
     except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
