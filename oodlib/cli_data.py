@@ -161,9 +161,8 @@ def _describe(card: Card, place: Path) -> None:
         lines.append(f"part of  {card.parent}, which comes as a whole")
     for archive in card.archives:
         checksum = archive.checksum.replace(":", " ") if archive.checksum else "checksum not verified"
-        lines.append(
-            f"file     {archive.address or archive.file}, {_size(archive.bytes, unknown='size not verified')}, {checksum}"
-        )
+        size = _size(archive.bytes, unknown="size not verified")
+        lines.append(f"file     {archive.address or archive.file}, {size}, {checksum}")
     if card.about:
         lines.append(f"size     about {_size(card.about)} in another packing")
     lines += [f"note     {note}" for note in card.contamination]

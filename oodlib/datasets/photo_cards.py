@@ -75,8 +75,8 @@ class Card(_Part):
     """What is known of one set.
 
     `parent` names the set that it is a part of, `classes` its list in `class_lists.json`, and `rest` says that it holds
-    the parent's classes that are *not* in that list. The archives' sizes are in bytes. So is `about`: the same pictures as
-    somebody else packed them, told where an archive's own size is not verified.
+    the parent's classes that are *not* in that list. The archives' sizes are in bytes. So is `about`: the same pictures
+    as somebody else packed them, told where an archive's own size is not verified.
     """
 
     name: str
