@@ -11,8 +11,22 @@ from hypothesis import settings
 settings.register_profile("oodlib", deadline=None, derandomize=True)
 settings.load_profile("oodlib")
 
+# Where several processes run the tests, each computes on its share of the cores, and so do the notebooks and commands
+# that it starts: threads that wait for a core spin. Torch reads this when it is first imported.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
+
 # Pictures, models and features of the tests; `make clean` deletes them, a person's own cache stays as it is.
 os.environ["OODLIB_HOME"] = str(Path(__file__).parent.parent / "_build" / "test-home")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file share what it sets up, and those of the book share the built book: one process for each."""
+    for item in items:
+        group = "book" if item.path.parent.name == "book" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
 
 Golden = Callable[[str], dict[str, np.ndarray]]
 
