@@ -21,6 +21,7 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
 os.environ["OODLIB_HOME"] = str(Path(__file__).parent.parent / "_build" / "test-home")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a file share what it sets up, and those of the book share the built book: one process for each."""
     for item in items:
