@@ -2,6 +2,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +22,17 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
 os.environ["OODLIB_HOME"] = str(Path(__file__).parent.parent / "_build" / "test-home")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """The tests of a file share what it sets up, and those of the book share the built book: one process for each."""
-    for item in items:
-        group = "book" if item.path.parent.name == "book" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "book" if "/book/" in file else file
+
+    return ByFile(config, log)
 
 
 Golden = Callable[[str], dict[str, np.ndarray]]
