@@ -24,13 +24,16 @@ os.environ["OODLIB_HOME"] = str(Path(__file__).parent.parent / "_build" / "test-
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """The tests of a file share what it sets up, and those of the book share the built book: one process for each."""
+    """The tests of a file share what it sets up, and most of those of the book the built book: one process for each.
+
+    The book of photographs takes minutes of its own, in which another process can look at the first book.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            return "book" if "/book/" in file else file
+            return "book" if "/book/" in file and not file.endswith("test_photographs.py") else file
 
     return ByFile(config, log)
 

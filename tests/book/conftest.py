@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from oodlib import notebooks, site
 
@@ -25,11 +26,13 @@ FLAGS = (
 def built() -> Iterator[Path]:
     """The folder of the small run: executed notebooks, records, results, `html/`. Kept, and redone where stale."""
     before = {name: os.environ.get(name) for name in ("OODLIB_BUILD", "OODLIB_PROJECT")}
+    (ROOT / "_build").mkdir(exist_ok=True)
     os.environ |= {"OODLIB_BUILD": str(ROOT / "_build" / "test-build"), "OODLIB_PROJECT": str(ROOT)}
     try:
-        for name in notebooks.notebook_names():
-            notebooks.execute(name, small=True)
-        index, _ = site.build(small=True)
+        with FileLock(ROOT / "_build" / "test-build.lock"):  # the tests run in several processes
+            for name in notebooks.notebook_names():
+                notebooks.execute(name, small=True)
+            index, _ = site.build(small=True)
         yield index.parent.parent
     finally:
         for name, value in before.items():
