@@ -33,6 +33,7 @@ from oodlib.encoders import Encoder, load_encoder
 from oodlib.images import read_image
 from oodlib.provenance import file_sha256, usable_cpus
 from oodlib.scale import Slope, photographs, slope
+from oodlib.stream import crew_for
 
 SIZE = (500, 375)
 DISTINCT = 64  # files that are generated; the others are copies
@@ -118,6 +119,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "jpeg": list(SIZE),
+        "readers": "threads",
         "encode": [],
         "end_to_end": [],
         "score": score_slopes(chosen.device),
@@ -131,6 +133,8 @@ def main() -> None:
                 encoder = load_encoder(model, "random", device=chosen.device, precision=precision)
                 rows = [("encode", batch, encode_rate(encoder, batch, chosen.seconds)) for batch in batches]
                 rows.append(("end_to_end", len(manifest), end_to_end(encoder, manifest)))
+                if crew_for(encoder, len(manifest)).processes:
+                    found["readers"] = "processes"
                 for kind, size, measured in rows:
                     what = {"batch": size} if kind == "encode" else {"files": size}
                     found[kind].append({"model": model, "precision": precision, **what, **rate(measured)})

@@ -28,7 +28,7 @@ def card_table(names: Iterable[str]) -> pd.DataFrame:
                 "what it shows": card.shows,
                 "used as": card.use,
                 "pictures": f"{card.pictures:,}" if card.pictures else NOT_VERIFIED,
-                "download": f"part of `{card.parent}`" if card.parent else _size(card.download_bytes),
+                "download": f"part of `{card.parent}`" if card.parent else _download(card),
                 "licence": card.licence or NOT_VERIFIED,
                 "source": f"[{card.title}]({card.source.page}) {paper}",
             }
@@ -101,6 +101,13 @@ def found_table(rows: pd.DataFrame) -> pd.DataFrame:
     )
     table = wide[list(SHOWN)].rename(columns=SHOWN).reset_index().rename_axis(columns=None)
     return table.drop(columns="parameters").rename(columns={"id_set": "ID set", "ood_set": "OOD set"}).astype(str)
+
+
+def _download(card: photos.Card) -> str:
+    """The archives' own size, or that of another packing of the same pictures, which is not quite it."""
+    if card.download_bytes is None and card.about:
+        return f"about {_size(card.about)}"
+    return _size(card.download_bytes)
 
 
 def _size(size: int | None) -> str:

@@ -112,7 +112,8 @@ def read_gpu(path: Path) -> tuple[str, dict[str, tuple[Slope, int]]]:
         stages[f"image tower, {model}, {best['precision']}, one {device}"] = (_of_rate(best, best["batch"]), 1)
         for entry in found["end_to_end"]:
             if (entry["model"], entry["precision"]) == (model, best["precision"]):
-                stages[f"from files to features, {model}, one {device}"] = (_of_rate(entry, entry["files"]), 1)
+                stage = f"from files to features, read by {found['readers']}, {model}, one {device}"
+                stages[stage] = (_of_rate(entry, entry["files"]), 1)
     for entry in found["score"]:
         what = f"score, {entry['classes']:,} names" + (f" and {entry['words']:,} words" if entry["words"] else ", MCM")
         one = Slope(entry["seconds"], entry["low"], entry["high"], entry["pictures"])
@@ -154,7 +155,7 @@ def lines(slopes: Mapping[str, tuple[Slope, float]], marks: Mapping[str, float])
     """
     counts = np.array([min(marks.values()) / 100, max(marks.values()) * 2])
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained", dpi=100)
+        figure = Figure(figsize=(WIDTH, 4.4), layout="constrained", dpi=100)
         axes = figure.add_subplot(xscale="log", yscale="log", xlabel="pictures", ylabel="hours")
         for k, (name, (slope_, workers)) in enumerate(slopes.items()):
             colour, style = COLOURS[k % len(COLOURS)], LINES[k % len(LINES)]
@@ -167,5 +168,5 @@ def lines(slopes: Mapping[str, tuple[Slope, float]], marks: Mapping[str, float])
         for name, count in marks.items():
             axes.axvline(count, color="#cccccc", linewidth=0.8, zorder=0)
             axes.text(count, axes.get_ylim()[0], f" {name}", fontsize=8.5, color="#555555", rotation=90, va="bottom")
-        figure.legend(loc="outside lower center", ncols=2)
+        figure.legend(loc="outside lower left")
     return figure

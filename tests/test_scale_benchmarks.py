@@ -72,6 +72,6 @@ def test_throughput_writes_what_the_page_reads(script, tmp_path, monkeypatch, ca
     device, stages = read_gpu(path)
     assert device
     assert any(name.startswith("image tower, ViT-B-32, fp32") for name in stages)
-    assert any(name.startswith("from files to features, ViT-B-32") for name in stages)
+    assert any(name.startswith("from files to features, read by threads, ViT-B-32") for name in stages)
     assert any("200 words" in name for name in stages)
     assert all(one.low <= one.seconds <= one.high for one, _ in stages.values())
