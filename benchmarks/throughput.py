@@ -1,7 +1,7 @@
 """Pictures a second on one device: the model alone, and from JPEG files to kept features.
 
     python benchmarks/throughput.py [--device cuda] [--models ViT-B-16 ViT-L-14] [--precisions fp32 bf16 fp16]
-        [--batches 64 256] [--seconds 5] [--files 2048] [--json FILE]
+        [--batches 64 256] [--seconds 5] [--files 8192] [--json FILE]
 
 Weights are random: speed does not depend on them. "encode" is the model on pixels that lie on the device, features
 back on the CPU. "end to end" is `oodlib.embeddings.embed` on JPEG files of 500 x 375 pixels, generated here, decoding
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", help="fp32 and bf16, and fp16 where the device is no CPU")
     parser.add_argument("--batches", nargs="+", type=int, help="16 on a CPU, else 64 and 256")
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--files", type=int, help="64 on a CPU, else 2048")
+    parser.add_argument("--files", type=int, help="64 on a CPU, else 8192: enough for processes to read")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     cpu = chosen.device == "cpu"
@@ -127,7 +127,7 @@ def main() -> None:
     print(f"{name}, {found['cores']} cores, torch {torch.__version__}\n")
     print(f"{'':16s}{'precision':>10s}{'batch':>8s}{'images/s':>12s}{'slowest':>10s}{'fastest':>10s}")
     with tempfile.TemporaryDirectory() as folder:
-        manifest = files(Path(folder), chosen.files or (64 if cpu else 2048))
+        manifest = files(Path(folder), chosen.files or (64 if cpu else 8192))
         for model in models:
             for precision in precisions:
                 encoder = load_encoder(model, "random", device=chosen.device, precision=precision)
