@@ -34,7 +34,9 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
         varying.append("parameters")
     part["OOD set"] = [f"{row.ood_set} ({row.ood_kind}, {row.n_ood})" for row in part.itertuples()]
     keys = ["OOD set", *varying, "detector"]
-    order = pd.MultiIndex.from_frame(part[keys]).unique()
+    # Rows of several files come file by file: each set's go together, sets in the order in which they first appear.
+    place = pd.factorize(part["OOD set"])[0]
+    order = pd.MultiIndex.from_frame(part[keys].iloc[place.argsort(kind="stable")]).unique()
     wide = part.pivot(index=keys, columns="metric", values="cell").reindex(order)
     table = wide[list(SHOWN)].reset_index().rename(columns=SHOWN).rename_axis(columns=None).astype(str)
     table["OOD set"] = table["OOD set"].where(~table.duplicated("OOD set"), "")

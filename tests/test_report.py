@@ -35,6 +35,13 @@ def test_pair_table_shows_every_score_with_its_interval():
     assert table["AUROC"][0] == f"80.0{NBSP}[70.0,{NBSP}85.0]"
 
 
+def test_pair_table_keeps_the_rows_of_a_set_together_when_several_files_have_some():
+    more = results().assign(detector=lambda table: table["detector"] + "-2")
+    table = pair_table(pd.concat([results(), more]), "pets")
+    assert list(table["OOD set"]) == ["cars (far, 30)", "", "", "", "wolves (near, 20)", "", "", ""]
+    assert list(table["detector"]) == ["mcm", "energy", "mcm-2", "energy-2"] * 2
+
+
 def test_pair_table_adds_a_column_only_for_what_differs():
     two = pd.concat([results(), results(tuning="coop")])
     assert list(pair_table(two, "pets").columns) == ["OOD set", "tuning", "detector", "AUROC", "fpr95", "fpr95_ood"]
