@@ -28,6 +28,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from oodlib.arithmetic import warning
 from oodlib.concepts import Concepts
 from oodlib.encoders import Encoder, load_encoder
 from oodlib.images import read_image
@@ -169,7 +170,7 @@ def main() -> None:
         table = metric_change(features["fp32"], features[kind], concepts, n_boot=chosen.boot)
         faster = seconds["fp32"] / seconds[kind] if seconds else float("nan")
         found["precisions"][kind] = {"faster": faster, **cosines, "metrics": table.to_dict("records")}
-        print(f"{kind}: {faster:.2f} times the speed of float32")
+        print(f"{kind}: {faster:.2f} times the speed of float32; {warning(kind, chosen.device)}".rstrip("; "))
         print("  " + ", ".join(f"{name} {value:.5f}" for name, value in cosines.items()))
         shown = table.assign(
             **{name: (100 * table[name]).round(2) for name in ("exact", "rough", "difference", "low", "high")}

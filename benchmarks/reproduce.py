@@ -46,7 +46,8 @@ def count(profile: str, output: Path) -> None:
 
     for name, made in runs_of(load_profile(profile)):
         counted(
-            name if made.name == profile else f"{name} ({made.name})", lambda name=name, made=made: execute(name, made.name)
+            name if made.name == profile else f"{name} ({made.name})",
+            lambda name=name, made=made: execute(name, made.name),
         )
     counted(SITE, lambda: site.build(profile))
 

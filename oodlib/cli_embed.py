@@ -81,6 +81,8 @@ def embed(
         raise OodlibError(f"{output} is not named .parquet: features are written in that format only")
     manifests, options, unopened = _work(folder, profile, encoder, pretrained)
     options |= {name: value for name, value in (("device", device), ("precision", precision)) if value}
+    if precision and engine == "local":
+        _warn_of(precision, options.get("device", "cpu"))
     with _engine(engine, options, address) as (digest, make):
         parts = [_embed(manifest, digest, make, decode, folder is not None) for manifest in manifests]
     if output is not None:
@@ -125,6 +127,14 @@ def _manifests(profile: Any) -> list[Manifest]:
     from oodlib.pictures import pictures_of
 
     return list(pictures_of(profile).to_embed)
+
+
+def _warn_of(precision: str, device: str) -> None:
+    """Say so before the work begins, where this machine is slow in the precision that was asked for."""
+    from oodlib.arithmetic import PRECISIONS, warning
+
+    if precision in PRECISIONS and (slow := warning(precision, device)):
+        notes.print(f"note: {slow}", markup=False)
 
 
 @contextlib.contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, cast
 
@@ -17,14 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import Normalize, ToTensor
 
+from oodlib.arithmetic import autocast
 from oodlib.errors import OodlibError
 from oodlib.folding import fold_batch_norm
 from oodlib.images import to_rgb, without_far_ends
 from oodlib.patches import local_features
 from oodlib.prompts import ensemble, fill
 from oodlib.short_texts import for_length, is_causal, without_padding
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Encoder:
@@ -76,9 +75,8 @@ class Encoder:
         bias = getattr(self.model, "logit_bias", None)
         return 0.0 if bias is None else float(bias.detach())
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        kind = PRECISIONS[self.spec["precision"]]
-        return contextlib.nullcontext() if kind is torch.float32 else torch.autocast(self.device.type, dtype=kind)
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return autocast(self.spec["precision"], self.device.type)
 
     def pixels(self, pictures: Iterable[Image.Image]) -> Tensor:
         """Pictures, at least one, scaled and cut as the model was trained to see them.

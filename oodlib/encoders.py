@@ -12,7 +12,8 @@ import open_clip
 import torch
 from torch import nn
 
-from oodlib.encoder import PRECISIONS, Encoder
+from oodlib.arithmetic import PRECISIONS
+from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.preprocessing import check_variant, preprocessing
 from oodlib.torchscript import archived_weights

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from oodlib.arithmetic import PRECISIONS, autocast, training_precision, warning
 from oodlib.cache import write_atomically
 from oodlib.checkpoint import load_checkpoint, save_checkpoint
 from oodlib.errors import OodlibError
@@ -103,11 +104,15 @@ def batches(data: Corpus, recipe: Recipe, start: int) -> Iterator[tuple[int, Ten
 
 
 class Run:
-    """A training run that can be saved after any step and taken up again."""
+    """A training run that can be saved after any step and taken up again.
 
-    def __init__(self, recipe: Recipe, data: Corpus, text_tower: Path):
+    `precision` is that of the image tower's arithmetic. It is no part of the recipe: runs in either differ as runs on
+    two processors do, by rounding that training amplifies.
+    """
+
+    def __init__(self, recipe: Recipe, data: Corpus, text_tower: Path, precision: str = "fp32"):
         torch.manual_seed(recipe.seed)
-        self.recipe, self.data = recipe, data
+        self.recipe, self.data, self.precision = recipe, data, precision
         self.model = assemble.untrained(text_tower, recipe.drop, recipe.drop_path)
         self.pooled = encode_captions(self.model, data.captions, text_tower)
         self.average = {
@@ -150,7 +155,7 @@ class Run:
         pictures = augment(data.pictures[indices], data.flip[indices], recipe.side, generator)
         drawn = torch.randint(0, self.pooled.shape[1], (len(self.pooled),), generator=generator)
         texts = F.normalize(model.text.proj(self.pooled[torch.arange(len(drawn)), drawn]), dim=-1)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(self.precision):
             features = model.visual(pictures.contiguous(memory_format=torch.channels_last))
         images, scale = F.normalize(features.float(), dim=-1), model.logit_scale.exp()
         loss = loss_of(images, texts, data.concept[indices], scale, recipe.smooth)
@@ -185,7 +190,7 @@ class Run:
         return step
 
 
-def train(recipe: Recipe, folder: Path, every: int = 50) -> dict[str, Any]:
+def train(recipe: Recipe, folder: Path, every: int = 50, precision: str | None = None) -> dict[str, Any]:
     """Run the recipe, saving a checkpoint every `every` steps and the trained part at the end.
 
     Parameters
@@ -195,6 +200,8 @@ def train(recipe: Recipe, folder: Path, every: int = 50) -> dict[str, Any]:
         Where `checkpoint.safetensors` and `weights.safetensors` go.
     every : int
         Steps between checkpoints.
+    precision : {"fp32", "bf16"}, optional
+        Arithmetic of the image tower; by default bfloat16 where the processor computes in it, else float32.
 
     Returns
     -------
@@ -203,12 +210,15 @@ def train(recipe: Recipe, folder: Path, every: int = 50) -> dict[str, Any]:
         with the averaged model; `chance`: the share of `pictures` that guessing finds.
     """
     console = Console(stderr=True)
+    precision = precision or training_precision()
+    if slow := warning(precision):
+        console.print(f"note: {slow}")
     few = recipe.concepts or None
     data = corpus(recipe.seed, limit=few, n_validation=min(200, few or 200), leave_out=recipe.leave_out)
     console.print(
         f"{len(data.concept)} pictures of {len(data.captions)} concepts, {len(data.validation)} kept to watch by"
     )
-    run = Run(recipe, data, assemble.text_tower_folder())
+    run = Run(recipe, data, assemble.text_tower_folder(), precision)
     checkpoint = folder / "checkpoint.safetensors"
     start = run.resume(checkpoint)
     history: dict[str, Any] = {"loss": [], "before": validate(run.model, data, run.pooled)}
@@ -226,7 +236,7 @@ def train(recipe: Recipe, folder: Path, every: int = 50) -> dict[str, Any]:
     run.model.load_state_dict(run.average, strict=False)
     history |= {"after": validate(run.model, data, run.pooled), "chance": 1 / len(data.captions)}
     console.print(f"validation: {history['after']}, chance {history['chance']:.4f}")
-    about = {"recipe": json.dumps(asdict(recipe))}
+    about = {"recipe": json.dumps(asdict(recipe)), "precision": precision}
     write_atomically(folder / "weights.safetensors", lambda p: save_file(assemble.trained_part(run.average), p, about))
     return history
 
@@ -236,12 +246,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m oodlib.pocket.train", description=__doc__.split("\n\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("_build/pocket-clip"), help="checkpoints and result")
     parser.add_argument("--ship", action="store_true", help="copy the result over the shipped weights")
+    parser.add_argument(
+        "--precision", choices=[name for name in PRECISIONS if name != "fp16"], help="default: bf16 where it is fast"
+    )
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
     given = vars(parser.parse_args(arguments))
-    folder, ship = given.pop("folder"), given.pop("ship")
+    folder, ship, precision = given.pop("folder"), given.pop("ship"), given.pop("precision")
     try:
-        train(Recipe(**given), folder)
+        train(Recipe(**given), folder, precision=precision)
     except OodlibError as error:
         sys.exit(f"error: {error}")
     if ship:
