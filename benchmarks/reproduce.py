@@ -5,18 +5,20 @@
 A clone of the revision is made in a temporary folder and executed there with this environment, with a cache and a build
 folder of its own, so that nothing kept from other runs helps and two revisions can be compared on one machine, in turn.
 CPU seconds (user and system, of all processes of a notebook) hold when other work runs beside it; wall seconds do not.
-What is counted goes to `_build/reproduce/REVISION.json`. Installation is not counted.
+The counts go to `_build/reproduce/REVISION.json`, the result tables to a folder beside it. Installation is not counted.
 """
 
 import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,11 +47,9 @@ def count(profile: str, output: Path) -> None:
         output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
     for name, made in runs_of(load_profile(profile)):
-        counted(
-            name if made.name == profile else f"{name} ({made.name})",
-            lambda name=name, made=made: execute(name, made.name),
-        )
-    counted(SITE, lambda: site.build(profile))
+        shown = name if made.name == profile else f"{name} ({made.name})"
+        counted(shown, partial(execute, name, made.name))
+    counted(SITE, partial(site.build, profile))
 
 
 def run(revision: str, profile: str) -> Path:
@@ -69,9 +69,9 @@ def run(revision: str, profile: str) -> Path:
             cwd=clone,
             check=True,
         )
-        keep = output.with_suffix("")
-        subprocess.run(["rm", "-rf", keep], check=True)
-        (Path(work) / "build" / profile / "results").rename(keep)
+        kept = output.with_suffix("")  # what the notebooks found, so that two revisions can be compared
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(Path(work) / "build" / profile / "results", kept)
     return output
 
 
