@@ -14,27 +14,31 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 
 def wall_times(records: Mapping[str, RunRecord]) -> str:
-    """A table in MyST of what every notebook took in its last run, and the sum, in the order of the pages.
+    """What the times were measured on, and a table in MyST of what every notebook took, in the order of the pages.
 
     Parameters
     ----------
     records : mapping of notebook name to RunRecord
     """
     rows = [
-        f"| {{doc}}`/notebooks/{name}` | {record.wall_seconds:,.0f} | {_when(record.started)} | {_machine(record)} "
-        f"| `{record.run}` |"
+        f"| {{doc}}`/notebooks/{name}` | {record.wall_seconds:,.0f} | {_cpu(record)} | {_when(record.started)} "
+        f"| {_machine(record)} | `{record.run}` |"
         for name, record in records.items()
     ]
     seconds = sum(record.wall_seconds for record in records.values())
+    computing = sum(record.cpu_seconds for record in records.values())
+    processors = " and ".join(dict.fromkeys(record.processor for record in records.values() if record.processor))
     lines = [
-        ":::{table} How long every notebook took when it was last executed. Time is wall time in seconds, with the "
-        "pictures drawn and features kept where an earlier notebook had made them.",
+        *([f"Measured on: {processors}.", ""] if processors else []),
+        ":::{table} How long every notebook took when it was last executed: seconds by the clock, and CPU seconds "
+        "of all cores together, which depend less on what else the machine did. Pictures were drawn and features kept "
+        "where an earlier notebook had made them.",
         ":name: tab-wall-times",
         "",
-        "| page | seconds | started (UTC) | machine | run |",
-        "|---|---:|---|---|---|",
+        "| page | seconds | CPU seconds | started (UTC) | machine | run |",
+        "|---|---:|---:|---|---|---|",
         *rows,
-        f"| all {len(records)} | {seconds:,.0f} | | | |",
+        f"| all {len(records)} | {seconds:,.0f} | {computing:,.0f} | | | |",
         ":::",
         "",
         f"Together that is {_span(seconds)}.",
@@ -83,6 +87,10 @@ def _person(author: Mapping[str, str]) -> str:
 def _machine(record: RunRecord) -> str:
     """What it ran on: "Linux x86_64, 2 cores"."""
     return f"{record.platform}, {record.cpus} core{'s'[: record.cpus != 1]}" if record.cpus else record.platform
+
+
+def _cpu(record: RunRecord) -> str:
+    return f"{record.cpu_seconds:,.0f}" if record.cpu_seconds else "-"
 
 
 def _when(started: str) -> str:

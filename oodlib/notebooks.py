@@ -129,6 +129,7 @@ def execute(
 
     effective = {**_defaults(source, given), **given}
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    before = _cpu_seconds_of_kernels()
     try:
         chosen.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".run-") as work:
@@ -141,8 +142,15 @@ def execute(
     write_atomically(result.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": made, **noted}
     known |= {"started": started, "wall_seconds": round(time.monotonic() - clock, 1)}
+    known["cpu_seconds"] = round(_cpu_seconds_of_kernels() - before, 1)
     provenance.stamp(result.record, root=project_root(), **known)
     return Executed(result.path, result.record, True)
+
+
+def _cpu_seconds_of_kernels() -> float:
+    """CPU seconds of the processes that this one started and that have ended; 0 on systems that do not count them."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _choices(name: str, known: list[str]) -> str:

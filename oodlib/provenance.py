@@ -16,6 +16,7 @@ from typing import Any
 
 from oodlib.cache import write_atomically
 from oodlib.errors import OodlibError
+from oodlib.processor import described
 
 PACKAGES = ("torch", "open_clip_torch", "timm", "numpy", "scikit-learn", "oodlib")
 RUN_VARIABLE = "OODLIB_RUN"  # the run id, for the code that runs inside a notebook
@@ -28,7 +29,8 @@ FACTS = ("device", "dtype", "seeds", "manifests", "encoder", "embeddings")
 class RunRecord:
     """What one run used and made.
 
-    Everything but `started`, `wall_seconds`, `cpus`, `commit` and `dirty` is the same when the same sources run again.
+    Everything but `started`, the seconds, the machine (`platform`, `processor`, `cpus`), `commit` and `dirty` is the
+    same when the same sources run again.
 
     Attributes
     ----------
@@ -48,8 +50,12 @@ class RunRecord:
         UTC, ISO 8601.
     wall_seconds : float
         How long it took.
+    cpu_seconds : float
+        Of all cores together, user and system; it depends less on what else the machine does. 0 where it is not known.
     cpus : int
         Processor cores that it could use; 0 where an older record does not say.
+    processor : str
+        Its name and vector instructions, "" where they are not known.
     """
 
     name: str
@@ -73,7 +79,9 @@ class RunRecord:
     products: dict[str, str] = field(default_factory=dict)
     started: str = ""
     wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
     cpus: int = 0
+    processor: str = ""
 
 
 def file_sha256(path: Path) -> str:
@@ -162,6 +170,7 @@ def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
         "versions": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpus": usable_cpus(),
+        "processor": described(),
     }
     record = RunRecord(**(found | known))
     write_json(path, asdict(record))

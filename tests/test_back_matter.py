@@ -26,20 +26,31 @@ RECORD = RunRecord(
     cpus=2,
     started="2026-01-02T03:04:05+00:00",
     wall_seconds=1234.4,
+    cpu_seconds=2001.6,
+    processor="AMD EPYC, AVX2, no bfloat16",
 )
 CITATION = {"title": "A: b", "version": "1.2.3", "authors": [{"name": "The group"}]}
 
 
 def test_every_notebook_has_a_row_and_the_sum_is_theirs():
-    old = replace(RECORD, run="b" * 12, cpus=0, wall_seconds=65.4, started="2025-12-31T23:59:00+00:00")
-    text = wall_times({"one": RECORD, "two": old, "three": replace(RECORD, cpus=1, wall_seconds=0.2)})
+    old = replace(
+        RECORD,
+        run="b" * 12,
+        cpus=0,
+        wall_seconds=65.4,
+        cpu_seconds=0,
+        processor="",
+        started="2025-12-31T23:59:00+00:00",
+    )
+    text = wall_times({"one": RECORD, "two": old, "three": replace(RECORD, cpus=1, wall_seconds=0.2, cpu_seconds=1)})
     rows = [re.sub("\N{NO-BREAK SPACE}", " ", line) for line in text.splitlines() if line.startswith("|")][2:]
     assert rows == [
-        "| {doc}`/notebooks/one` | 1,234 | 2 Jan 2026 03:04 | Linux x86_64, 2 cores | `0123456789ab` |",
-        "| {doc}`/notebooks/two` | 65 | 31 Dec 2025 23:59 | Linux x86_64 | `bbbbbbbbbbbb` |",
-        "| {doc}`/notebooks/three` | 0 | 2 Jan 2026 03:04 | Linux x86_64, 1 core | `0123456789ab` |",
-        "| all 3 | 1,300 | | | |",
+        "| {doc}`/notebooks/one` | 1,234 | 2,002 | 2 Jan 2026 03:04 | Linux x86_64, 2 cores | `0123456789ab` |",
+        "| {doc}`/notebooks/two` | 65 | - | 31 Dec 2025 23:59 | Linux x86_64 | `bbbbbbbbbbbb` |",
+        "| {doc}`/notebooks/three` | 0 | 1 | 2 Jan 2026 03:04 | Linux x86_64, 1 core | `0123456789ab` |",
+        "| all 3 | 1,300 | 2,003 | | | |",
     ]
+    assert text.startswith("Measured on: AMD EPYC, AVX2, no bfloat16.\n"), "said once"
     assert text.endswith("Together that is 22 minutes.\n")
 
 

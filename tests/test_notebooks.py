@@ -149,6 +149,7 @@ def test_runs_records_and_then_does_nothing(project, tmp_path):
     assert record.products == {"results/number.txt": provenance.file_sha256(folder / "results" / "number.txt")}
     assert record.source_sha256 == provenance.file_sha256(tmp_path / "notebooks" / "page.ipynb")
     assert record.wall_seconds > 0
+    assert record.cpu_seconds > 0
     before = files(folder)
     assert set(before) == {"notebooks/page.ipynb", "runs/page.json", "results/number.txt"}, (
         "nothing else is left behind"

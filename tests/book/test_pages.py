@@ -116,6 +116,7 @@ def test_the_wall_time_of_every_notebook_is_on_a_page(html):
     assert len(records) == len(notebooks.notebook_names())
     for record in records:
         assert re.search(rf"\s{record.wall_seconds:,.0f}\s[^|]*?{record.run}", text), record.name
+        assert record.processor in text, "times mean little without what they were measured on"
 
 
 def test_nothing_comes_from_another_host(page):
