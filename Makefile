@@ -24,7 +24,7 @@ reproduce: setup ## make every number, figure and page of the book
 	$(OODLIB) book --profile $(PROFILE)
 
 test: setup ## run the tests (TESTS=tests/book for some of them)
-	$(PY) -m pytest -n logical --maxprocesses 4 $(TESTS)
+	$(PY) -m pytest -n logical --maxprocesses 4 --durations 15 $(TESTS)
 
 lint: setup ## check style and types
 	$(PY) -m ruff check .

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -49,6 +50,16 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_embedded(album):
     assert said.exit_code == 4
     assert "4 pictures, " in said.output
     assert "2.jpg cannot be read as a picture" in said.output
+
+
+def test_a_precision_that_this_processor_lacks_works_and_is_said_to_be_slow(album, monkeypatch):
+    folder, encoder = album
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
+    said = oodlib("embed", folder, "--encoder", encoder, "--precision", "bf16")
+    assert said.exit_code == 0, said.output
+    assert "no arithmetic for bfloat16" in " ".join(said.output.split())
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert "no arithmetic" not in oodlib("embed", folder, "--encoder", encoder, "--precision", "bf16").output
 
 
 @pytest.mark.parametrize(
