@@ -9,6 +9,7 @@ Ding and Pang, Zero-Shot Out-of-Distribution Detection with Outlier Label Exposu
 Choubo/OLE, whose steps and constants these functions follow.
 """
 
+import functools
 import random
 from typing import Literal, get_args
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from oodlib.errors import OodlibError
+from oodlib.ranking import Array
 
 Clustering = Literal["kmeans", "gmm"]
 
@@ -176,18 +178,24 @@ def closest(rows: Tensor, others: Tensor, top: int = 1) -> tuple[Tensor, Tensor]
 
 
 def _cluster(rows: Tensor, n: int, cluster: Clustering, seed: int) -> tuple[Tensor, Tensor]:
-    """Cluster rows with scikit-learn: L2-normalised centres (n, D), and the cluster of each row (N,)."""
+    """Cluster rows: L2-normalised centres (n, D), and the cluster of each row (N,)."""
     _check_clustering(cluster)
-    matrix = rows.cpu().numpy()
+    matrix = np.ascontiguousarray(rows.cpu().numpy(), dtype=np.float32)
+    centres, labels = _centres(matrix.tobytes(), matrix.shape[1], n, cluster, seed)
+    return normalize(torch.from_numpy(centres).to(rows), dim=-1), torch.tensor(labels, device=rows.device)
+
+
+@functools.lru_cache(maxsize=8)  # detectors that differ behind the clustering share it; eight lists of words are 80 MB
+def _centres(content: bytes, width: int, n: int, cluster: Clustering, seed: int) -> tuple[Array, Array]:
+    """Cluster the rows of a float32 matrix with scikit-learn: centres (n, D) and labels (N,), not to be written to."""
+    matrix = np.frombuffer(content, dtype=np.float32).reshape(-1, width)
     if cluster == "kmeans":
         # KMeans would start from the same rows by itself, but finds them several times slower in float32.
         start = kmeans_plusplus(matrix.astype(np.float64), n, random_state=seed)[0].astype(np.float32)
         model = KMeans(n, init=start, n_init=1).fit(matrix)
-        centres, labels = model.cluster_centers_, model.labels_
-    else:
-        model = GaussianMixture(n, random_state=seed).fit(matrix)
-        centres, labels = model.means_, model.predict(matrix)
-    return normalize(torch.from_numpy(centres).to(rows), dim=-1), torch.from_numpy(labels).to(rows.device)
+        return model.cluster_centers_, model.labels_
+    model = GaussianMixture(n, random_state=seed).fit(matrix)
+    return model.means_, model.predict(matrix)
 
 
 def _check_clustering(cluster: str) -> None:
