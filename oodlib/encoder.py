@@ -23,7 +23,7 @@ from oodlib.folding import fold_batch_norm
 from oodlib.images import to_rgb, without_far_ends
 from oodlib.patches import local_features
 from oodlib.prompts import ensemble, fill
-from oodlib.short_texts import for_length, is_causal, without_padding
+from oodlib.short_texts import for_length, is_causal, text_lengths
 
 
 class Encoder:
@@ -181,24 +181,28 @@ class Encoder:
         templates = tuple(templates) if templates is not None else ("{}",)
         if not templates:
             raise OodlibError("there is no template: pass at least one, or None to take the texts as they are")
-        prompts = fill(texts, templates)
-        # Prompts of like length go together: the shorter the longest of a batch, the less is computed.
-        order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].split()), len(prompts[row])))
+        tokens = self.tokens(fill(texts, templates))
+        lengths = self.lengths(tokens)
+        order = lengths.argsort(stable=True)  # prompts of one length go together, because padding costs as much as text
         parts = []
-        for start in range(0, len(prompts), batch_size):
-            tokens = self.tokens([prompts[row] for row in order[start : start + batch_size]]).to(self.device)
+        for rows in order.split(batch_size):
+            batch = tokens[rows, : int(lengths[rows].max())].to(self.device)
             with torch.inference_mode(), self._autocast():
-                parts.append(F.normalize(self.encode_tokens(tokens).float(), dim=-1).cpu())
+                parts.append(F.normalize(self.encode_tokens(batch).float(), dim=-1).cpu())
         encoded = torch.cat(parts)
-        features = torch.empty(encoded.shape).index_copy_(0, torch.tensor(order), encoded.clone())
+        features = torch.empty(encoded.shape).index_copy_(0, order, encoded.clone())
         return ensemble(features.view(len(texts), len(templates), -1))
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""
         tokens = self.tokenizer(list(prompts))
+        return tokens[:, : int(self.lengths(tokens).max())]
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        """How many of each prompt's tokens decide its feature, the others being padding: (n, L) -> int64 (n,)."""
         if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):  # its towers mask padding
-            return tokens[:, : int((tokens != self.tokenizer.tokenizer.pad_token_id).sum(1).max())]
-        return without_padding(tokens) if is_causal(self.model) else tokens
+            return (tokens != self.tokenizer.tokenizer.pad_token_id).sum(1)
+        return text_lengths(tokens) if is_causal(self.model) else torch.full((len(tokens),), tokens.shape[1])
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
         """What the text tower makes of tokens of this encoder, (n, L), as it comes: (n, D)."""

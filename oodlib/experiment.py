@@ -18,7 +18,7 @@ from oodlib.envision_prompts import Form
 from oodlib.evaluation import classify
 from oodlib.outliers import Lexicon
 from oodlib.pictures import pictures_of
-from oodlib.pocket.no_head import encode_no
+from oodlib.pocket.no_head import NoTexts
 from oodlib.profiles import Profile
 from oodlib.prompts import templates
 from oodlib.provenance import note
@@ -93,7 +93,7 @@ class Experiment:
         )
         if self.encoder.spec["model"] != "pocket":
             return told
-        return replace(told, no_text=encode_no(self.encoder, names, self.templates))
+        return replace(told, no_text=embed_texts(NoTexts(self.encoder), names, self.templates))
 
     def features(self, id_set: str, kinds: Sequence[str] = ("far", "near", "hard", "covariate")) -> dict[str, Tensor]:
         """Features of an ID set and of its OOD sets of some kinds, by set name."""

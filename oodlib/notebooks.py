@@ -215,6 +215,8 @@ def _run(source: Path, work: Path, given: dict[str, Any], run: str, log: Path) -
         provenance.PRODUCTS_VARIABLE: str(products),
         "OODLIB_PROJECT": str(project_root()),
         "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),  # this environment's kernel, not the user's
+        # torch's threads sleep between two pieces of work: spinning takes up to half of a processor that others share.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
     }
     with _environment(variables):
         notebook = _run_papermill(source, work / "out.ipynb", given, log)

@@ -158,7 +158,7 @@ def _pairs(values: dict) -> str:
 def _png(figure: Figure) -> bytes:
     """A figure as PNG, with a palette of 256 colours where nobody sees the difference: a third of the bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    figure.savefig(buffer, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})  # read back at once
     with Image.open(buffer) as drawn:
         full = drawn.convert("RGB")
     few = full.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

@@ -9,6 +9,7 @@ Ding and Pang, Zero-Shot Out-of-Distribution Detection with Outlier Label Exposu
 Choubo/OLE, whose steps and constants these functions follow.
 """
 
+import functools
 import random
 from typing import Literal, get_args
 
@@ -172,22 +173,28 @@ def closest(rows: Array, others: Array, top: int = 1) -> tuple[Array, Array]:
 
 
 def _cluster(rows: Array, n: int, cluster: Clustering, seed: int) -> tuple[Array, np.ndarray]:
-    """Cluster rows with scikit-learn: L2-normalised centres (n, D), and the cluster of each row (N,)."""
+    """Cluster rows: L2-normalised centres (n, D), and the cluster of each row (N,)."""
     _check_clustering(cluster)
+    matrix = np.ascontiguousarray(as_numpy(rows), dtype=np.float32)
+    centres, labels = _centres(matrix.tobytes(), matrix.shape[1], n, cluster, seed)
+    return normalize(like(centres, rows)), labels
+
+
+@functools.lru_cache(maxsize=8)  # detectors that differ behind the clustering share it; eight lists of words are 80 MB
+def _centres(content: bytes, width: int, n: int, cluster: Clustering, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster the rows of a float32 matrix with scikit-learn: centres (n, D) and labels (N,), not to be written to."""
     # not above: a detector that was fitted before is restored and scores without them
     from sklearn.cluster import KMeans, kmeans_plusplus
     from sklearn.mixture import GaussianMixture
 
-    matrix = as_numpy(rows)
+    matrix = np.frombuffer(content, dtype=np.float32).reshape(-1, width)
     if cluster == "kmeans":
         # KMeans would start from the same rows by itself, but finds them several times slower in float32.
         start = kmeans_plusplus(matrix.astype(np.float64), n, random_state=seed)[0].astype(np.float32)
         model = KMeans(n, init=start, n_init=1).fit(matrix)
-        centres, labels = model.cluster_centers_, model.labels_
-    else:
-        model = GaussianMixture(n, random_state=seed).fit(matrix)
-        centres, labels = model.means_, model.predict(matrix)
-    return normalize(like(centres, rows)), labels
+        return model.cluster_centers_, model.labels_
+    model = GaussianMixture(n, random_state=seed).fit(matrix)
+    return model.means_, model.predict(matrix)
 
 
 def _check_clustering(cluster: str) -> None:

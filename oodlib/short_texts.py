@@ -19,9 +19,9 @@ def is_causal(model: nn.Module) -> bool:
     return type(model) is CLIP and model.attn_mask is not None and model.text_pool_type == "argmax"
 
 
-def without_padding(tokens: Tensor) -> Tensor:
-    """The columns up to the end of the longest text; the token that ends a text has the highest number: (n, L)."""
-    return tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
+def text_lengths(tokens: Tensor) -> Tensor:
+    """Where each text ends, counted in tokens; the token that ends a text has the highest number: (n, L) -> (n,)."""
+    return tokens.argmax(dim=-1) + 1
 
 
 @contextlib.contextmanager

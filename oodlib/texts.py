@@ -1,4 +1,7 @@
-"""Text features that are kept: a vocabulary of thousands of words is encoded once for a model and its prompts."""
+"""Text features that are kept, text by text: lists of words that overlap encode what they share once.
+
+A folder of the cache holds what a model makes of texts in one set of prompts.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,36 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from filelock import FileLock
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from oodlib.cache import home_folder, writable, write_atomically
-from oodlib.encoders import Encoder
+
+
+class TextEncoder(Protocol):
+    """What makes the features that are kept; equal digests promise features that are equal but for rounding."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> Tensor: ...
 
 
 def embed_texts(
-    encoder: Encoder, texts: Sequence[str], templates: Sequence[str] | None = None, *, home: Path | None = None
+    encoder: TextEncoder, texts: Sequence[str], templates: Sequence[str] | None = None, *, home: Path | None = None
 ) -> Tensor:
     """Text features, read from the store, or computed and kept.
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : TextEncoder
+        An `Encoder`, or PocketCLIP's `NoTexts`.
     texts : sequence of str
-        C names; their order is part of the key.
+        C names. Those that were asked for earlier with these templates are read, the others encoded.
     templates : sequence of str, optional
         As `Encoder.encode_texts` takes them; part of the key.
     home : Path, optional
@@ -42,23 +55,29 @@ def embed_texts(
     OodlibError
         If a text is empty, or the cache folder cannot be written.
     """
-    content = json.dumps([encoder.digest, list(texts), None if templates is None else list(templates)])
-    folder = home_folder(home) / "texts"
-    path = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.safetensors"
-    found = _read(path)
-    if found is None:
+    prompts = None if templates is None else list(templates)
+    content = json.dumps([encoder.digest, prompts])
+    folder = home_folder(home) / "texts" / hashlib.sha256(content.encode()).hexdigest()[:24]
+    kept = _read(folder)
+    new = [text for text in dict.fromkeys(texts) if text not in kept]
+    if new or not texts:  # the encoder says what is wrong with no text
         writable(folder)
-        with FileLock(f"{path}.lock"):
-            found = _read(path)
-            if found is None:
-                found = encoder.encode_texts(texts, templates)
-                write_atomically(path, functools.partial(save_file, {"features": found.contiguous()}))
-    return found
+        features = encoder.encode_texts(new, prompts)
+        # A file beside the others, never a change of one: processes that add words at a time do not wait or collide.
+        name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:24]
+        write = functools.partial(save_file, {"features": features.contiguous()}, metadata={"texts": json.dumps(new)})
+        write_atomically(folder / f"{name}.safetensors", write)
+        kept |= dict(zip(new, features, strict=True))
+    return torch.stack([kept[text] for text in texts])
 
 
-def _read(path: Path) -> Tensor | None:
-    """The kept features; None where there are none or the file is damaged, so that they are made again."""
-    try:
-        return load_file(path)["features"]
-    except (FileNotFoundError, SafetensorError, KeyError):
-        return None
+def _read(folder: Path) -> dict[str, Tensor]:
+    """The kept feature of each text; those of a damaged file are left out, so that they are made again."""
+    kept: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt") as file:
+                kept |= dict(zip(json.loads(file.metadata()["texts"]), file.get_tensor("features"), strict=True))
+        except (SafetensorError, KeyError, TypeError, ValueError):
+            continue
+    return kept

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.cluster import KMeans
 from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -169,3 +170,15 @@ def test_says_what_is_wrong():
             hard_prototypes(labels, labels, labels, 0.5, mix=mix)
     with pytest.raises(OodlibError, match="there is no outlier prototype to mix with"):
         hard_prototypes(labels, labels[:0], labels, 0.5)
+
+
+def test_detectors_that_differ_behind_the_clustering_share_it(monkeypatch):
+    outlier_text, fitted = rows(60, seed=3), []
+    fit = KMeans.fit
+    monkeypatch.setattr(KMeans, "fit", lambda self, matrix: fitted.append(len(matrix)) or fit(self, matrix))
+    first = learn_prototypes(outlier_text, 7, seed=5)
+    assert torch.equal(learn_prototypes(outlier_text.clone(), 7, seed=5), first)
+    assert fitted == [60]
+    for other in ((outlier_text[:59], 7, 5), (outlier_text, 6, 5), (outlier_text, 7, 6)):
+        learn_prototypes(other[0], other[1], seed=other[2])
+    assert len(fitted) == 4

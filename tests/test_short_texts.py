@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from oodlib.encoders import load_encoder
-from oodlib.short_texts import for_length, is_causal, without_padding
+from oodlib.short_texts import for_length, is_causal, text_lengths
 
 NAMES = ["cat", "greater swiss mountain dog", "a photo of a very long name of a thing that nobody has ever seen before"]
 
@@ -54,6 +54,6 @@ def test_other_towers_are_left_alone(pocket):
         assert pocket.encode_texts(["cat"]).shape == (1, 256)
 
 
-def test_padding_is_what_stands_behind_the_last_end():
+def test_a_text_ends_with_its_end():
     tokens = torch.tensor([[8, 1, 9, 0, 0], [8, 1, 2, 9, 0]])
-    assert without_padding(tokens).shape == (2, 4)
+    assert text_lengths(tokens).tolist() == [3, 4]

@@ -147,6 +147,22 @@ def encode_no(
     return ensemble(features.view(len(names), len(prompts), -1))
 
 
+@dataclass(frozen=True)
+class NoTexts:
+    """PocketCLIP's "no" head as `oodlib.texts.embed_texts` takes an encoder, so that its features are kept, too."""
+
+    encoder: Encoder
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model's digest and the head's file."""
+        return hashlib.sha256(self.encoder.digest.encode() + HEAD.read_bytes()).hexdigest()
+
+    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> Tensor:
+        """As `encode_no`."""
+        return encode_no(self.encoder, texts, templates)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Command line: train the head of the shipped weights and keep it beside them."""
     parser = argparse.ArgumentParser(prog="python -m oodlib.pocket.no_head", description=__doc__.split("\n\n")[0])
