@@ -51,7 +51,7 @@ def local_features(visual: Any, batch: Tensor) -> Tensor:
     if isinstance(visual, ModifiedResNet):
         return _attention_pooled(visual, batch)
     if isinstance(visual, TimmModel):
-        return _mean_pooled(visual, batch)
+        return at_places(visual, visual.trunk.forward_features(batch))
     raise _unknown(visual)
 
 
@@ -81,12 +81,11 @@ def _attention_pooled(visual: ModifiedResNet, batch: Tensor) -> Tensor:
     return pool.c_proj(pool.v_proj(features.flatten(2).transpose(1, 2)))
 
 
-def _mean_pooled(visual: TimmModel, batch: Tensor) -> Tensor:
-    """The head at each place of the last feature map; the mean over places is then the global feature exactly.
+def at_places(visual: TimmModel, features: Tensor) -> Tensor:
+    """The head at each place of a timm network's last feature map; their mean is then the global feature exactly.
 
     That holds only if pooling is a mean and the head is linear. timm's networks differ in both, so both are checked.
     """
-    features = visual.trunk.forward_features(batch)
     linear = all(isinstance(layer, nn.Linear | nn.Dropout) for layer in visual.head)
     if features.ndim != 4 or not linear:
         raise _unknown(visual)

@@ -1,6 +1,7 @@
 """Executing notebooks: what is checked before, kept after, and left alone when a cell fails."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +157,15 @@ def test_runs_records_and_then_does_nothing(project, tmp_path):
     )
     assert not notebooks.execute("page", parameters={"number": 5}, small=True).fresh
     assert files(folder) == before
+
+
+def test_threads_that_wait_sleep_unless_told_otherwise(project, monkeypatch):
+    project("import os; print('policy', os.environ['OMP_WAIT_POLICY'])")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert "policy passive" in notebooks.execute("page").path.read_text(encoding="utf-8")
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert "policy active" in notebooks.execute("page", parameters={"number": 4}).path.read_text(encoding="utf-8")
 
 
 def test_effective_parameters_include_the_defaults(project):

@@ -10,9 +10,20 @@ from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.registry import Registry
 from oodlib.tuning._shots import take_shots
+from oodlib.tuning._stages import encode_manifest, features_of_maps
 from oodlib.tuning.base import Shots, Tuned, Tuner
 
-__all__ = ["Shots", "Tuned", "Tuner", "get_tuner", "list_tuners", "take_shots", "tune"]
+__all__ = [
+    "Shots",
+    "Tuned",
+    "Tuner",
+    "encode_manifest",
+    "features_of_maps",
+    "get_tuner",
+    "list_tuners",
+    "take_shots",
+    "tune",
+]
 
 _registry: Registry[Tuner] = Registry(__name__, Tuner, "fine-tuning method")  # type: ignore[type-abstract]
 

@@ -18,7 +18,7 @@ from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
 
 _FILLER = "x"
-_PARTS, _MOST = 3, 256  # passes through the tower for all names, and prompts in one of them
+_MOST = 256  # prompts in one pass through the tower
 
 
 class Prompts:
@@ -45,10 +45,11 @@ class Prompts:
         alone = encoder.tokens([_FILLER])[0, 1].to(encoder.device)
         if not (self.tokens[:, 1 : 1 + length] == alone).all():
             raise OodlibError(f"the tokenizer of {encoder!r} does not keep {length} filler words in front of a name.")
-        # Prompts of like length go together, so that little is computed for padding.
+        # Prompts of one length go together, so that nothing is computed for padding.
         padding = (self.tokens == self.tokens[:, -1:]).flip(1).cumprod(1).sum(1)
         order = padding.argsort(descending=True, stable=True)
-        self._parts = order.split(min(_MOST, -(-len(written) // _PARTS)))
+        alike = order.split(padding[order].unique_consecutive(return_counts=True)[1].tolist())
+        self._parts = [part for rows in alike for part in rows.split(_MOST)]
         self._widths = [encoder.tokens([written[row] for row in rows.tolist()]).shape[1] for rows in self._parts]
         self._back = torch.cat(self._parts).argsort()
 

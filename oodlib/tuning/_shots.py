@@ -14,6 +14,7 @@ from oodlib.datasets.base import Manifest
 from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.images import read_image, to_rgb
+from oodlib.tuning._stages import encode_parts
 from oodlib.tuning.base import Shots
 
 CHUNK = 512  # pictures read at a time: of thousands of photographs only the features are kept
@@ -28,6 +29,7 @@ def take_shots(
     seed: int = 0,
     patches: bool = False,
     pictures: bool = False,
+    frozen: int = 0,
 ) -> Shots:
     """Read the pictures of a manifest, draw random views of each and encode them.
 
@@ -47,6 +49,9 @@ def take_shots(
         Of the crops.
     patches, pictures : bool
         Whether to keep local features, and the prepared views, for methods that need them.
+    frozen : int
+        Keep what so many first stages of the image tower make of the views in place of the views, which are larger:
+        methods that leave these stages as they are (their parameter `frozen`) need no more.
 
     Raises
     ------
@@ -74,16 +79,20 @@ def take_shots(
             drawn: list[list[Image.Image]] = [read, *([crop(picture) for picture in read] for _ in range(views - 1))]
             prepared = torch.stack([encoder.prepare(view) for view in drawn])
             labels = torch.tensor([place[name] for name in manifest.table["label"][start : start + CHUNK]])
-            parts.append(_encoded(encoder, prepared, labels, patches=patches, pictures=pictures))
+            parts.append(_encoded(encoder, prepared, labels, patches=patches, pictures=pictures, frozen=frozen))
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def _encoded(encoder: Encoder, prepared: Tensor, labels: Tensor, *, patches: bool, pictures: bool) -> Shots:
+def _encoded(
+    encoder: Encoder, prepared: Tensor, labels: Tensor, *, patches: bool, pictures: bool, frozen: int
+) -> Shots:
+    views = [encode_parts(encoder, view, frozen, patches=patches) for view in prepared]
     return Shots(
-        features=torch.stack([encoder.encode_images(view) for view in prepared]),
+        features=torch.stack([view.features for view in views]),
         labels=labels,
-        patches=torch.stack([encoder.encode_patches(view) for view in prepared]) if patches else None,
-        pictures=prepared if pictures else None,
+        patches=torch.stack([view.patches for view in views]) if patches else None,  # type: ignore[misc]
+        pictures=torch.stack([view.maps for view in views]) if pictures else None,
+        frozen=frozen,
     )
 
 
@@ -93,7 +102,7 @@ def _joined(parts: Sequence[Shots]) -> Shots:
         return None if every[0] is None else torch.cat(every, dim=1)
 
     labels = torch.cat([part.labels for part in parts])
-    return Shots(joined("features"), labels, joined("patches"), joined("pictures"))
+    return Shots(joined("features"), labels, joined("patches"), joined("pictures"), parts[0].frozen)
 
 
 def _side(encoder: Encoder) -> int:

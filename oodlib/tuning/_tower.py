@@ -13,7 +13,9 @@ from torch.nn import functional as F
 
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
+from oodlib.errors import OodlibError
 from oodlib.tuning._loop import epochs, train
+from oodlib.tuning._stages import finish
 from oodlib.tuning.base import Session, Shots, Tuned, Tuner
 
 
@@ -26,6 +28,8 @@ class TowerTuner(Tuner):
         Passes over the shots, and pictures a step.
     rate, weight_decay : float
         Of AdamW with gradients clipped to length 1; the rate falls to 0 along half a cosine.
+    frozen : int
+        How many first stages of the tower stay as they are; the shots must have gone through them.
     """
 
     needs = "pictures"
@@ -33,6 +37,7 @@ class TowerTuner(Tuner):
     batch: int
     rate: float
     weight_decay: float
+    frozen: int
 
     def head(self, concepts: Concepts, shots: Shots) -> tuple[Tensor, Tensor]:
         """The head to start from, the zero-shot classifier: weight (C, D) and bias (C,)."""
@@ -41,7 +46,7 @@ class TowerTuner(Tuner):
     def train_tower(
         self,
         encoder: Encoder,
-        model: nn.Module,
+        visual: nn.Module,
         trained: Mapping[str, Tensor],
         concepts: Concepts,
         shots: Shots,
@@ -53,8 +58,8 @@ class TowerTuner(Tuner):
         ----------
         encoder : Encoder
             Where it runs.
-        model : nn.Module
-            A copy of the model, changed in place.
+        visual : nn.Module
+            A copy of the image tower, changed in place.
         trained : mapping of str to Tensor
             Its parameters to train.
         concepts, shots, session
@@ -65,12 +70,18 @@ class TowerTuner(Tuner):
         tuple
             The head, and the losses.
         """
+        if shots.frozen != self.frozen:
+            raise OodlibError(
+                f"{self!r} leaves {self.frozen} stages as they are, and the shots went through {shots.frozen}: "
+                f"take the shots with frozen={self.frozen}."
+            )
         weight, bias = (part.clone().to(encoder.device).requires_grad_() for part in self.head(concepts, shots))
         parameters = {**trained, "head.weight": weight, "head.bias": bias}
 
         def loss_of(rows: Tensor, generator: torch.Generator) -> Tensor:
             pictures = shots.drawn(rows, generator, "pictures").to(encoder.device)
-            logits = F.linear(features_of(model, pictures), weight, bias)
+            features = F.normalize(finish(visual, self.frozen, pictures).float(), dim=-1)
+            logits = F.linear(features, weight, bias)
             return F.cross_entropy(logits, shots.labels[rows].to(encoder.device))
 
         losses = train(
@@ -82,12 +93,6 @@ class TowerTuner(Tuner):
             clip=1.0,
         )
         return (weight.detach(), bias.detach()), losses
-
-
-def features_of(model: nn.Module, pictures: Tensor) -> Tensor:
-    """Image features of prepared pictures, differentiable: (n, D), L2-normalised."""
-    made = model.encode_image(pictures.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
-    return F.normalize(made.float(), dim=-1)
 
 
 def copy_of(encoder: Encoder) -> nn.Module:

@@ -36,13 +36,17 @@ class Shots:
     patches : Tensor, optional
         (A, M, P, D): local features of the same views, for LoCoOp.
     pictures : Tensor, optional
-        (A, M, 3, H, W): the views themselves, prepared, for methods that tune the image tower.
+        (A, M, 3, H, W): the views themselves, prepared, for methods that tune the image tower; or (A, M, ...), what its
+        first stages make of them.
+    frozen : int
+        How many stages `pictures` went through already; they are not tuned.
     """
 
     features: Tensor
     labels: Tensor
     patches: Tensor | None = None
     pictures: Tensor | None = None
+    frozen: int = 0
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""

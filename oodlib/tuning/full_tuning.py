@@ -1,9 +1,10 @@
-"""Full fine-tuning: every weight of the image tower, with a head that starts from the class names."""
+"""Full fine-tuning: all weights of the image tower, or of its later stages, and a head that starts from the names."""
 
 from __future__ import annotations
 
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
+from oodlib.tuning._stages import trained_part
 from oodlib.tuning._tower import TowerTuner, copy_of, finished
 from oodlib.tuning.base import Session, Shots, Tuned
 
@@ -22,23 +23,29 @@ class FullTuning(TowerTuner):
         Of AdamW with gradients clipped to length 1; it falls to 0 along half a cosine. Rate and clipping are those of
         the authors' example for ViT-B-32; their 500 warm-up steps, longer than a few-shot run, are left out.
     weight_decay : float, default=0.1
+    frozen : int, default=0
+        How many first stages of the tower stay as they are, for towers that have stages (EfficientNets). Their maps are
+        computed once, with the shots: `take_shots` must be told the same number.
 
     References
     ----------
     Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, and the authors' code (mlfoundations/wise-ft).
     """
 
-    def __init__(self, epochs: int = 10, batch: int = 32, rate: float = 3e-5, weight_decay: float = 0.1):
+    def __init__(
+        self, epochs: int = 10, batch: int = 32, rate: float = 3e-5, weight_decay: float = 0.1, frozen: int = 0
+    ):
         self.epochs = epochs
         self.batch = batch
         self.rate = rate
         self.weight_decay = weight_decay
+        self.frozen = frozen
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         model = copy_of(encoder)
         model.requires_grad_(False)
-        tower = dict(model.visual.named_parameters())  # type: ignore[union-attr]
+        tower = trained_part(model.visual, self.frozen)  # type: ignore[arg-type]
         for parameter in tower.values():
             parameter.requires_grad_(True)
-        head, losses = self.train_tower(encoder, model, tower, concepts, shots, session)
+        head, losses = self.train_tower(encoder, model.visual, tower, concepts, shots, session)
         return finished(encoder, model, tower, head, concepts, losses)

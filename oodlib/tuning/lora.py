@@ -8,6 +8,7 @@ from torch import nn
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
+from oodlib.tuning._stages import trained_part
 from oodlib.tuning._tower import TowerTuner, copy_of, finished
 from oodlib.tuning.base import Session, Shots, Tuned
 
@@ -44,6 +45,8 @@ class LoRA(TowerTuner):
     rate : float, default=0.0002
         Of AdamW; it falls to 0 along half a cosine.
     weight_decay : float, default=0.01
+    frozen : int, default=0
+        How many first stages of the tower stay as they are, as in `FullTuning`.
 
     Notes
     -----
@@ -67,6 +70,7 @@ class LoRA(TowerTuner):
         batch: int = 32,
         rate: float = 2e-4,
         weight_decay: float = 0.01,
+        frozen: int = 0,
     ):
         self.rank = rank
         self.alpha = alpha
@@ -75,21 +79,24 @@ class LoRA(TowerTuner):
         self.batch = batch
         self.rate = rate
         self.weight_decay = weight_decay
+        self.frozen = frozen
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         if self.rank < 1:
             raise OodlibError(f"{self!r}: the rank must be at least 1.")
         model = copy_of(encoder)
         model.requires_grad_(False)
+        later = tuple(trained_part(model.visual, self.frozen))  # type: ignore[arg-type]
+        changed = [name for name in matrices(model.visual) if any(other.startswith(f"{name}.") for other in later)]  # type: ignore[arg-type]
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=matrices(model.visual),  # type: ignore[arg-type]
+            target_modules=changed,
         )
         model.visual = tower = get_peft_model(model.visual, config).train()  # type: ignore[arg-type]
         trained = {name: parameter for name, parameter in tower.named_parameters() if parameter.requires_grad}
-        head, losses = self.train_tower(encoder, model, trained, concepts, shots, session)
+        head, losses = self.train_tower(encoder, tower.get_base_model(), trained, concepts, shots, session)
         state = {name: parameter.detach().clone() for name, parameter in trained.items()}
         model.visual = tower.merge_and_unload()
         return finished(encoder, model.eval(), state, head, concepts, losses)

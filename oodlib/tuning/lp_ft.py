@@ -15,7 +15,7 @@ class LPFT(FullTuning):
 
     Parameters
     ----------
-    epochs, batch, rate, weight_decay
+    epochs, batch, rate, weight_decay, frozen
         Those of `FullTuning`.
     strength : float, default=1.0
         That of `LinearProbe`.
@@ -32,8 +32,9 @@ class LPFT(FullTuning):
         rate: float = 3e-5,
         weight_decay: float = 0.1,
         strength: float = 1.0,
+        frozen: int = 0,
     ):
-        super().__init__(epochs, batch, rate, weight_decay)
+        super().__init__(epochs, batch, rate, weight_decay, frozen)
         self.strength = strength
 
     def head(self, concepts: Concepts, shots: Shots) -> tuple[Tensor, Tensor]:
