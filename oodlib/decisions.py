@@ -51,15 +51,16 @@ def _unreadable(name: str, threshold: float, reason: str) -> dict[str, Any]:
 
 def _rows(guard: Guard, seen: Seen) -> list[dict[str, Any]]:
     concepts, cut = guard.concepts, guard.threshold.value
-    scores = guard.detector.score_samples(seen.features).double().numpy()
-    match, best = (found.numpy() for found in guard.detector.cosines(seen.features).max(dim=1))
+    scores = np.asarray(guard.detector.score_samples(seen.features)).astype(np.float64)
+    cosines = np.asarray(guard.detector.cosines(seen.features))
+    match, best = cosines.max(1), cosines.argmax(1)
     outlier: list[tuple[str, float] | None] = [None] * len(scores)
     if concepts.outlier_text is not None:
         # 4,096 pictures at a time: with 10,000 words that is 160 MB
-        found = [(block @ concepts.outlier_text.T).max(dim=1) for block in seen.features.split(4096)]
-        cosines = np.concatenate([part.values.numpy() for part in found])
-        words = np.concatenate([part.indices.numpy() for part in found])
-        outlier = [(concepts.outlier_names[w], float(c)) for w, c in zip(words, cosines, strict=True)]
+        for start in range(0, len(scores), 4096):
+            near = np.asarray(seen.features[start : start + 4096] @ concepts.outlier_text.T)
+            for row, word in enumerate(near.argmax(1)):
+                outlier[start + row] = concepts.outlier_names[word], float(near[row, word])
     rows = []
     for name, score, cosine, label, other in zip(seen.good, scores, match, best, outlier, strict=True):
         inside = bool(score >= cut)

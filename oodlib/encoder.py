@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import open_clip
@@ -21,7 +21,7 @@ from oodlib.errors import OodlibError
 from oodlib.folding import fold_batch_norm
 from oodlib.images import to_rgb, without_far_ends
 from oodlib.patches import local_features
-from oodlib.prompts import ensemble, fill
+from oodlib.prompts import check_prompts, ensemble
 from oodlib.short_texts import for_length, is_causal, without_padding
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -44,6 +44,8 @@ class Encoder:
         is its probability that picture and text belong together. It was trained with no softmax, so 1 / logit_scale is
         not a temperature that it learned, and in a softmax the bias has no effect. 0 for models that have none.
     """
+
+    runtime: Literal["torch"] = "torch"
 
     def __init__(
         self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any], device: str | None = None
@@ -75,6 +77,10 @@ class Encoder:
         """The learned shift after the factor, of models trained with a sigmoid; 0 for others."""
         bias = getattr(self.model, "logit_bias", None)
         return 0.0 if bias is None else float(bias.detach())
+
+    def as_features(self, kept: np.ndarray) -> Tensor:
+        """Kept features, as this encoder gives them."""
+        return torch.from_numpy(kept)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         kind = PRECISIONS[self.spec["precision"]]
@@ -176,14 +182,7 @@ class Encoder:
         OodlibError
             If there is no text, or one of them is empty.
         """
-        if isinstance(texts, str):
-            raise OodlibError(f"texts must be a list of strings, not one string: pass [{texts!r}]")
-        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise OodlibError("every text must be a string with at least one letter: check the list of names")
-        templates = tuple(templates) if templates is not None else ("{}",)
-        if not templates:
-            raise OodlibError("there is no template: pass at least one, or None to take the texts as they are")
-        prompts = fill(texts, templates)
+        prompts, each = check_prompts(texts, templates)
         # Prompts of like length go together: the shorter the longest of a batch, the less is computed.
         order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].split()), len(prompts[row])))
         parts = []
@@ -193,7 +192,7 @@ class Encoder:
                 parts.append(F.normalize(self.encode_tokens(tokens).float(), dim=-1).cpu())
         encoded = torch.cat(parts)
         features = torch.empty(encoded.shape).index_copy_(0, torch.tensor(order), encoded.clone())
-        return ensemble(features.view(len(texts), len(templates), -1))
+        return ensemble(features.view(len(texts), each, -1))
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""

@@ -12,11 +12,12 @@ import open_clip
 import torch
 from torch import nn
 
+from oodlib.cache import sha256_of
 from oodlib.encoder import PRECISIONS, Encoder
 from oodlib.errors import OodlibError
 from oodlib.preprocessing import check_variant, preprocessing
 from oodlib.torchscript import archived_weights
-from oodlib.weights import RANDOM, check_tokenizer, fetch_weights, sha256_of
+from oodlib.weights import RANDOM, check_tokenizer, fetch_weights
 
 __all__ = ["PRECISIONS", "Encoder", "load_encoder"]
 

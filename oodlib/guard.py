@@ -10,25 +10,27 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 from sklearn.base import clone
-from torch import Tensor
 
+from oodlib.arrays import join
 from oodlib.concepts import Concepts
 from oodlib.decisions import decide
 from oodlib.detectors import Detector, get_detector, name_of
-from oodlib.encoders import Encoder, load_encoder
 from oodlib.errors import OodlibError
 from oodlib.labels import Labels, check_labels, encode_labels, synonym_notes
+from oodlib.named_encoder import named_encoder
 from oodlib.outliers import Lexicon
-from oodlib.pocket.no_head import encode_no
 from oodlib.prompts import templates as named_templates
 from oodlib.sources import look
 from oodlib.thresholds import Threshold, choose
 from oodlib.zero_shot import beside, check_that_it_tells, fit_names
+
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Guard:
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     detector : Detector
         Fitted to `concepts`, its `threshold_` set.
     concepts : Concepts
@@ -48,26 +50,26 @@ class Guard:
         Prompts around names and outlier words.
     threshold : Threshold
         The cut, and how it was chosen.
-    calibration : Tensor or None
+    calibration : Tensor, array or None
         Features of the calibration pictures, (n, D): the cut is chosen anew when classes change.
     notes : tuple of str
         What a person should know about these labels and pictures, a sentence each.
     """
 
-    encoder: Encoder
+    encoder: Encoder | LightEncoder
     detector: Detector
     concepts: Concepts
     descriptions: Mapping[str, tuple[str, ...]]
     templates: tuple[str, ...]
     threshold: Threshold
-    calibration: Tensor | None = None
+    calibration: Any = None
     notes: tuple[str, ...] = ()
 
     @classmethod
     def make(
         cls,
         labels: Labels,
-        encoder: str | Encoder = "pocket",
+        encoder: str | Encoder | LightEncoder = "pocket",
         method: str | Detector = "ole",
         *,
         threshold: str | float = "auto",
@@ -86,13 +88,13 @@ class Guard:
         if calibrate is None:  # what cannot be chosen is refused before the model is loaded
             choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
         if isinstance(encoder, str):
-            encoder = load_encoder(encoder, pretrained)
+            encoder = named_encoder(encoder, pretrained)
         prompts = _templates(templates, encoder)
         told = Concepts(
             names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale
         )
         if encoder.spec["model"] == "pocket":  # the one model that comes with a "no" head
-            told = replace(told, no_text=encode_no(encoder, told.names, prompts))
+            told = replace(told, no_text=_encode_no(encoder, told.names, prompts))
         fitted, concepts = fit_names(detector, told, encoder, prompts, outliers)
         notes = synonym_notes(told.names)
         if outliers is not None and concepts.outlier_text is None:
@@ -136,8 +138,8 @@ class Guard:
         told = self.concepts
         no_text = told.no_text
         if no_text is not None:
-            no_text = torch.cat([no_text, encode_no(self.encoder, list(added), self.templates)])
-        text = torch.cat([told.text, encode_labels(self.encoder, added, self.templates)])
+            no_text = join([no_text, _encode_no(self.encoder, list(added), self.templates)])
+        text = join([told.text, encode_labels(self.encoder, added, self.templates)])
         lexicon = None
         if told.outlier_text is not None:
             lexicon = Lexicon(told.outlier_names, told.outlier_kinds, told.outlier_text)
@@ -174,7 +176,9 @@ class Guard:
         save_guard(self, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path, encoder: str | Encoder | None = None, pretrained: str | None = None) -> Guard:
+    def load(
+        cls, path: str | Path, encoder: str | Encoder | LightEncoder | None = None, pretrained: str | None = None
+    ) -> Guard:
         """Read a guard that was saved; refused under another encoder than its own."""
         from oodlib.guard_file import load_guard
 
@@ -184,7 +188,7 @@ class Guard:
 def detect(
     images: Any,
     labels: Labels,
-    encoder: str | Encoder = "pocket",
+    encoder: str | Encoder | LightEncoder = "pocket",
     method: str | Detector = "ole",
     threshold: str | float = "auto",
     *,
@@ -203,8 +207,8 @@ def detect(
         A string or path names a file, a folder or a glob; `oodlib.sources.look` tells more. Features of files are kept.
     labels : sequence of str, or mapping of str to sequence of str
         Class names in any language that the text tower knows, or names with a list of descriptions each.
-    encoder : str or Encoder
-        As `oodlib.encoders.load_encoder` takes it.
+    encoder : str, Encoder or LightEncoder
+        A name as `oodlib.encoders.load_encoder` takes it; "pocket" comes without torch (`LightEncoder`).
     method : str or Detector
         A name that `oodlib.detectors.list_detectors` knows.
     threshold : float, "auto", "id95" or "conformal"
@@ -253,13 +257,21 @@ def detect(
     return guard.detect(images, progress=progress)
 
 
-def _templates(chosen: str | Sequence[str] | None, encoder: Encoder) -> tuple[str, ...]:
+def _encode_no(encoder: Encoder | LightEncoder, names: Sequence[str], prompts: Sequence[str]) -> Any:
+    if encoder.runtime == "onnx":
+        return encoder.encode_no(names, prompts)
+    from oodlib.pocket.no_head import encode_no
+
+    return encode_no(encoder, names, prompts)
+
+
+def _templates(chosen: str | Sequence[str] | None, encoder: Encoder | LightEncoder) -> tuple[str, ...]:
     if chosen is None:
         chosen = "drawings" if encoder.spec["model"] == "pocket" else "photo"
     return named_templates(chosen) if isinstance(chosen, str) else tuple(chosen)
 
 
-def _calibration(encoder: Encoder, calibrate: Any, progress: bool) -> tuple[Tensor, list[str]]:
+def _calibration(encoder: Encoder | LightEncoder, calibrate: Any, progress: bool) -> tuple[Any, list[str]]:
     seen = look(encoder, calibrate, progress=progress)
     if not seen.good:
         name, reason = next(iter(seen.bad.items()))

@@ -6,23 +6,28 @@ import functools
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from oodlib.cache import write_atomically
 from oodlib.concepts import Concepts
 from oodlib.detectors import get_detector, list_detectors, name_of
-from oodlib.encoders import Encoder, load_encoder
 from oodlib.errors import OodlibError
 from oodlib.guard import Guard
+from oodlib.named_encoder import named_encoder
 from oodlib.thresholds import Threshold
 
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
 FORMAT = "oodlib guard 1"
-# Other versions and devices change features by rounding only; everything else in a specification changes their meaning.
-_FREE = ("versions", "device")
+# Other versions and devices, and torch or ONNX Runtime, change features by rounding only (1e-5); everything else in a
+# specification changes their meaning.
+_FREE = ("versions", "device", "runtime")
 
 
 def save_guard(guard: Guard, path: Path) -> None:
@@ -58,17 +63,17 @@ def save_guard(guard: Guard, path: Path) -> None:
         "outlier_text": told.outlier_text,
         "calibration": guard.calibration,
     }
-    tensors = {name: tensor.contiguous() for name, tensor in every.items() if tensor is not None}
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in every.items() if tensor is not None}
     write_atomically(path, functools.partial(save_file, tensors, metadata={"guard": header}))
 
 
-def load_guard(path: Path, encoder: str | Encoder | None = None, pretrained: str | None = None) -> Guard:
+def load_guard(path: Path, encoder: str | Encoder | LightEncoder | None = None, pretrained: str | None = None) -> Guard:
     """Read a guard; its classes are not encoded again.
 
     Parameters
     ----------
     path : Path
-    encoder : str or Encoder, optional
+    encoder : str, Encoder or LightEncoder, optional
         By default the one that the file names, where its name is enough to load it.
     pretrained : str, optional
         Weights of an architecture given by name.
@@ -77,14 +82,14 @@ def load_guard(path: Path, encoder: str | Encoder | None = None, pretrained: str
     ------
     OodlibError
         If the file is missing or none of this kind, or was made with another encoder: model, weights, activation,
-        preprocessing and precision must agree; versions and device may differ.
+        preprocessing and precision must agree; versions, device and runtime may differ.
     """
     about, tensors = _read(path)
     spec = about["encoder"]
     if encoder is None:
         encoder, pretrained = _name(spec, path), spec["pretrained"]
     if isinstance(encoder, str):
-        encoder = load_encoder(encoder, pretrained, precision=spec["precision"])
+        encoder = named_encoder(encoder, pretrained, spec["precision"])
     for field in sorted((spec.keys() | encoder.spec.keys()) - set(_FREE)):
         made, given = spec.get(field), encoder.spec.get(field)
         if made != given:
@@ -92,13 +97,14 @@ def load_guard(path: Path, encoder: str | Encoder | None = None, pretrained: str
                 f"{path} belongs to another encoder ({field} {_brief(made)}, here {_brief(given)}): load that one, "
                 "or make the guard again"
             )
+    features: dict[str, Any] = {name: encoder.as_features(array) for name, array in tensors.items()}
     concepts = Concepts(
         names=tuple(name for name, _ in about["labels"]),
-        text=tensors["text"],
+        text=features["text"],
         outlier_names=tuple(about["outliers"][0]),
-        outlier_text=tensors.get("outlier_text"),
+        outlier_text=features.get("outlier_text"),
         outlier_kinds=tuple(about["outliers"][1]),
-        no_text=tensors.get("no_text"),
+        no_text=features.get("no_text"),
         logit_scale=about["logit_scale"],
     )
     parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in about["parameters"].items()}
@@ -107,13 +113,13 @@ def load_guard(path: Path, encoder: str | Encoder | None = None, pretrained: str
     detector.threshold_ = threshold.value
     described = {name: tuple(lines) for name, lines in about["labels"]}
     return Guard(
-        encoder, detector, concepts, described, tuple(about["templates"]), threshold, tensors.get("calibration")
+        encoder, detector, concepts, described, tuple(about["templates"]), threshold, features.get("calibration")
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             about = json.loads((file.metadata() or {})["guard"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except OSError as error:

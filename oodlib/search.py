@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
 from oodlib.labels import check_labels
 from oodlib.sources import look
+
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 def search(
     query: str,
     images: Any,
-    encoder: Encoder,
+    encoder: Encoder | LightEncoder,
     *,
     top: int | None = 10,
     templates: Sequence[str] | None = None,
@@ -34,7 +38,7 @@ def search(
         Such as "a dog wearing sunglasses".
     images
         As `oodlib.sources.look` takes them.
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     top : int or None
         How many to return; None for all.
     templates : sequence of str, optional
@@ -59,8 +63,8 @@ def search(
     seen = look(encoder, images, progress=progress, home=home)
     rows: list[tuple[int | None, str, float, str]] = []
     if seen.good:
-        cosines = seen.features @ encoder.encode_texts([sentence], templates)[0]
-        best = cosines.argsort(descending=True, stable=True)[:top].tolist()
+        cosines = np.asarray(seen.features @ encoder.encode_texts([sentence], templates)[0])
+        best = (-cosines).argsort(kind="stable")[:top].tolist()
         rows = [(rank, seen.good[k], float(cosines[k]), "") for rank, k in enumerate(best, 1)]
     rows += [(None, name, float("nan"), seen.bad[name]) for name in seen.names if name in seen.bad]
     table = pd.DataFrame(rows, columns=["rank", "image", "cosine", "reason"]).astype({"rank": "Int64"})

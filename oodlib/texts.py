@@ -7,24 +7,32 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
 from oodlib.cache import home_folder, writable, write_atomically
-from oodlib.encoders import Encoder
+
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 def embed_texts(
-    encoder: Encoder, texts: Sequence[str], templates: Sequence[str] | None = None, *, home: Path | None = None
-) -> Tensor:
+    encoder: Encoder | LightEncoder,
+    texts: Sequence[str],
+    templates: Sequence[str] | None = None,
+    *,
+    home: Path | None = None,
+) -> Any:
     """Text features, read from the store, or computed and kept.
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     texts : sequence of str
         C names; their order is part of the key.
     templates : sequence of str, optional
@@ -34,8 +42,8 @@ def embed_texts(
 
     Returns
     -------
-    Tensor
-        (C, D) float32 on the CPU, L2-normalised.
+    Tensor or array
+        (C, D) float32 on the CPU, L2-normalised, as `Encoder.encode_texts` gives them.
 
     Raises
     ------
@@ -51,12 +59,12 @@ def embed_texts(
         with FileLock(f"{path}.lock"):
             found = _read(path)
             if found is None:
-                found = encoder.encode_texts(texts, templates)
-                write_atomically(path, functools.partial(save_file, {"features": found.contiguous()}))
-    return found
+                found = np.ascontiguousarray(encoder.encode_texts(texts, templates))
+                write_atomically(path, functools.partial(save_file, {"features": found}))
+    return encoder.as_features(found)
 
 
-def _read(path: Path) -> Tensor | None:
+def _read(path: Path) -> np.ndarray | None:
     """The kept features; None where there are none or the file is damaged, so that they are made again."""
     try:
         return load_file(path)["features"]
