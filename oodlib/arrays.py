@@ -140,7 +140,10 @@ def logsumexp(logits: Array) -> Array:
 
 def log_softmax(logits: Array) -> Array:
     """The logarithm of the softmax of each row: (..., n) -> (..., n)."""
-    return logits.log_softmax(-1) if is_tensor(logits) else logits - logsumexp(logits)[..., None]
+    if is_tensor(logits):
+        return logits.log_softmax(-1)
+    below = logits - logits.max(-1, keepdims=True)
+    return below - np.log(np.exp(below).sum(-1, keepdims=True))
 
 
 def sigmoid(logits: Array) -> Array:
