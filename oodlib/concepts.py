@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from oodlib.arrays import Array, as_numpy, as_tensor, cast, is_tensor, namespace
 from oodlib.errors import OodlibError
 from oodlib.features import as_matrix, check_normalised
 
@@ -33,39 +33,41 @@ class TextEncoder(Protocol):
     @property
     def logit_scale(self) -> float: ...
 
-    def encode_texts(self, texts: list[str], templates: Sequence[str] | None = None) -> Tensor: ...
+    def encode_texts(self, texts: list[str], templates: Sequence[str] | None = None) -> Array: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Concepts:
     """Class names and their text features; where there are any, outlier labels and labelled pictures.
 
-    All features live in one space of D dimensions, are L2-normalised and are stored as float32. Arrays and lists are
-    turned into tensors and tuples. Two `Concepts` are equal only if they are the same object.
+    All features live in one space of D dimensions, are L2-normalised and are stored as float32: as
+    tensors where `text` is a tensor, else as NumPy arrays. Other sequences become tuples. Two `Concepts` are equal only
+    if they are the same object.
 
     Parameters
     ----------
     names : sequence of str, length C
         Names of the in-distribution classes, in label order.
-    text : tensor, shape (C, D)
+    text : tensor or array, shape (C, D)
         Text feature of each class.
     outlier_names : sequence of str, length K
         Labels of things that are *not* in-distribution.
-    outlier_text : tensor, shape (K, D)
+    outlier_text : tensor or array, shape (K, D)
         Text feature of each outlier label.
     outlier_kinds : sequence of str, length K, optional
         What kind of word each outlier label is, such as "noun" or "adjective", for methods that treat kinds apart.
-    no_text : tensor, shape (C, D), optional
+    no_text : tensor or array, shape (C, D), optional
         What a "no" text tower makes of each name: the feature of "no <name>".
-    shots : tensor, shape (M, D)
+    shots : tensor or array, shape (M, D)
         Image features of a few labelled in-distribution pictures.
-    shot_labels : tensor of int, shape (M,)
+    shot_labels : tensor or array of int, shape (M,)
         The class of each shot, as a place in `names`.
     logit_scale : float
         What the model multiplies cosines by before a softmax: 100 for CLIP, that is a temperature of 0.01.
     match : callable, optional
-        How image features (n, D) match the classes, (n, C), on the scale of a cosine, where that is not the cosine with
-        `text`: a method of `oodlib.tuning` may match with few labelled pictures, too. Detectors use it for the classes.
+        How image features, a tensor (n, D), match the classes, (n, C), on the scale of a cosine, where that is not the
+        cosine with `text`: a method of `oodlib.tuning` may match with few labelled pictures, too. Detectors use it for
+        the classes.
 
     Raises
     ------
@@ -74,9 +76,9 @@ class Concepts:
 
     Examples
     --------
-    >>> concepts = Concepts(names=["cat", "dog"], text=torch.eye(2))
-    >>> concepts.text.shape
-    torch.Size([2, 2])
+    >>> concepts = Concepts(names=["cat", "dog"], text=np.eye(2))
+    >>> concepts.text.dtype
+    dtype('float32')
     >>> concepts.require("outlier_text", by="OLE")
     Traceback (most recent call last):
     ...
@@ -84,44 +86,45 @@ class Concepts:
     """
 
     names: tuple[str, ...]
-    text: Tensor
+    text: Array
     outlier_names: tuple[str, ...] = ()
-    outlier_text: Tensor | None = None
+    outlier_text: Array | None = None
     outlier_kinds: tuple[str, ...] = ()
-    no_text: Tensor | None = None
-    shots: Tensor | None = None
-    shot_labels: Tensor | None = None
+    no_text: Array | None = None
+    shots: Array | None = None
+    shot_labels: Array | None = None
     logit_scale: float = 100.0
-    match: Callable[[Tensor], Tensor] | None = None
+    match: Callable[[Array], Array] | None = None
 
     def __post_init__(self) -> None:
         """Convert and check every field."""
         names, text = _names(self.names, "names"), _features(self.text, "text")
+        kind = as_tensor if is_tensor(text) else as_numpy
         if not names:
             raise OodlibError("names is empty: pass the name of at least one class.")
         _match(text, len(names), text.shape[1], "text", "names")
         outlier_names, outlier_text = _names(self.outlier_names, "outlier_names"), None
         if self.outlier_text is not None:
-            outlier_text = _features(self.outlier_text, "outlier_text")
+            outlier_text = kind(_features(self.outlier_text, "outlier_text"))
             _match(outlier_text, len(outlier_names), text.shape[1], "outlier_text", "outlier_names")
         elif outlier_names:
             raise OodlibError("outlier_names is given without outlier_text: pass the text feature of each.")
         kinds = _names(self.outlier_kinds, "outlier_kinds")
         if kinds and len(kinds) != len(outlier_names):
             raise OodlibError(f"outlier_kinds has {len(kinds)} entries for {len(outlier_names)} outlier labels.")
-        no_text = None if self.no_text is None else _features(self.no_text, "no_text")
+        no_text = None if self.no_text is None else kind(_features(self.no_text, "no_text"))
         if no_text is not None:
             _match(no_text, len(names), text.shape[1], "no_text", "names")
         shots, labels = self.shots, self.shot_labels
         if (shots is None) != (labels is None):
             raise OodlibError("shots and shot_labels belong together: pass both or neither.")
         if shots is not None:
-            shots, labels = _features(shots, "shots"), torch.as_tensor(labels)
-            _match(shots, labels.numel(), text.shape[1], "shots", "shot_labels")
-            whole = labels.ndim == 1 and not (labels.is_floating_point() or labels.is_complex())
-            if not whole or (labels.numel() and (labels.min() < 0 or labels.max() >= len(names))):
+            shots, numbers = kind(_features(shots, "shots")), as_numpy(labels)
+            _match(shots, numbers.size, text.shape[1], "shots", "shot_labels")
+            whole = numbers.ndim == 1 and numbers.dtype.kind in "biu"
+            if not whole or (numbers.size and (numbers.min() < 0 or numbers.max() >= len(names))):
                 raise OodlibError(f"shot_labels must be whole numbers from 0 to {len(names) - 1}, shape (M,).")
-            labels = labels.long()
+            labels = labels.long() if kind is as_tensor and is_tensor(labels) else kind(numbers.astype(np.int64))
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             raise OodlibError(f"logit_scale is {self.logit_scale}: pass the factor on the cosine, 100 for CLIP.")
         fields = (names, text, outlier_names, outlier_text, kinds, no_text, shots, labels, float(self.logit_scale))
@@ -157,17 +160,18 @@ class Concepts:
             logit_scale=float(encoder.logit_scale),
         )
 
-    def require(self, field: Literal["outlier_text", "no_text", "shots", "shot_labels"], *, by: str) -> Tensor:
+    def require(self, field: Literal["outlier_text", "no_text", "shots", "shot_labels"], *, by: str) -> Array:
         """Return a field that not every set of concepts has, or say what to pass; `by` names who needs it."""
-        value: Tensor | None = getattr(self, field)
+        value: Array | None = getattr(self, field)
         if value is None or not len(value):
             what, remedy = _REMEDY[field]
             raise MissingPartError(f"{by} needs {what}: pass {remedy}", field)
         return value
 
 
-def _features(values: Any, what: str) -> Tensor:
-    matrix = as_matrix(values, what).to(torch.float32)
+def _features(values: Any, what: str) -> Array:
+    matrix = as_matrix(values, what)
+    matrix = cast(matrix, namespace(matrix).float32)
     check_normalised(matrix, what)
     return matrix
 
@@ -178,7 +182,7 @@ def _names(names: Sequence[str], what: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _match(matrix: Tensor, rows: int, columns: int, what: str, counted_by: str) -> None:
+def _match(matrix: Array, rows: int, columns: int, what: str, counted_by: str) -> None:
     if tuple(matrix.shape) != (rows, columns):
         raise OodlibError(
             f"{what} has shape {tuple(matrix.shape)} but should have {(rows, columns)}: one row for each of "

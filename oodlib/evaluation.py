@@ -19,6 +19,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
+from oodlib.arrays import as_numpy
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, name_of
 from oodlib.errors import OodlibError
@@ -137,7 +138,7 @@ def score(
             scores[name] = _score_pairs(name, fitted, feature_sets, id_set, seed)
         else:
             scores[name] = {
-                set_name: fitted.score_samples(features).cpu().numpy() for set_name, features in feature_sets.items()
+                set_name: as_numpy(fitted.score_samples(features)) for set_name, features in feature_sets.items()
             }
     return scores
 

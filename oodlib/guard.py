@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sklearn.base import clone
+
 
 from oodlib.arrays import join
 from oodlib.concepts import Concepts
@@ -83,7 +83,7 @@ class Guard:
         """Make a guard from words; the parameters are those of `detect`."""
         if isinstance(method, Detector) and parameters:
             raise OodlibError(f"{method!r} is made already: set {', '.join(parameters)} when you make it")
-        detector = clone(method) if isinstance(method, Detector) else get_detector(method, **parameters)
+        detector = _unfitted(method) if isinstance(method, Detector) else get_detector(method, **parameters)
         described = check_labels(labels)
         if calibrate is None:  # what cannot be chosen is refused before the model is loaded
             choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
@@ -145,7 +145,7 @@ class Guard:
             lexicon = Lexicon(told.outlier_names, told.outlier_kinds, told.outlier_text)
         bare = Concepts(names=tuple(every), text=text, no_text=no_text, logit_scale=told.logit_scale)
         concepts = bare if lexicon is None else beside(bare, lexicon)
-        detector = clone(self.detector).fit(concepts)
+        detector = _unfitted(self.detector).fit(concepts)
         check_that_it_tells(detector, concepts)
         notes = synonym_notes(concepts.names)
         grown = replace(self, detector=detector, concepts=concepts, descriptions=every, notes=tuple(notes))
@@ -161,7 +161,7 @@ class Guard:
         elif not isinstance(threshold, str) or threshold not in ("auto", "id95", "conformal"):
             features = None  # a number needs no pictures
         moved = replace(
-            self, detector=clone(self.detector).fit(self.concepts), calibration=features, notes=tuple(notes)
+            self, detector=_unfitted(self.detector).fit(self.concepts), calibration=features, notes=tuple(notes)
         )
         return moved._cut(threshold)
 
@@ -255,6 +255,11 @@ def detect(
     for note in guard.notes:
         warnings.warn(note, stacklevel=2)
     return guard.detect(images, progress=progress)
+
+
+def _unfitted(detector: Detector) -> Detector:
+    """Another of the same parameters."""
+    return type(detector)(**detector.get_params())
 
 
 def _encode_no(encoder: Encoder | LightEncoder, names: Sequence[str], prompts: Sequence[str]) -> Any:

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from oodlib.arrays import as_tensor, like
 from oodlib.concepts import Concepts
 from oodlib.detectors.mcm import MCM, max_softmax
 from oodlib.errors import OodlibError
@@ -91,5 +92,5 @@ class GLMCM(BaseEstimator):
         best = []
         for block in patches.split(rows):
             check_normalised(block.flatten(0, 1), "patches")
-            best.append(max_softmax(block @ self.text_.to(block).T, self.temperature).amax(dim=1))
-        return whole + self.weight * torch.cat(best).to(whole)
+            best.append(max_softmax(block @ like(self.text_, block).T, self.temperature).amax(dim=1))
+        return as_tensor(whole) + self.weight * torch.cat(best).to(as_tensor(whole))

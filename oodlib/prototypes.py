@@ -13,12 +13,8 @@ import random
 from typing import Literal, get_args
 
 import numpy as np
-import torch
-from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.mixture import GaussianMixture
-from torch import Tensor
-from torch.nn.functional import normalize
 
+from oodlib.arrays import Array, as_numpy, join, like, normalize, split, top_k
 from oodlib.errors import OodlibError
 
 Clustering = Literal["kmeans", "gmm"]
@@ -26,14 +22,14 @@ Clustering = Literal["kmeans", "gmm"]
 _CELLS = 2**24  # cosines in memory at once: 64 MB in float32
 
 
-def learn_prototypes(outlier_text: Tensor, n: int | None, cluster: Clustering = "kmeans", seed: int = 42) -> Tensor:
+def learn_prototypes(outlier_text: Array, n: int | None, cluster: Clustering = "kmeans", seed: int = 42) -> Array:
     r"""Condense outlier labels into prototypes: the L2-normalised centres of `n` clusters.
 
     .. math:: o_k = \mu_k / \lVert \mu_k \rVert
 
     Parameters
     ----------
-    outlier_text : tensor, shape (K, D)
+    outlier_text : tensor or array, shape (K, D)
         Text feature of each outlier label.
     n : int or None
         Number of prototypes. Where there are no more labels than that, or at None, every label is its own prototype.
@@ -45,7 +41,7 @@ def learn_prototypes(outlier_text: Tensor, n: int | None, cluster: Clustering = 
 
     Returns
     -------
-    tensor, shape (P, D)
+    tensor or array, shape (P, D)
         P = min(n, K) prototypes, in the order of the clusters.
     """
     if n is not None and n < 1:
@@ -56,15 +52,15 @@ def learn_prototypes(outlier_text: Tensor, n: int | None, cluster: Clustering = 
     return _cluster(outlier_text, n, cluster, seed)[0]
 
 
-def filter_prototypes(prototypes: Tensor, id_text: Tensor, quantile: float = 0.1) -> tuple[Tensor, float]:
+def filter_prototypes(prototypes: Array, id_text: Array, quantile: float = 0.1) -> tuple[Array, float]:
     r"""Keep the prototypes that are far from every class.
 
     .. math:: a_k = \max_{i \le C} o_k^\top t_i, \qquad \text{keep } o_k \text{ where } a_k < \theta = Q_q(a)
 
     Parameters
     ----------
-    prototypes : tensor, shape (P, D)
-    id_text : tensor, shape (C, D)
+    prototypes : tensor or array, shape (P, D)
+    id_text : tensor or array, shape (C, D)
         Text feature of each class.
     quantile : float
         The share q of prototypes to keep, above 0 and at most 1. The cut is strict and the quantile interpolates, in
@@ -72,7 +68,7 @@ def filter_prototypes(prototypes: Tensor, id_text: Tensor, quantile: float = 0.1
 
     Returns
     -------
-    kept : tensor, shape (P', D)
+    kept : tensor or array, shape (P', D)
         In the order of `prototypes`; none where all are equally close.
     threshold : float
         The cosine :math:`\theta`.
@@ -80,13 +76,13 @@ def filter_prototypes(prototypes: Tensor, id_text: Tensor, quantile: float = 0.1
     if not 0 < quantile <= 1:
         raise OodlibError(f"quantile={quantile}: the share of prototypes to keep is above 0 and at most 1.")
     closeness = closest(prototypes, id_text)[0][:, 0]
-    threshold = float(np.quantile(closeness.cpu().numpy(), quantile))
+    threshold = float(np.quantile(as_numpy(closeness), quantile))
     return prototypes[closeness < threshold], threshold
 
 
 def boundary_embeddings(
-    id_text: Tensor, clusters: int = 5, each: int = 30, cluster: Clustering = "kmeans", seed: int = 42
-) -> Tensor:
+    id_text: Array, clusters: int = 5, each: int = 30, cluster: Clustering = "kmeans", seed: int = 42
+) -> Array:
     """Pick the classes at the border of the known: in each cluster of classes, those farthest from its centre.
 
     The released code takes `each` classes from every cluster and stops with an error where one is smaller, so always
@@ -96,7 +92,7 @@ def boundary_embeddings(
 
     Parameters
     ----------
-    id_text : tensor, shape (C, D)
+    id_text : tensor or array, shape (C, D)
         Text feature of each class.
     clusters, each : int
         The largest number of clusters, and of classes taken from one.
@@ -105,7 +101,7 @@ def boundary_embeddings(
 
     Returns
     -------
-    tensor, shape (B, D)
+    tensor or array, shape (B, D)
         B <= clusters * each rows of `id_text`; cluster after cluster, each by rising cosine with its centre.
     """
     if clusters < 1 or each < 1:
@@ -114,19 +110,19 @@ def boundary_embeddings(
     centres, labels = _cluster(id_text, n, cluster, seed)
     chosen = []
     for place, centre in enumerate(centres):
-        members = id_text[labels == place]
+        members = id_text[np.flatnonzero(labels == place)]
         chosen.append(members[(members @ centre).argsort(stable=True)[:each]])
-    return torch.cat(chosen)
+    return join(chosen)
 
 
 def hard_prototypes(
-    boundary: Tensor,
-    kept: Tensor,
-    id_text: Tensor,
+    boundary: Array,
+    kept: Array,
+    id_text: Array,
     threshold: float,
     mix: tuple[float, float] = (0.0, 0.5),
     seed: int = 42,
-) -> Tensor:
+) -> Array:
     r"""Mix each boundary class with its nearest outlier prototype, and keep the mixtures that are no class.
 
     .. math:: h = \frac{f b + (1 - f) o^*}{\lVert f b + (1 - f) o^* \rVert}, \quad
@@ -135,11 +131,11 @@ def hard_prototypes(
 
     Parameters
     ----------
-    boundary : tensor, shape (B, D)
+    boundary : tensor or array, shape (B, D)
         From `boundary_embeddings`.
-    kept : tensor, shape (P', D)
+    kept : tensor or array, shape (P', D)
         Outlier prototypes to mix with.
-    id_text : tensor, shape (C, D)
+    id_text : tensor or array, shape (C, D)
         Text feature of each class.
     threshold : float
         The cosine :math:`\theta` of `filter_prototypes`.
@@ -150,7 +146,7 @@ def hard_prototypes(
 
     Returns
     -------
-    tensor, shape (H, D)
+    tensor or array, shape (H, D)
         H <= B mixtures in the order of `boundary`; often none.
     """
     low, high = mix
@@ -159,26 +155,30 @@ def hard_prototypes(
     if not len(kept):
         raise OodlibError("there is no outlier prototype to mix with: raise the quantile or pass more outlier labels.")
     draw = random.Random(seed)
-    share = torch.tensor([[draw.uniform(low, high)] for _ in boundary]).to(boundary)
+    share = like(np.array([[draw.uniform(low, high)] for _ in range(len(boundary))]), boundary)
     nearest = kept[closest(boundary, kept)[1][:, 0]]
-    mixed = normalize(share * boundary + (1 - share) * nearest, dim=-1)
+    mixed = normalize(share * boundary + (1 - share) * nearest)
     return mixed[closest(mixed, id_text)[0][:, 0] < threshold]
 
 
-def closest(rows: Tensor, others: Tensor, top: int = 1) -> tuple[Tensor, Tensor]:
+def closest(rows: Array, others: Array, top: int = 1) -> tuple[Array, Array]:
     """Find the largest cosines of each row with other rows, and where they are, in bounded memory: twice (N, top).
 
-    >>> closest(torch.tensor([[0.6, 0.8]]), torch.eye(2))
-    (tensor([[0.8000]]), tensor([[1]]))
+    >>> closest(np.array([[0.6, 0.8]]), np.eye(2))
+    (array([[0.8]]), array([[1]]))
     """
-    blocks = [(block @ others.T).topk(top, dim=-1) for block in rows.split(max(1, _CELLS // len(others)))]
-    return torch.cat([cosines for cosines, _ in blocks]), torch.cat([places for _, places in blocks])
+    blocks = [top_k(block @ others.T, top) for block in split(rows, max(1, _CELLS // len(others)))]
+    return join([cosines for cosines, _ in blocks]), join([places for _, places in blocks])
 
 
-def _cluster(rows: Tensor, n: int, cluster: Clustering, seed: int) -> tuple[Tensor, Tensor]:
+def _cluster(rows: Array, n: int, cluster: Clustering, seed: int) -> tuple[Array, np.ndarray]:
     """Cluster rows with scikit-learn: L2-normalised centres (n, D), and the cluster of each row (N,)."""
     _check_clustering(cluster)
-    matrix = rows.cpu().numpy()
+    # not above: a detector that was fitted before is restored and scores without them
+    from sklearn.cluster import KMeans, kmeans_plusplus
+    from sklearn.mixture import GaussianMixture
+
+    matrix = as_numpy(rows)
     if cluster == "kmeans":
         # KMeans would start from the same rows by itself, but finds them several times slower in float32.
         start = kmeans_plusplus(matrix.astype(np.float64), n, random_state=seed)[0].astype(np.float32)
@@ -187,7 +187,7 @@ def _cluster(rows: Tensor, n: int, cluster: Clustering, seed: int) -> tuple[Tens
     else:
         model = GaussianMixture(n, random_state=seed).fit(matrix)
         centres, labels = model.means_, model.predict(matrix)
-    return normalize(torch.from_numpy(centres).to(rows), dim=-1), torch.from_numpy(labels).to(rows.device)
+    return normalize(like(centres, rows)), labels
 
 
 def _check_clustering(cluster: str) -> None:

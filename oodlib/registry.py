@@ -7,19 +7,25 @@ import pkgutil
 import sys
 from functools import cached_property
 from importlib import import_module
-from typing import Any, Generic, TypeVar, cast
-
-from sklearn.base import BaseEstimator
+from typing import Any, Generic, Protocol, TypeVar
 
 from oodlib.errors import OodlibError
 
-Method = TypeVar("Method", bound=BaseEstimator)
+
+class Estimator(Protocol):
+    """The part of scikit-learn's contract that a registry needs."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+
+Method = TypeVar("Method", bound=Estimator)
 
 
 class Registry(Generic[Method]):
     """The classes of a package's modules, by module name.
 
-    Every module counts but `base` and those whose name starts with an underscore, and each defines one class.
+    Every module counts but `base` and those whose name starts with an underscore, and each defines one class. A module
+    is imported when its class is asked for: a name costs no more than its own method.
 
     Parameters
     ----------
@@ -35,18 +41,27 @@ class Registry(Generic[Method]):
         self.package, self.base, self.kind = package, base, kind
 
     @cached_property
-    def classes(self) -> dict[str, type[Method]]:
-        """The class of each module, in alphabetical order of the modules."""
-        names = sorted(info.name for info in pkgutil.iter_modules(sys.modules[self.package].__path__))
-        return {name: self._class(name) for name in names if name != "base" and not name.startswith("_")}
+    def names(self) -> list[str]:
+        """The names of all methods, in alphabetical order; nothing is imported."""
+        found = (info.name for info in pkgutil.iter_modules(sys.modules[self.package].__path__))
+        return sorted(name for name in found if name != "base" and not name.startswith("_"))
 
-    def _class(self, name: str) -> type[Method]:
+    def find(self, name: str) -> type[Method]:
+        """The class of a module.
+
+        Raises
+        ------
+        OodlibError
+            If there is no such module, or it defines another number of classes than one.
+        """
+        if name not in self.names:
+            raise OodlibError(f"unknown {self.kind} {name!r}: choose from {', '.join(self.names)}.")
         module = import_module(f"{self.package}.{name}")
         classes = [value for _, value in inspect.getmembers(module, inspect.isclass)]
         found = [value for value in classes if issubclass(value, self.base) and value.__module__ == module.__name__]
         if len(found) != 1:
             raise OodlibError(f"{module.__name__} defines {len(found)} {self.kind}s: a module here must define one.")
-        return cast(type[Method], found[0])
+        return found[0]
 
     def make(self, name: str, **parameters: Any) -> Method:
         """Make a method by name.
@@ -56,13 +71,18 @@ class Registry(Generic[Method]):
         OodlibError
             If no module has that name, or the method has no such parameter.
         """
-        if name not in self.classes:
-            raise OodlibError(f"unknown {self.kind} {name!r}: choose from {', '.join(self.classes)}.")
-        known = list(self.classes[name]().get_params())
+        method = self.find(name)
+        known = list(method().get_params())
         for parameter in parameters:
             if parameter not in known:
                 raise OodlibError(f"{name} has no parameter {parameter!r}: it takes {', '.join(known) or 'none'}.")
-        return self.classes[name](**parameters)
+        return method(**parameters)
+
+    def name_of(self, method: Method) -> str:
+        """Return the name that `make` knows a method by; of a method from elsewhere, its class name."""
+        package, _, name = type(method).__module__.rpartition(".")
+        known = package == self.package and name in self.names and type(method) is self.find(name)
+        return name if known else type(method).__name__
 
     def attribute(self, name: str) -> type[Method]:
         """A class by its own name; what a package's ``__getattr__`` answers with.
@@ -73,7 +93,7 @@ class Registry(Generic[Method]):
             If no module defines a class of that name.
         """
         if not name.startswith("_"):
-            for known in self.classes.values():
+            for known in map(self.find, self.names):
                 if known.__name__ == name:
                     return known
         raise AttributeError(f"module {self.package!r} has no attribute {name!r}")

@@ -10,10 +10,11 @@ from oodlib.errors import OodlibError
 EYE = torch.eye(3)
 
 
-def test_converts_arrays_and_lists():
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_every_part_becomes_what_text_is(make):
     concepts = Concepts(
         names=["cat", "dog", "owl"],
-        text=np.eye(3, dtype=np.float64),
+        text=make(np.eye(3)),
         outlier_names=["car"],
         outlier_text=[[0.6, 0.8, 0.0]],
         shots=EYE[:2].half(),
@@ -22,8 +23,10 @@ def test_converts_arrays_and_lists():
     )
     assert concepts.names == ("cat", "dog", "owl")
     assert concepts.outlier_names == ("car",)
-    assert {concepts.text.dtype, concepts.outlier_text.dtype, concepts.shots.dtype} == {torch.float32}
-    assert concepts.shot_labels.dtype == torch.int64
+    parts = (concepts.text, concepts.outlier_text, concepts.shots, concepts.shot_labels)
+    library, kind = (torch, torch.Tensor) if make is torch.tensor else (np, np.ndarray)
+    assert all(isinstance(part, kind) for part in parts)
+    assert [part.dtype for part in parts] == [library.float32] * 3 + [library.int64]
     assert concepts.shot_labels.tolist() == [2, 0]
     assert concepts.logit_scale == 50
     assert type(concepts.logit_scale) is float

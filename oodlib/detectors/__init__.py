@@ -16,7 +16,7 @@ def list_detectors() -> list[str]:
     >>> "mcm" in list_detectors()
     True
     """
-    return list(_registry.classes)
+    return list(_registry.names)
 
 
 def get_detector(name: str, **parameters: Any) -> Detector:
@@ -30,10 +30,7 @@ def get_detector(name: str, **parameters: Any) -> Detector:
 
 def name_of(detector: Detector) -> str:
     """Return the name that `get_detector` knows a detector by; of a detector from elsewhere, its class name."""
-    for name, known in _registry.classes.items():
-        if type(detector) is known:
-            return name
-    return type(detector).__name__
+    return _registry.name_of(detector)
 
 
 def __getattr__(name: str) -> Any:

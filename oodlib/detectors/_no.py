@@ -3,36 +3,35 @@
 import math
 from typing import Self
 
-from torch import Tensor
-
+from oodlib.arrays import Array, sigmoid, softmax
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 
-def yes_probability(cosines: Tensor, no_cosines: Tensor, scale: float) -> Tensor:
+def yes_probability(cosines: Array, no_cosines: Array, scale: float) -> Array:
     r"""Ask of each class alone whether the picture shows it, its name against "no" and its name: (N, C) -> (N, C).
 
     .. math:: p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
 
     Parameters
     ----------
-    cosines, no_cosines : tensor, shape (N, C)
+    cosines, no_cosines : tensor or array, shape (N, C)
         Cosines of pictures with the feature of each name, and with its "no" feature.
     scale : float
         The factor kappa on the cosines.
     """
-    return (scale * (cosines - no_cosines)).sigmoid()
+    return sigmoid(scale * (cosines - no_cosines))
 
 
-def agreeing_to_differ(cosines: Tensor, no_cosines: Tensor, scale: float) -> Tensor:
+def agreeing_to_differ(cosines: Array, no_cosines: Array, scale: float) -> Array:
     r"""Average the answers of all classes, each as likely as the softmax says: twice (N, C) -> (N,).
 
     .. math:: \sum_{i \le C} p_i \frac{e^{\kappa s_i}}{\sum_{j \le C} e^{\kappa s_j}}
 
     with p from `yes_probability`.
     """
-    return (yes_probability(cosines, no_cosines, scale) * (scale * cosines).softmax(dim=-1)).sum(dim=-1)
+    return (yes_probability(cosines, no_cosines, scale) * softmax(scale * cosines)).sum(-1)
 
 
 def check_scale(scale: float, by: object) -> None:
@@ -46,7 +45,7 @@ class Clipn(Detector):
 
     even_odds = 0.5
 
-    no_text_: Tensor
+    no_text_: Array
 
     def __init__(self, scale: float = 100.0):
         self.scale = scale

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from oodlib.arrays import Array, as_numpy, join, logsumexp, permutation, quantile, sigmoid, split
 from oodlib.errors import OodlibError
 
 _CELLS = 2**22  # cosines in memory at once while mining: 16 MB, and a sort needs a few times that
 
 
-def over_candidates(candidates: Tensor, text: Tensor, summary: Callable[[Tensor], Tensor]) -> Tensor:
+def over_candidates(candidates: Array, text: Array, summary: Callable[[Array], Array]) -> Array:
     """Summarise each candidate's cosines with all classes, a block of candidates at a time.
 
     Parameters
     ----------
-    candidates : tensor, shape (K, D)
-    text : tensor, shape (C, D)
+    candidates : tensor or array, shape (K, D)
+    text : tensor or array, shape (C, D)
     summary : callable
         From cosines (k, C) to one number for each candidate, (k,).
 
@@ -26,20 +26,20 @@ def over_candidates(candidates: Tensor, text: Tensor, summary: Callable[[Tensor]
         The K x C cosines are never held: 70,000 words and 1,000 classes would be 280 MB.
     """
     rows = max(1, _CELLS // len(text))
-    return torch.cat([summary(block @ text.T) for block in candidates.split(rows)])
+    return join([summary(block @ text.T) for block in split(candidates, rows)])
 
 
-def quantile_similarity(candidates: Tensor, text: Tensor, percentile: float) -> Tensor:
+def quantile_similarity(candidates: Array, text: Array, percentile: float) -> Array:
     """How near each candidate is to the classes: the quantile of its cosines, interpolated: (K, D), (C, D) -> (K,)."""
-    return over_candidates(candidates, text, lambda cosines: cosines.quantile(percentile, dim=1))
+    return over_candidates(candidates, text, lambda cosines: quantile(cosines, percentile))
 
 
-def farthest(similarity: Tensor, kinds: Sequence[str], keep: float) -> Tensor:
+def farthest(similarity: Array, kinds: Sequence[str], keep: float) -> np.ndarray:
     """Choose the share `keep` of the labels that is least similar to the classes, in each kind of word by itself.
 
     Parameters
     ----------
-    similarity : tensor, shape (K,)
+    similarity : tensor or array, shape (K,)
     kinds : sequence of str, length K or 0
         Empty: all labels are of one kind.
     keep : float
@@ -47,46 +47,46 @@ def farthest(similarity: Tensor, kinds: Sequence[str], keep: float) -> Tensor:
 
     Returns
     -------
-    tensor of int
+    array of int
         Rows: kinds in order of first appearance, in each the least similar first, equal ones in their given order.
 
     Examples
     --------
-    >>> farthest(torch.tensor([0.3, 0.1, 0.2, 0.9, 0.8]), ["noun"] * 3 + ["adjective"] * 2, 0.67)
-    tensor([1, 2, 4])
+    >>> farthest(np.array([0.3, 0.1, 0.2, 0.9, 0.8]), ["noun"] * 3 + ["adjective"] * 2, 0.67)
+    array([1, 2, 4])
     """
-    chosen = []
+    numbers, chosen = as_numpy(similarity), []
     for kind in dict.fromkeys(kinds) or [None]:
-        rows = torch.tensor([i for i in range(len(similarity)) if kind is None or kinds[i] == kind])
-        order = rows[similarity[rows].cpu().argsort(stable=True)]
+        rows = np.array([i for i in range(len(numbers)) if kind is None or kinds[i] == kind])
+        order = rows[numbers[rows].argsort(stable=True)]
         chosen.append(order[: max(1, int(len(order) * keep))])
-    return torch.cat(chosen)
+    return np.concatenate(chosen)
 
 
-def group_rows(labels: int, groups: int, seed: int) -> Tensor:
+def group_rows(labels: int, groups: int, seed: int) -> np.ndarray:
     """Deal labels into groups of one size: rows of shape (groups, labels // groups).
 
     The last ``labels % groups`` labels, which are the nearest of the last kind, get no group; the others are permuted
     by `seed`. With fewer labels than groups, each label is a group of its own.
 
     >>> group_rows(7, 3, seed=0).shape
-    torch.Size([3, 2])
+    (3, 2)
     """
     groups = min(groups, labels)
     size = labels // groups
-    return torch.randperm(groups * size, generator=torch.Generator().manual_seed(seed)).reshape(groups, size)
+    return permutation(groups * size, seed).reshape(groups, size)
 
 
-def known_mass(known: Tensor, unknown: Tensor) -> Tensor:
+def known_mass(known: Array, unknown: Array) -> Array:
     r"""Return the part of a softmax that falls on the classes, for each group of outlier labels; then the mean.
 
     .. math:: \frac1G \sum_g \frac{\sum_i e^{z_i}}{\sum_i e^{z_i} + \sum_{j \in g} e^{z^-_j}}
 
     Parameters
     ----------
-    known : tensor, shape (n, C)
+    known : tensor or array, shape (n, C)
         Logits of the classes.
-    unknown : tensor, shape (n, G, K / G)
+    unknown : tensor or array, shape (n, G, K / G)
         Logits of the outlier labels by group.
 
     Returns
@@ -94,7 +94,7 @@ def known_mass(known: Tensor, unknown: Tensor) -> Tensor:
     tensor, shape (n,)
     """
     # a / (a + b) is the logistic function of log a - log b, which cannot overflow and keeps small values exact
-    return (known.logsumexp(dim=-1, keepdim=True) - unknown.logsumexp(dim=-1)).sigmoid().mean(dim=-1)
+    return sigmoid(logsumexp(known)[:, None] - logsumexp(unknown)).mean(-1)
 
 
 def check_mining(detector: object, percentile: float, keep: float, groups: int) -> None:

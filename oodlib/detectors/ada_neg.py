@@ -2,10 +2,7 @@
 
 from typing import Self
 
-import torch
-from torch import Tensor
-from torch.nn.functional import normalize
-
+from oodlib.arrays import Array, entropy, join, like, namespace, normalize, softmax, split
 from oodlib.concepts import Concepts
 from oodlib.detectors.neg_label import NegLabel
 from oodlib.errors import OodlibError
@@ -16,19 +13,19 @@ class ProxyMemory:
 
     Parameters
     ----------
-    text : tensor, shape (L, D)
+    text : tensor or array, shape (L, D)
         The labels' text features; they are never replaced.
     pictures : int
         How many pictures a label can hold.
     """
 
-    def __init__(self, text: Tensor, pictures: int):
+    def __init__(self, text: Array, pictures: int):
         self.text = text
         self.pictures = pictures
-        self.sums = text.clone()
-        self.kept: dict[int, list[tuple[float, Tensor]]] = {}
+        self.sums = namespace(text).asarray(text, copy=True)
+        self.kept: dict[int, list[tuple[float, Array]]] = {}
 
-    def add(self, label: int, entropy: float, feature: Tensor) -> None:
+    def add(self, label: int, entropy: float, feature: Array) -> None:
         """Keep a picture (D,); where the label is full, only in place of the most uncertain one, if that is more so."""
         kept = self.kept.setdefault(label, [])
         if len(kept) < self.pictures:
@@ -38,11 +35,11 @@ class ProxyMemory:
             if entropy >= kept[worst][0]:
                 return
             kept[worst] = (entropy, feature)
-        self.sums[label] = self.text[label] + torch.stack([feature for _, feature in kept]).sum(dim=0)
+        self.sums[label] = self.text[label] + namespace(feature).stack([picture for _, picture in kept]).sum(0)
 
-    def proxies(self) -> Tensor:
+    def proxies(self) -> Array:
         """The normalised mean of what each label holds: (L, D)."""
-        return normalize(self.sums, dim=1)
+        return normalize(self.sums)
 
 
 class AdaNeg(NegLabel):
@@ -98,6 +95,7 @@ class AdaNeg(NegLabel):
 
     Examples
     --------
+    >>> import torch
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["bus"], outlier_text=torch.eye(3)[1:2])
     >>> pictures = torch.tensor([[0.6, 0.0, 0.8], [0.0, 0.6, 0.8]])
     >>> AdaNeg(temperature=0.1).fit(concepts).score_samples(pictures)
@@ -135,34 +133,34 @@ class AdaNeg(NegLabel):
             raise OodlibError(f"{self!r}: slots must be at least 2 (a text and a picture) and batch at least 1.")
         return self
 
-    def score_stream(self, matrix: Tensor) -> Tensor:
-        text = torch.cat([self.text_, self.outlier_text_]).to(matrix)
+    def score_stream(self, matrix: Array) -> Array:
+        text = join([like(self.text_, matrix), like(self.outlier_text_, matrix)])
         memory = ProxyMemory(text, self.slots - 1)
         scores = []
-        for features in matrix.split(self.batch):
+        for features in split(matrix, self.batch):
             plain = self.grouped(features, self.cosines(features), self.parts(text)[1])
             self.store(features, plain, memory)
             known, unknown = self.parts(memory.proxies())
             adapted = self.grouped(features, features @ known.T, unknown)
             scores.append(adapted + self.weight * plain)
-        return torch.cat(scores)
+        return join(scores)
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         """Score a block as a stream of its own."""
         return self.score_stream(features)
 
-    def store(self, features: Tensor, plain: Tensor, memory: ProxyMemory) -> None:
+    def store(self, features: Array, plain: Array, memory: ProxyMemory) -> None:
         """Put the pictures (n, D) whose NegLabel score (n,) is clear into the memory, in their order."""
         inside = plain > self.middle + self.gap * (1 - self.middle)
         outside = plain < self.middle - self.gap * self.middle
         classes, negatives = self.parts(memory.text)
         for chosen, labels, first in ((inside, classes, 0), (outside, negatives, len(classes))):
             pictures = features[chosen]
-            shares = (pictures @ labels.T / self.temperature).softmax(dim=1)
-            best = (first + shares.argmax(dim=1)).tolist()
-            for found in zip(best, torch.special.entr(shares).sum(dim=1).tolist(), pictures, strict=True):
+            shares = softmax(pictures @ labels.T / self.temperature)
+            best = (first + shares.argmax(-1)).tolist()
+            for found in zip(best, entropy(shares).tolist(), pictures, strict=True):
                 memory.add(*found)
 
-    def parts(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def parts(self, labels: Array) -> tuple[Array, Array]:
         """Split classes from negative labels: (C + M, D) -> (C, D), (M, D)."""
         return labels[: len(self.text_)], labels[len(self.text_) :]

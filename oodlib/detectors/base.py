@@ -2,32 +2,30 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
-import torch
-from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
-
+from oodlib.arrays import Array, as_tensor, join, like, namespace, split, widen
 from oodlib.concepts import Concepts
+from oodlib.detectors._estimator import Estimator
 from oodlib.errors import OodlibError
 from oodlib.features import as_matrix, check_normalised
 
 _CELLS = 2**24  # cosines in memory at once: 64 MB in float32, whatever the number of pictures and labels
 
 
-class Detector(OutlierMixin, BaseEstimator, ABC):
-    """An out-of-distribution detector over image features.
+class Detector(Estimator, ABC):
+    """An out-of-distribution detector over image features, NumPy arrays and torch tensors alike.
 
-    Larger scores mean *more in-distribution*, for every detector in the book.
+    Larger scores mean *more in-distribution*, for every detector in the book. Scores are what the features are, arrays
+    or tensors, whatever the detector was fitted to.
 
     A method is a subclass with `score_block`, and with `fit` where it learns more than the text features.
     Hyper-parameters are only stored in ``__init__``; what `fit` learns ends in an underscore.
 
     Attributes
     ----------
-    text_ : tensor, shape (C, D)
+    text_ : tensor or array, shape (C, D)
         Text feature of each class.
     match_ : callable or None
         `Concepts.match` of what it was fitted to.
@@ -47,8 +45,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
     transductive: ClassVar[bool] = False
     even_odds: ClassVar[float | None] = None
 
-    text_: Tensor
-    match_: Callable[[Tensor], Tensor] | None
+    text_: Array
+    match_: Callable[[Array], Array] | None
     threshold_: float
 
     def fit(self, concepts: Concepts) -> Self:
@@ -63,7 +61,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         self.threshold_ = math.nan
         return self
 
-    def score_samples(self, features: Any) -> Tensor:
+    def score_samples(self, features: Any) -> Array:
         """Score images: the larger, the more in-distribution.
 
         Parameters
@@ -73,8 +71,8 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        tensor, shape (N,)
-            On the device of `features`.
+        tensor or array, shape (N,)
+            What `features` is, for a tensor on its device; a list counts as an array.
 
         Raises
         ------
@@ -83,7 +81,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         """
-        check_is_fitted(self, "text_")
+        self.check_is_fitted()
         matrix = as_matrix(features, "features")
         if matrix.shape[1] != self.text_.shape[1]:
             raise OodlibError(
@@ -91,36 +89,35 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
                 "and class names with the same model."
             )
         check_normalised(matrix, "features")
-        matrix = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
-        return self.score_stream(matrix)
+        return self.score_stream(widen(matrix))
 
-    def score_stream(self, matrix: Tensor) -> Tensor:
+    def score_stream(self, matrix: Array) -> Array:
         """Score checked features block by block: (N, D) -> (N,).
 
         A method that remembers pictures overrides this: its memory begins empty and ends with the call, so that
         scoring the same pictures in the same order again gives the same scores.
         """
-        return torch.cat([self.score_block(block) for block in self.blocks(matrix)])
+        return join([self.score_block(block) for block in self.blocks(matrix)])
 
-    def blocks(self, matrix: Tensor) -> Sequence[Tensor]:
+    def blocks(self, matrix: Array) -> list[Array]:
         """Split pictures so that the cosines of a block with all labels stay within a fixed amount of memory."""
-        return matrix.split(max(1, _CELLS // self.labels_compared()))
+        return split(matrix, max(1, _CELLS // self.labels_compared()))
 
     def labels_compared(self) -> int:
         """How many text features every image is compared with: what the memory of a block grows with."""
         return len(self.text_)
 
     @abstractmethod
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         """Score checked features of float32 or float64: (N, D) -> (N,). This is the method itself."""
 
-    def cosines(self, features: Tensor) -> Tensor:
+    def cosines(self, features: Array) -> Array:
         """Compare images with classes: (N, D) -> (N, C), on the device and in the precision of `features`."""
-        if self.match_ is not None:
-            return self.match_(features)
-        return features @ self.text_.to(features).T
+        if self.match_ is not None:  # of a model tuned with torch
+            return like(self.match_(as_tensor(features)), features)
+        return features @ like(self.text_, features).T
 
-    def decision_function(self, features: Any) -> Tensor:
+    def decision_function(self, features: Any) -> Array:
         """Return the score minus the threshold: (N, D) -> (N,), negative for out-of-distribution."""
         scores = self.score_samples(features)
         if math.isnan(self.threshold_):
@@ -130,6 +127,7 @@ class Detector(OutlierMixin, BaseEstimator, ABC):
             )
         return scores - self.threshold_
 
-    def predict(self, features: Any) -> Tensor:
+    def predict(self, features: Any) -> Array:
         """Return +1 for in-distribution and -1 for out-of-distribution: (N, D) -> (N,)."""
-        return torch.where(self.decision_function(features) >= 0, 1, -1)
+        margin = self.decision_function(features)
+        return namespace(margin).where(margin >= 0, 1, -1)

@@ -2,22 +2,22 @@
 
 from typing import Self
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from oodlib.arrays import Array, as_numpy, join, largest, like, softmax, top_k
 from oodlib.concepts import Concepts
 from oodlib.detectors._outliers import known_mass, over_candidates
 from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 
-def both_ends(candidates: Tensor, text: Tensor, rank: int, each_side: int) -> Tensor:
+def both_ends(candidates: Array, text: Array, rank: int, each_side: int) -> np.ndarray:
     """Choose the words that are farthest from the classes and those that are nearest.
 
     Parameters
     ----------
-    candidates : tensor, shape (K, D)
-    text : tensor, shape (C, D)
+    candidates : tensor or array, shape (K, D)
+    text : tensor or array, shape (C, D)
     rank : int
         A word's similarity is its `rank`-th largest cosine with a class, at most C.
     each_side : int
@@ -25,28 +25,28 @@ def both_ends(candidates: Tensor, text: Tensor, rank: int, each_side: int) -> Te
 
     Returns
     -------
-    tensor of int, shape (2 * each_side,)
+    array of int, shape (2 * each_side,)
         Rows by similarity: the farthest ascending, then the nearest ascending; with fewer words, all of them, once.
     """
-    similarity = over_candidates(candidates, text, lambda cosines: cosines.topk(rank, dim=1).values[:, -1])
-    order = similarity.argsort(stable=True)
-    return torch.cat([order[:each_side], order[max(each_side, len(order) - each_side) :]])
+    similarity = over_candidates(candidates, text, lambda cosines: top_k(cosines, rank)[0][:, -1])
+    order = as_numpy(similarity).argsort(stable=True)
+    return np.concatenate([order[:each_side], order[max(each_side, len(order) - each_side) :]])
 
 
-def running_share(predicted: Tensor, classes: int) -> Tensor:
+def running_share(predicted: np.ndarray, classes: int) -> np.ndarray:
     """Return each picture's share of its class among the predictions before it: (N,) -> (N,) in float64.
 
     Every class starts with a count of 1.
 
-    >>> running_share(torch.tensor([0, 0, 1, 0]), classes=2)
-    tensor([0.5000, 0.6667, 0.2500, 0.6000], dtype=torch.float64)
+    >>> running_share(np.array([0, 0, 1, 0]), classes=2).round(4)
+    array([0.5   , 0.6667, 0.25  , 0.6   ])
     """
     order = predicted.argsort(stable=True)
-    counts = torch.bincount(predicted, minlength=classes)
-    place = torch.arange(len(predicted), device=predicted.device)
-    earlier = torch.empty_like(predicted)
-    earlier[order] = place - (counts.cumsum(0) - counts)[predicted[order]]  # place within its own class
-    return (1 + earlier).double() / (classes + place)
+    counts = np.bincount(predicted, minlength=classes)
+    place = np.arange(len(predicted))
+    earlier = np.empty_like(predicted)
+    earlier[order] = place - (counts.cumsum() - counts)[predicted[order]]  # place within its own class
+    return (1 + earlier) / (classes + place)
 
 
 class CLIPScope(Detector):
@@ -77,10 +77,10 @@ class CLIPScope(Detector):
     ----------
     rank_ : int
         The rank in use.
-    selected_ : tensor of int, shape (M,)
+    selected_ : array of int, shape (M,)
         Which outlier labels are used: the farthest, then the nearest.
     outlier_names_ : tuple of str, length M
-    outlier_text_ : tensor, shape (M, D)
+    outlier_text_ : tensor or array, shape (M, D)
 
     Raises
     ------
@@ -99,6 +99,7 @@ class CLIPScope(Detector):
 
     Examples
     --------
+    >>> import torch
     >>> concepts = Concepts(["cat", "dog"], torch.eye(4)[:2], outlier_names=["bus"], outlier_text=torch.eye(4)[2:3])
     >>> CLIPScope().fit(concepts).score_samples(torch.eye(4)[[0, 0, 1]])
     tensor([2.0000, 1.5000, 4.0000])
@@ -108,9 +109,9 @@ class CLIPScope(Detector):
     transductive = True
 
     rank_: int
-    selected_: Tensor
+    selected_: np.ndarray
     outlier_names_: tuple[str, ...]
-    outlier_text_: Tensor
+    outlier_text_: Array
 
     def __init__(self, rank: int = 50, each_side: int = 5000, temperature: float = 0.01):
         self.rank = rank
@@ -132,18 +133,18 @@ class CLIPScope(Detector):
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.outlier_text_)
 
-    def score_stream(self, matrix: Tensor) -> Tensor:
+    def score_stream(self, matrix: Array) -> Array:
         found = [self.predict_block(block) for block in self.blocks(matrix)]
-        predicted, confidence = (torch.cat(part) for part in zip(*found, strict=True))
-        return confidence / running_share(predicted, len(self.text_)).to(confidence)
+        predicted, confidence = (join(part) for part in zip(*found, strict=True))
+        return confidence / like(running_share(as_numpy(predicted), len(self.text_)), confidence)
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         """Score a block as a stream of its own."""
         return self.score_stream(features)
 
-    def predict_block(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_block(self, features: Array) -> tuple[Array, Array]:
         """Return the best class and the score before it is divided by the prior: (n, D) -> (n,), (n,)."""
         known = self.cosines(features) / self.temperature
-        unknown = features @ self.outlier_text_.to(features).T / self.temperature
-        best, predicted = known.softmax(dim=-1).max(dim=-1)
-        return predicted, best * known_mass(known, unknown[:, None])
+        unknown = features @ like(self.outlier_text_, features).T / self.temperature
+        best = largest(softmax(known))
+        return known.argmax(-1), best * known_mass(known, unknown[:, None])

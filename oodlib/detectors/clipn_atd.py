@@ -1,7 +1,6 @@
 """CLIPN, agreeing to differ."""
 
-from torch import Tensor
-
+from oodlib.arrays import Array, like
 from oodlib.detectors._no import Clipn, agreeing_to_differ
 
 
@@ -21,7 +20,7 @@ class ClipnATD(Clipn):
 
     Attributes
     ----------
-    no_text_ : tensor, shape (C, D)
+    no_text_ : tensor or array, shape (C, D)
         The "no" feature of each name.
 
     References
@@ -38,5 +37,5 @@ class ClipnATD(Clipn):
     tensor([0.6689, 0.4678])
     """
 
-    def score_block(self, features: Tensor) -> Tensor:
-        return agreeing_to_differ(self.cosines(features), features @ self.no_text_.to(features).T, self.scale)
+    def score_block(self, features: Array) -> Array:
+        return agreeing_to_differ(self.cosines(features), features @ like(self.no_text_, features).T, self.scale)

@@ -1,7 +1,6 @@
 """CLIPN, competing to win."""
 
-from torch import Tensor
-
+from oodlib.arrays import Array, like, pick
 from oodlib.detectors._no import Clipn, yes_probability
 
 
@@ -21,7 +20,7 @@ class ClipnCTW(Clipn):
 
     Attributes
     ----------
-    no_text_ : tensor, shape (C, D)
+    no_text_ : tensor or array, shape (C, D)
         The "no" feature of each name.
 
     References
@@ -38,7 +37,7 @@ class ClipnCTW(Clipn):
     tensor([0.7311, 0.4502])
     """
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         cosines = self.cosines(features)
-        yes = yes_probability(cosines, features @ self.no_text_.to(features).T, self.scale)
-        return yes.gather(-1, cosines.argmax(dim=-1, keepdim=True))[:, 0]
+        yes = yes_probability(cosines, features @ like(self.no_text_, features).T, self.scale)
+        return pick(yes, cosines.argmax(-1))

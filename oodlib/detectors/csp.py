@@ -1,8 +1,6 @@
 """CSP: NegLabel with labels that stand for whole superclasses, and without those that repeat a class."""
 
-import torch
-from torch import Tensor
-
+from oodlib.arrays import Array, largest, namespace, quantile
 from oodlib.detectors._outliers import over_candidates
 from oodlib.detectors.neg_label import NegLabel
 
@@ -41,6 +39,7 @@ class CSP(NegLabel):
 
     Examples
     --------
+    >>> import torch
     >>> from oodlib.concepts import Concepts
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["cat", "bus"], outlier_text=torch.eye(3)[:2])
     >>> CSP(keep=1.0).fit(concepts).outlier_names_
@@ -59,9 +58,9 @@ class CSP(NegLabel):
         super().__init__(percentile, keep, groups, temperature, seed)
         self.too_near = too_near
 
-    def similarity(self, candidates: Tensor) -> Tensor:
-        def last_if_too_near(cosines: Tensor) -> Tensor:
-            near = cosines.amax(dim=1) > self.too_near
-            return torch.where(near, 1.0, cosines.quantile(self.percentile, dim=1))
+    def similarity(self, candidates: Array) -> Array:
+        def last_if_too_near(cosines: Array) -> Array:
+            near = largest(cosines) > self.too_near
+            return namespace(cosines).where(near, 1.0, quantile(cosines, self.percentile))
 
         return over_candidates(candidates, self.text_, last_if_too_near)

@@ -2,15 +2,14 @@
 
 from typing import Self
 
-from torch import Tensor
-
+from oodlib.arrays import Array, logsumexp
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
 
 
-def negative_energy(logits: Tensor, temperature: float) -> Tensor:
+def negative_energy(logits: Array, temperature: float) -> Array:
     """Return ``temperature * logsumexp(logits / temperature)``: (N, C) -> (N,)."""
-    return temperature * (logits / temperature).logsumexp(dim=-1)
+    return temperature * logsumexp(logits / temperature)
 
 
 class Energy(Detector):
@@ -55,5 +54,5 @@ class Energy(Detector):
         self.temperature_ = 1 / concepts.logit_scale if self.temperature is None else self.temperature
         return self
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         return negative_energy(self.cosines(features), self.temperature_)

@@ -1,14 +1,13 @@
 """Negative entropy."""
 
-from torch import Tensor
-
+from oodlib.arrays import Array, log_softmax, namespace
 from oodlib.detectors.base import Detector
 
 
-def negative_entropy(logits: Tensor, temperature: float) -> Tensor:
+def negative_entropy(logits: Array, temperature: float) -> Array:
     """Return ``sum p log p`` for p the softmax of ``logits / temperature``, in nats: (N, C) -> (N,)."""
-    log_p = (logits / temperature).log_softmax(dim=-1)
-    return (log_p.exp() * log_p).sum(dim=-1)
+    log_p = log_softmax(logits / temperature)
+    return (namespace(log_p).exp(log_p) * log_p).sum(-1)
 
 
 class Entropy(Detector):
@@ -40,5 +39,5 @@ class Entropy(Detector):
     def __init__(self, temperature: float = 1.0):
         self.temperature = temperature
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         return negative_entropy(self.cosines(features), self.temperature)

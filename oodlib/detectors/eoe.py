@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Self
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from oodlib.arrays import Array, as_numpy, largest, like, namespace
 from oodlib.concepts import Concepts
 from oodlib.detectors._outliers import over_candidates
 from oodlib.detectors.base import Detector
@@ -24,22 +24,23 @@ def without_shared_words(outlier_names: Sequence[str], names: Sequence[str]) -> 
     return [words.isdisjoint(label.casefold().split()) for label in outlier_names]
 
 
-def not_too_near(outlier_text: Tensor, text: Tensor, drop_above: float) -> Tensor:
+def not_too_near(outlier_text: Array, text: Array, drop_above: float) -> np.ndarray:
     """Tell which labels have no cosine above `drop_above` with any class: (K, D), (C, D) -> (K,) of bool.
 
     At 1 all labels stay, those too that repeat a class and whose cosine is rounded to a little more than 1.
     """
     if drop_above >= 1:
-        return torch.ones(len(outlier_text), dtype=torch.bool, device=outlier_text.device)
-    return over_candidates(outlier_text, text, lambda cosines: cosines.amax(dim=1)) <= drop_above
+        return np.ones(len(outlier_text), dtype=bool)
+    return as_numpy(over_candidates(outlier_text, text, largest)) <= drop_above
 
 
-def envisioned_score(known: Tensor, unknown: Tensor, beta: float) -> Tensor:
+def envisioned_score(known: Array, unknown: Array, beta: float) -> Array:
     """Return max softmax of the classes minus `beta` times that of the labels, from logits (n, C), (n, K) -> (n,)."""
-    inside, outside = known.amax(dim=-1, keepdim=True), unknown.amax(dim=-1, keepdim=True)
-    best = torch.maximum(inside, outside)
-    total = (known - best).exp().sum(dim=-1) + (unknown - best).exp().sum(dim=-1)
-    return ((inside - best).exp() - beta * (outside - best).exp()).squeeze(-1) / total
+    xp = namespace(known)
+    inside, outside = largest(known), largest(unknown)
+    best = xp.maximum(inside, outside)
+    total = xp.exp(known - best[:, None]).sum(-1) + xp.exp(unknown - best[:, None]).sum(-1)
+    return (xp.exp(inside - best) - beta * xp.exp(outside - best)) / total
 
 
 class EOE(Detector):
@@ -62,7 +63,7 @@ class EOE(Detector):
 
     Attributes
     ----------
-    outlier_text_ : tensor, shape (M, D)
+    outlier_text_ : tensor or array, shape (M, D)
         Text features of the labels that stay.
     outlier_names_ : tuple of str, length M
         Their names.
@@ -84,12 +85,13 @@ class EOE(Detector):
 
     Examples
     --------
+    >>> import torch
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["lynx", "bus"], outlier_text=torch.eye(3)[1:])
     >>> EOE().fit(concepts).score_samples(torch.eye(3)[:2])
     tensor([0.5231, 0.0679])
     """
 
-    outlier_text_: Tensor
+    outlier_text_: Array
     outlier_names_: tuple[str, ...]
 
     def __init__(self, beta: float = 0.25, temperature: float = 1.0, drop_above: float = 1.0):
@@ -110,6 +112,6 @@ class EOE(Detector):
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.outlier_text_)
 
-    def score_block(self, features: Tensor) -> Tensor:
-        unknown = features @ self.outlier_text_.to(features).T
+    def score_block(self, features: Array) -> Array:
+        unknown = features @ like(self.outlier_text_, features).T
         return envisioned_score(self.cosines(features) / self.temperature, unknown / self.temperature, self.beta)

@@ -2,17 +2,16 @@
 
 from typing import Self
 
-from torch import Tensor
-
+from oodlib.arrays import Array, top_k
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 
-def mean_gap(logits: Tensor, top: int) -> Tensor:
+def mean_gap(logits: Array, top: int) -> Array:
     """Return the mean distance of the largest logit from the `top` next ones: (N, C) -> (N,)."""
-    best = logits.topk(top + 1, dim=-1).values
-    return (best[:, :1] - best[:, 1:]).mean(dim=-1)
+    best, _ = top_k(logits, top + 1)
+    return (best[:, :1] - best[:, 1:]).mean(-1)
 
 
 class LogitGap(Detector):
@@ -70,5 +69,5 @@ class LogitGap(Detector):
         self.top_ = min(top, n_classes - 1)
         return self
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         return mean_gap(self.cosines(features), self.top_)

@@ -1,7 +1,6 @@
 """Maximum logit."""
 
-from torch import Tensor
-
+from oodlib.arrays import Array, largest
 from oodlib.detectors.base import Detector
 
 
@@ -26,5 +25,5 @@ class MaxLogit(Detector):
     tensor([1.0000, 0.7071])
     """
 
-    def score_block(self, features: Tensor) -> Tensor:
-        return self.cosines(features).amax(dim=-1)
+    def score_block(self, features: Array) -> Array:
+        return largest(self.cosines(features))

@@ -1,13 +1,12 @@
 """Maximum concept matching."""
 
-from torch import Tensor
-
+from oodlib.arrays import Array, largest, softmax
 from oodlib.detectors.base import Detector
 
 
-def max_softmax(logits: Tensor, temperature: float) -> Tensor:
+def max_softmax(logits: Array, temperature: float) -> Array:
     """Return the largest softmax probability of ``logits / temperature``: (N, C) -> (N,)."""
-    return (logits / temperature).softmax(dim=-1).amax(dim=-1)
+    return largest(softmax(logits / temperature))
 
 
 class MCM(Detector):
@@ -39,5 +38,5 @@ class MCM(Detector):
     def __init__(self, temperature: float = 1.0):
         self.temperature = temperature
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         return max_softmax(self.cosines(features), self.temperature)

@@ -2,8 +2,7 @@
 
 from typing import Self
 
-from torch import Tensor
-
+from oodlib.arrays import Array
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
 from oodlib.detectors.mcm import max_softmax
@@ -43,5 +42,5 @@ class MSP(Detector):
         self.temperature_ = 1 / concepts.logit_scale
         return self
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         return max_softmax(self.cosines(features), self.temperature_)

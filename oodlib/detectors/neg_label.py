@@ -2,8 +2,9 @@
 
 from typing import Self
 
-from torch import Tensor
+import numpy as np
 
+from oodlib.arrays import Array, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._outliers import check_mining, farthest, group_rows, known_mass, quantile_similarity
 from oodlib.detectors.base import Detector
@@ -40,13 +41,13 @@ class NegLabel(Detector):
 
     Attributes
     ----------
-    selected_ : tensor of int, shape (M,)
+    selected_ : array of int, shape (M,)
         Which outlier labels were kept: nouns first if they came first, in each kind the farthest first.
     outlier_names_ : tuple of str, length M
         Their names, in that order.
-    outlier_text_ : tensor, shape (M, D)
+    outlier_text_ : tensor or array, shape (M, D)
         Their text features, in that order.
-    group_rows_ : tensor of int, shape (groups, M // groups)
+    group_rows_ : array of int, shape (groups, M // groups)
         Which rows of `outlier_text_` make each group.
 
     Raises
@@ -74,10 +75,10 @@ class NegLabel(Detector):
     tensor([1.0000, 0.5000])
     """
 
-    selected_: Tensor
+    selected_: np.ndarray
     outlier_names_: tuple[str, ...]
-    outlier_text_: Tensor
-    group_rows_: Tensor
+    outlier_text_: Array
+    group_rows_: np.ndarray
 
     def __init__(
         self,
@@ -103,19 +104,19 @@ class NegLabel(Detector):
         self.group_rows_ = group_rows(len(self.selected_), self.groups, self.seed)
         return self
 
-    def similarity(self, candidates: Tensor) -> Tensor:
+    def similarity(self, candidates: Array) -> Array:
         """How near each candidate is to the classes, after which they are mined: (K, D) -> (K,)."""
         return quantile_similarity(candidates, self.text_, self.percentile)
 
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.outlier_text_)
 
-    def score_block(self, features: Tensor) -> Tensor:
-        return self.grouped(features, self.cosines(features), self.outlier_text_.to(features))
+    def score_block(self, features: Array) -> Array:
+        return self.grouped(features, self.cosines(features), like(self.outlier_text_, features))
 
-    def grouped(self, features: Tensor, known: Tensor, unknown: Tensor) -> Tensor:
+    def grouped(self, features: Array, known: Array, unknown: Array) -> Array:
         """Score (n, D), given its cosines with the classes (n, C), against features of the kept labels (M, D)."""
         # Permuting labels instead of cosines: there are fewer numbers to move.
         negatives = unknown[self.group_rows_.flatten()]
-        logits = (features @ negatives.T / self.temperature).unflatten(1, tuple(self.group_rows_.shape))
+        logits = (features @ negatives.T / self.temperature).reshape(len(features), *self.group_rows_.shape)
         return known_mass(known / self.temperature, logits)

@@ -2,9 +2,7 @@
 
 from typing import Self
 
-import torch
-from torch import Tensor
-
+from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._no import agreeing_to_differ, check_scale
 from oodlib.detectors._outliers import known_mass
@@ -58,15 +56,15 @@ class OLE(Detector):
 
     Attributes
     ----------
-    prototypes_, kept_, hard_ : tensor, shape (P, D), (P', D), (H, D)
+    prototypes_, kept_, hard_ : tensor or array, shape (P, D), (P', D), (H, D)
         The prototypes, those that passed the filter, and the hard ones.
-    bank_ : tensor, shape (P' + H, D)
+    bank_ : tensor or array, shape (P' + H, D)
         What images are compared with beside the classes: `kept_`, then `hard_`.
     prototype_threshold_ : float
         The cosine with the nearest class below which a prototype passes.
     kept_words_ : list of tuple of str, length P'
         The five outlier labels nearest to each kept prototype, nearest first.
-    no_text_ : tensor, shape (C, D), or None
+    no_text_ : tensor or array, shape (C, D), or None
         The "no" features in use.
 
     Notes
@@ -81,6 +79,7 @@ class OLE(Detector):
 
     Examples
     --------
+    >>> import torch
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], ["car", "tiger"], torch.tensor([[0, 1.0, 0], [0.8, 0, 0.6]]))
     >>> ole = OLE(hard=False).fit(concepts)
     >>> ole.kept_words_
@@ -91,14 +90,14 @@ class OLE(Detector):
 
     even_odds = 0.5
 
-    prototypes_: Tensor
-    kept_: Tensor
-    hard_: Tensor
-    bank_: Tensor
+    prototypes_: Array
+    kept_: Array
+    hard_: Array
+    bank_: Array
     prototype_threshold_: float
-    no_text_: Tensor | None
+    no_text_: Array | None
     outlier_names_: tuple[str, ...]
-    outlier_text_: Tensor
+    outlier_text_: Array
 
     def __init__(
         self,
@@ -141,10 +140,10 @@ class OLE(Detector):
                 "pass more outlier labels, raise the quantile, or leave the filter out (filtered=False)."
             )
         self.hard_ = self._mix_hard() if self.hard else self.kept_[:0]
-        self.bank_ = torch.cat([self.kept_, self.hard_])
+        self.bank_ = join([self.kept_, self.hard_])
         return self
 
-    def _mix_hard(self) -> Tensor:
+    def _mix_hard(self) -> Array:
         boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.seed)
         return hard_prototypes(boundary, self.kept_, self.text_, self.prototype_threshold_, self.mix, self.seed)
 
@@ -157,10 +156,10 @@ class OLE(Detector):
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.bank_) + (0 if self.no_text_ is None else len(self.no_text_))
 
-    def score_block(self, features: Tensor) -> Tensor:
+    def score_block(self, features: Array) -> Array:
         cosines = self.cosines(features)
-        outliers = features @ self.bank_.to(features).T
+        outliers = features @ like(self.bank_, features).T
         share = known_mass(self.scale * cosines, self.scale * outliers[:, None])
         if self.no_text_ is None:
             return share
-        return share * agreeing_to_differ(cosines, features @ self.no_text_.to(features).T, self.scale)
+        return share * agreeing_to_differ(cosines, features @ like(self.no_text_, features).T, self.scale)

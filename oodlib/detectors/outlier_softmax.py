@@ -2,8 +2,7 @@
 
 from typing import Self
 
-from torch import Tensor
-
+from oodlib.arrays import Array, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._outliers import known_mass
 from oodlib.detectors.base import Detector
@@ -28,7 +27,7 @@ class OutlierSoftmax(Detector):
 
     Attributes
     ----------
-    outlier_text_ : tensor, shape (K, D)
+    outlier_text_ : tensor or array, shape (K, D)
         The outlier labels' text features, as given.
 
     Raises
@@ -50,7 +49,7 @@ class OutlierSoftmax(Detector):
 
     even_odds = 0.5
 
-    outlier_text_: Tensor
+    outlier_text_: Array
 
     def __init__(self, temperature: float = 0.01):
         self.temperature = temperature
@@ -63,6 +62,6 @@ class OutlierSoftmax(Detector):
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.outlier_text_)
 
-    def score_block(self, features: Tensor) -> Tensor:
-        unknown = features @ self.outlier_text_.to(features).T
+    def score_block(self, features: Array) -> Array:
+        unknown = features @ like(self.outlier_text_, features).T
         return known_mass(self.cosines(features) / self.temperature, unknown[:, None] / self.temperature)

@@ -2,8 +2,7 @@
 
 from typing import ClassVar, Self
 
-from torch import Tensor
-
+from oodlib.arrays import Array, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._outliers import known_mass
 from oodlib.detectors.base import Detector
@@ -34,7 +33,7 @@ class Unknown(Detector):
 
     Attributes
     ----------
-    outlier_text_ : tensor, shape (K, D)
+    outlier_text_ : tensor or array, shape (K, D)
         Text features of the words.
     temperature_ : float
         The temperature in use.
@@ -63,7 +62,7 @@ class Unknown(Detector):
     even_odds = 0.5
     default_words: ClassVar[tuple[str, ...]] = ("unknown object", "something else")
 
-    outlier_text_: Tensor
+    outlier_text_: Array
     temperature_: float
 
     def __init__(self, temperature: float | None = None):
@@ -78,6 +77,6 @@ class Unknown(Detector):
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.outlier_text_)
 
-    def score_block(self, features: Tensor) -> Tensor:
-        unknown = features @ self.outlier_text_.to(features).T
+    def score_block(self, features: Array) -> Array:
+        unknown = features @ like(self.outlier_text_, features).T
         return known_mass(self.cosines(features) / self.temperature_, unknown[:, None] / self.temperature_)

@@ -17,7 +17,7 @@ def list_feature_detectors() -> list[str]:
     >>> "knn" in list_feature_detectors()
     True
     """
-    return list(_registry.classes)
+    return list(_registry.names)
 
 
 def get_feature_detector(name: str, **parameters: Any) -> FeatureDetector:

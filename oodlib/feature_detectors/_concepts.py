@@ -2,9 +2,9 @@
 
 from typing import Any, Self
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from oodlib.arrays import Array, as_numpy, like
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
@@ -50,10 +50,10 @@ class OnConcepts(Detector):
         if detector.needs_head:
             if concepts.match is not None:
                 raise OodlibError(f"{self.name} needs a linear head: fit it to concepts without match=.")
-            head = (concepts.logit_scale * concepts.text.double()).cpu().numpy()
+            head = concepts.logit_scale * as_numpy(concepts.text).astype(np.float64)
             detector.set_params(weight=head, bias=head[:, 0] * 0)
-        self.detector_ = detector.fit(shots.cpu().numpy(), labels.cpu().numpy())
+        self.detector_ = detector.fit(as_numpy(shots), as_numpy(labels))
         return self
 
-    def score_block(self, features: Tensor) -> Tensor:
-        return torch.from_numpy(self.detector_.score_samples(features.detach().cpu().numpy())).to(features)
+    def score_block(self, features: Array) -> Array:
+        return like(self.detector_.score_samples(as_numpy(features)), features)

@@ -60,7 +60,7 @@ def list_tuners() -> list[str]:
     >>> "coop" in list_tuners()
     True
     """
-    return list(_registry.classes)
+    return list(_registry.names)
 
 
 def get_tuner(name: str, **parameters: Any) -> Tuner:

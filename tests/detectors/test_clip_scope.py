@@ -22,7 +22,7 @@ def mined(golden):
     """The authors' words, encoded as they score them: another prompt for the far half than for the near half."""
     g = golden("clipscope")
     rows = both_ends(unit(g["word_text_the_raw"]), unit(g["id_text_raw"]), int(g["kth"]), int(g["k_each_side"]))
-    far, near = rows.split(int(g["k_each_side"]))
+    far, near = np.split(rows, 2)
     text = torch.cat([unit(g["word_text_a_photo_of_a_raw"])[far], unit(g["word_text_a_photo_of_raw"])[near]])
     return far, near, text
 
@@ -71,7 +71,7 @@ def test_the_prior_counts_what_came_before(predicted):
     for label in predicted:
         expected.append(counts[label] / counts.total())
         counts[label] += 1
-    found = running_share(torch.tensor(predicted, dtype=torch.int64), classes=5)
+    found = running_share(np.array(predicted, dtype=np.int64), classes=5)
     np.testing.assert_allclose(found, expected)
 
 

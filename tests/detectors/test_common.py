@@ -1,6 +1,12 @@
 """What every detector must do, whichever method it is. A new module in oodlib/detectors is tested here at once."""
 
+import dataclasses
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +18,14 @@ from sklearn.exceptions import NotFittedError
 from torch.nn.functional import normalize
 
 import oodlib.detectors
+from oodlib.arrays import cast
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, base, get_detector, list_detectors, name_of
 from oodlib.errors import OodlibError
 from oodlib.registry import Registry
 
 D, C = 16, 6
+HERE = {**os.environ, "PYTHONPATH": str(Path(oodlib.__file__).parents[1])}
 every_detector = pytest.mark.parametrize("name", list_detectors())
 
 
@@ -102,14 +110,102 @@ def test_precision_of_the_input_is_kept(name):
         np.testing.assert_allclose(found, exact, rtol=tolerance, atol=tolerance)
 
 
+def in_numpy(told):
+    """The same concepts without a tensor in them."""
+    parts = {
+        field: getattr(told, field).numpy() for field in ("text", "outlier_text", "no_text", "shots", "shot_labels")
+    }
+    return dataclasses.replace(told, **parts)
+
+
 @every_detector
-def test_numpy_is_accepted_and_left_alone(name):
-    images = features(5).numpy()
-    before = images.copy()
-    found = fitted(name).score_samples(images)
-    assert isinstance(found, torch.Tensor)
-    torch.testing.assert_close(found, fitted(name).score_samples(torch.from_numpy(before)))
-    np.testing.assert_array_equal(images, before)
+def test_arrays_and_tensors_score_alike(name):
+    images = features(50)
+    array = images.numpy()
+    before = array.copy()
+    expected = fitted(name).score_samples(images)
+    learned = get_detector(name).fit(in_numpy(concepts()))
+    for found in (fitted(name).score_samples(array), learned.score_samples(array)):
+        assert isinstance(found, np.ndarray)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(learned.score_samples(images), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(array, before)
+    assert learned.score_samples(array[:0]).shape == (0,)
+    detector = fitted(name)
+    detector.threshold_ = float(expected.median()) + 1e-4
+    np.testing.assert_array_equal(detector.predict(array), detector.predict(images))
+
+
+@every_detector
+def test_precision_of_arrays_is_kept(name):
+    exact = features(5).double()
+    exact = (exact / exact.norm(dim=1, keepdim=True)).numpy()
+    detector = get_detector(name).fit(in_numpy(concepts()))
+    assert detector.score_samples(exact).dtype == np.float64
+    assert detector.score_samples(exact.astype(np.float16)).dtype == np.float32
+    np.testing.assert_allclose(detector.score_samples(exact), fitted(name).score_samples(torch.from_numpy(exact)))
+
+
+@every_detector
+@pytest.mark.parametrize("told", [concepts(), in_numpy(concepts())], ids=["tensors", "arrays"])
+def test_what_was_learned_can_be_taken_back(name, told):
+    detector = get_detector(name).fit(told)
+    detector.threshold_ = 0.25
+    state = detector.state()
+    assert all(key.endswith("_") for key in state)
+    assert {type(value) for value in state.values()} <= {type(told.text), np.ndarray, float, int, tuple, type(None)}
+    again = get_detector(name, **detector.get_params()).restore(state)
+    for images in (features(20), features(20).numpy()):
+        np.testing.assert_array_equal(again.score_samples(images), detector.score_samples(images))
+    assert again.threshold_ == 0.25
+
+
+def test_a_state_is_plain_values_or_refused():
+    tuned = dataclasses.replace(concepts(), match=lambda features: features[:, :C])
+    detector = get_detector("mcm").fit(tuned)
+    with pytest.raises(OodlibError, match=r"MCM\(\) has learned match_, a function, which a file cannot hold"):
+        detector.state()
+    np.testing.assert_allclose(
+        detector.score_samples(features(4).numpy()), detector.score_samples(features(4)), rtol=1e-6
+    )
+    with pytest.raises(NotFittedError):
+        get_detector("mcm").state()
+    with pytest.raises(OodlibError, match="MCM is restored from what state"):
+        get_detector("mcm").restore({"temperature": 1.0})
+
+
+NO_NEED = "torch sklearn scipy.stats pandas open_clip transformers"
+
+
+def test_scoring_arrays_loads_neither_torch_nor_scikit_learn(tmp_path):
+    """A budget of modules: each of these costs seconds, before one picture is scored."""
+    told = in_numpy(concepts())
+    learned = get_detector("ole").fit(told).state()
+    np.savez(tmp_path / "ole.npz", **{name: part for name, part in learned.items() if isinstance(part, np.ndarray)})
+    np.savez(tmp_path / "told.npz", images=features(5), text=told.text, outlier_text=told.outlier_text)
+    code = f"""
+import sys
+import numpy as np
+import oodlib.thresholds
+from oodlib.concepts import Concepts
+from oodlib.detectors import get_detector, list_detectors
+parts = dict(np.load("told.npz"))
+words = ["word"] * len(parts["outlier_text"])
+told = Concepts(["name"] * {C}, parts["text"], words, parts["outlier_text"])
+ole = get_detector("ole").restore({{"match_": None, "threshold_": 0.5, **np.load("ole.npz")}})
+fitted = [ole, *(get_detector(name).fit(told) for name in ("mcm", "energy", "neg_label"))]
+print([detector.score_samples(parts["images"]).tolist() for detector in fitted])
+loaded = set("{NO_NEED}".split()) & set(sys.modules)
+assert list_detectors() and not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=HERE)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for name, scores in zip(("ole", "mcm", "energy", "neg_label"), found, strict=True):
+        bare = dataclasses.replace(concepts(), outlier_kinds=())
+        expected = get_detector(name).fit(bare).score_samples(features(5))
+        np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
 
 
 @every_detector
@@ -147,24 +243,25 @@ def test_the_threshold_decides(name):
 
 @every_detector
 def test_says_what_is_wrong(name):
-    detector, images = fitted(name), features(4)
+    detector = fitted(name)
     with pytest.raises(NotFittedError):
-        get_detector(name).score_samples(images)
+        get_detector(name).score_samples(features(4))
     with pytest.raises(OodlibError, match="has no threshold yet: set threshold_"):
-        detector.predict(images)
+        detector.predict(features(4))
     with pytest.raises(OodlibError, match=r"is fitted to Concepts\(names=..., text=...\), not to Tensor"):
-        get_detector(name).fit(images)
-    with pytest.raises(OodlibError, match=r"features has shape \(16,\): pass a matrix"):
-        detector.score_samples(images[0])
-    with pytest.raises(OodlibError, match="features have 8 columns but the concepts have 16"):
-        detector.score_samples(images[:, :8])
-    with pytest.raises(OodlibError, match="features holds int64"):
-        detector.score_samples(images.long())
-    with pytest.raises(OodlibError, match=r"not L2-normalised \(lengths 3 to 3\): divide each row by its length"):
-        detector.score_samples(3 * images)
-    images[2, 0] = math.nan
-    with pytest.raises(OodlibError, match="NaN or infinite values in 1 rows, the first is row 2"):
-        detector.score_samples(images)
+        get_detector(name).fit(features(4))
+    for images, whole in ((features(4), torch.int64), (features(4).numpy(), np.int64)):
+        with pytest.raises(OodlibError, match=r"features has shape \(16,\): pass a matrix"):
+            detector.score_samples(images[0])
+        with pytest.raises(OodlibError, match="features have 8 columns but the concepts have 16"):
+            detector.score_samples(images[:, :8])
+        with pytest.raises(OodlibError, match="features holds int64"):
+            detector.score_samples(cast(images, whole))
+        with pytest.raises(OodlibError, match=r"not L2-normalised \(lengths 3 to 3\): divide each row by its length"):
+            detector.score_samples(3 * images)
+        images[2, 0] = math.nan
+        with pytest.raises(OodlibError, match="NaN or infinite values in 1 rows, the first is row 2"):
+            detector.score_samples(images)
 
 
 @pytest.mark.parametrize("name", [n for n in list_detectors() if "temperature" in get_detector(n).get_params()])
@@ -205,4 +302,4 @@ def test_a_new_file_is_enough(tmp_path, monkeypatch):
     (tmp_path / "empty.py").write_text("")
     monkeypatch.setattr(oodlib.detectors, "_registry", Registry("oodlib.detectors", Detector, "detector"))
     with pytest.raises(OodlibError, match="empty defines 0 detectors"):
-        list_detectors()
+        get_detector("empty")
