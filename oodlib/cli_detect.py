@@ -184,12 +184,12 @@ def search(
     shape = format_of(kind, output)
     if shape == "html":
         raise OodlibError("search writes no HTML: choose table, json or csv")
-    from oodlib.encoders import load_encoder
+    from oodlib.named_encoder import named_encoder
     from oodlib.prompts import templates as named
     from oodlib.search import search as find
 
     prompts = named(templates) if templates else None
-    model = load_encoder(encoder or "pocket", pretrained)
+    model = named_encoder(encoder or "pocket", pretrained)
     table = find(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
     present(table, shape, output)
     _passed_over(table)
@@ -215,24 +215,30 @@ def _guard(
     load: Path | None,
 ) -> Guard:
     """A new guard, or one from a file with what the command line changes about it."""
-    from oodlib.detectors import get_detector
+    from oodlib.detectors import get_detector, name_of
     from oodlib.guard import Guard
+    from oodlib.kept_guard import kept_guard
+    from oodlib.labels import check_labels
+    from oodlib.named_encoder import named_encoder
+    from oodlib.thresholds import choose
 
     progress = notes.is_terminal
     if load is None:
         if labels is None:
             raise OodlibError("which classes? Pass their names with --labels or --labels-file, or a guard with --load")
-        return Guard.make(
-            labels,
-            encoder or "pocket",
-            get_detector(method or "ole", **dict(named_value(text) for text in parameter or [])),
-            threshold=threshold or "auto",
-            calibrate=calibrate or None,
-            outliers=split(outliers) if outliers else None,
-            templates=templates,
-            pretrained=pretrained,
-            progress=progress,
-        )
+        detector = get_detector(method or "ole", **dict(named_value(text) for text in parameter or []))
+        words: dict[str, Any] = {
+            "threshold": threshold or "auto",
+            "outliers": split(outliers) if outliers else None,
+            "templates": templates,
+        }
+        check_labels(labels)  # what is mistyped is refused before a model is loaded
+        if not calibrate:
+            choose(words["threshold"], method=name_of(detector), even_odds=detector.even_odds)
+        model = named_encoder(encoder or "pocket", pretrained)
+        if calibrate:
+            return Guard.make(labels, model, detector, calibrate=calibrate, progress=progress, **words)
+        return kept_guard(labels, model, detector, **words)
     fixed = {"--method": method, "--parameter": parameter, "--templates": templates, "--outliers": outliers}
     if clash := next((name for name, value in fixed.items() if value), None):
         raise OodlibError(f"{clash} is fixed in {load}: leave it out, or make a new guard without --load")

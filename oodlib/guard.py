@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-
 from oodlib.arrays import join
 from oodlib.concepts import Concepts
 from oodlib.decisions import decide
@@ -89,7 +88,7 @@ class Guard:
             choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
         if isinstance(encoder, str):
             encoder = named_encoder(encoder, pretrained)
-        prompts = _templates(templates, encoder)
+        prompts = prompts_for(templates, encoder)
         told = Concepts(
             names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale
         )
@@ -270,7 +269,8 @@ def _encode_no(encoder: Encoder | LightEncoder, names: Sequence[str], prompts: S
     return encode_no(encoder, names, prompts)
 
 
-def _templates(chosen: str | Sequence[str] | None, encoder: Encoder | LightEncoder) -> tuple[str, ...]:
+def prompts_for(chosen: str | Sequence[str] | None, encoder: Encoder | LightEncoder) -> tuple[str, ...]:
+    """Templates as chosen, by name or written out, or those that fit the encoder."""
     if chosen is None:
         chosen = "drawings" if encoder.spec["model"] == "pocket" else "photo"
     return named_templates(chosen) if isinstance(chosen, str) else tuple(chosen)

@@ -50,6 +50,8 @@ def embed_texts(
     OodlibError
         If a text is empty, or the cache folder cannot be written.
     """
+    if encoder.runtime == "onnx" and (shipped := encoder.shipped_texts(texts, templates)) is not None:
+        return shipped
     content = json.dumps([encoder.digest, list(texts), None if templates is None else list(templates)])
     folder = home_folder(home) / "texts"
     path = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.safetensors"

@@ -15,17 +15,11 @@ from oodlib.labels import check_labels
 from oodlib.outliers import Lexicon
 from oodlib.synonyms import synonyms
 from oodlib.texts import embed_texts
-from oodlib.vocabularies import normal, select, wordnet
+from oodlib.vocabularies import default_words, normal
 
 if TYPE_CHECKING:
     from oodlib.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
-
-# What one can see. Nouns of persons and of the body are left out, because WordNet's include slurs, and a table would
-# put them beside people's pictures; a few plain words stand for them.
-SEEN = tuple(f"noun.{name}" for name in ("animal", "artifact", "food", "object", "plant"))
-PEOPLE = ("person", "man", "woman", "child", "crowd", "face", "hand")
-WORDS = 2000  # of WordNet's names of things, evenly spread: a text tower on a laptop encodes them in a minute or two
 
 
 def fit_names(
@@ -82,12 +76,6 @@ def _lexicon(
 ) -> Lexicon:
     words = list(check_labels(outliers if outliers is not None else default or default_words(), "outlier word"))
     return Lexicon(tuple(words), ("noun",) * len(words), embed_texts(encoder, words, prompts))
-
-
-def default_words(count: int = WORDS) -> list[str]:
-    """Single nouns of WordNet that name things one can see, at most `count`, evenly spread; and a few for people."""
-    words = select(wordnet("noun"), SEEN, single=True, exclude=PEOPLE)
-    return [*words[:: -(-len(words) // count)], *PEOPLE]
 
 
 def beside(concepts: Concepts, lexicon: Lexicon) -> Concepts:

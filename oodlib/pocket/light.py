@@ -28,6 +28,7 @@ from oodlib.errors import OodlibError
 from oodlib.images import without_far_ends
 from oodlib.machine import cores
 from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, assemble
+from oodlib.pocket.words import shipped_words
 from oodlib.prompts import check_prompts, ensemble, fill
 
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ class LightEncoder:
         prompts, each = check_prompts(texts, templates)
         features = self.pooled(prompts, batch_size) @ self._weight("text.proj.weight").T
         return ensemble(features.reshape(len(texts), each, -1))
+
+    def shipped_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray | None:
+        """Features of `oodlib.pocket.words`, if it is these texts in these templates that are asked for."""
+        return shipped_words(self.spec["weights_sha256"], texts, templates)
 
     def encode_no(self, names: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:
         """What the "no" head makes of names, (C, 256) float32, as `oodlib.pocket.no_head.encode_no` explains it."""
