@@ -165,7 +165,7 @@ def permutation(n: int, seed: int) -> np.ndarray:
     """Shuffle 0 to n - 1: the permutation that torch.randperm draws on the CPU from `seed`, without torch.
 
     >>> permutation(5, seed=0)
-    array([4, 3, 1, 2, 0])
+    array([4, 0, 1, 3, 2])
     """
     rows = np.arange(n)
     # The 32-bit numbers of the Mersenne Twister, which NumPy's newer generators are not.
