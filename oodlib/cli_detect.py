@@ -17,9 +17,8 @@ from oodlib.console import SeveralValues, command, notes
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from oodlib.guard import Guard
+    from oodlib.rows import Rows
 
 ALL_IN, SOME_OUT, SOME_UNREADABLE = 0, 3, 4
 EXIT_CODES = (
@@ -144,10 +143,11 @@ def detect(
         guard.save(save)
     if not paths:
         return
-    table = guard.detect(paths, progress=notes.is_terminal)
-    present(table, shape, output)
-    _passed_over(table)
-    counts = {decision: int((table["decision"] == decision).sum()) for decision in ("in", "out", "unreadable")}
+    found = guard.decisions(paths, progress=notes.is_terminal)
+    present(found, shape, output)
+    _passed_over(found)
+    made = [row["decision"] for row in found.rows]
+    counts = {decision: made.count(decision) for decision in ("in", "out", "unreadable")}
     notes.print(f"{', '.join(f'{n} {what}' for what, n in counts.items())}; threshold {guard.threshold}", markup=False)
     code = SOME_UNREADABLE if counts["unreadable"] else SOME_OUT if counts["out"] else ALL_IN
     if code:
@@ -186,14 +186,14 @@ def search(
         raise OodlibError("search writes no HTML: choose table, json or csv")
     from oodlib.named_encoder import named_encoder
     from oodlib.prompts import templates as named
-    from oodlib.search import search as find
+    from oodlib.search import search_rows
 
     prompts = named(templates) if templates else None
     model = named_encoder(encoder or "pocket", pretrained)
-    table = find(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
-    present(table, shape, output)
-    _passed_over(table)
-    if table["rank"].isna().any():
+    found = search_rows(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
+    present(found, shape, output)
+    _passed_over(found)
+    if any(row["rank"] is None for row in found.rows):
         raise typer.Exit(SOME_UNREADABLE)
 
 
@@ -291,8 +291,8 @@ def named_value(text: str) -> tuple[str, Any]:
         raise OodlibError(f"the value in --parameter {text!r} cannot be read: put it in quotes") from None
 
 
-def _passed_over(table: pd.DataFrame) -> None:
-    names = table.attrs["passed_over"]
+def _passed_over(found: Rows) -> None:
+    names = found.about["passed_over"]
     if names:
         from oodlib.printing import safe
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from oodlib.rows import Rows
 from oodlib.sources import Seen
 
 if TYPE_CHECKING:
@@ -16,31 +16,30 @@ COLUMNS = ["image", "decision", "score", "threshold", "best_label", "nearest_out
 IN, OUT, UNREADABLE = "in", "out", "unreadable"
 
 
-def decide(guard: Guard, seen: Seen) -> pd.DataFrame:
+def decide(guard: Guard, seen: Seen) -> Rows:
     """One row an image, in the order of `seen`.
 
     Returns
     -------
-    pandas.DataFrame
+    Rows
         ``image``: path, or number of a picture in memory. ``decision``: "in" where the score is at or above the
         threshold, "out" where it is below, "unreadable" where there is no score. ``score``: larger = more
         in-distribution. ``best_label``: the class of largest match. ``nearest_outlier``: of the method's outlier words
         the one of largest cosine, None for methods without. ``margin``: score minus threshold. ``reason``: what the
-        decision rests on, or why there is none. The table's ``attrs`` name the method, the threshold's rule and the
+        decision rests on, or why there is none. The facts name the method, the threshold's rule and the
         files that were passed over.
     """
     rows = {name: _unreadable(name, guard.threshold.value, reason) for name, reason in seen.bad.items()}
     if seen.good:
         rows |= zip(seen.good, _rows(guard, seen), strict=True)
-    table = pd.DataFrame([rows[name] for name in seen.names], columns=COLUMNS)
-    table.attrs = {
+    about = {
         "method": repr(guard.detector),
         "labels": list(guard.concepts.names),
         "encoder": f"{guard.encoder.spec['model']} {guard.encoder.spec['pretrained'] or ''}".strip(),
         "threshold": str(guard.threshold),
         "passed_over": list(seen.passed_over),
     }
-    return table
+    return Rows([rows[name] for name in seen.names], about)
 
 
 def _unreadable(name: str, threshold: float, reason: str) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from oodlib.cache import home_folder, writable
 from oodlib.errors import OodlibError
 
-_PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "transformers", "onnxruntime")
-_PACKAGES += ("numpy", "scikit-learn", "resvg-py")
+_PACKAGES = (
+    *("torch", "torchvision", "open_clip_torch", "timm", "transformers", "onnxruntime", "numpy", "scikit-learn"),
+    "resvg-py",
+)
 _FREE = 2e9  # bytes: drawn pictures, an assembled model and features take about 200 MB
 
 

@@ -28,6 +28,7 @@ from oodlib.shards import Part, Shard, Store
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
+    from oodlib.datasets.listing import Listing
     from oodlib.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
@@ -105,14 +106,14 @@ class Embeddings:
             If a picture was not embedded.
         """
         try:
-            return self.features[[self._row[identity] for identity in manifest.table["id"]]]
+            return self.features[[self._row[identity] for identity in manifest.ids]]
         except KeyError as error:
             raise OodlibError(
                 f"the picture {error} is not among the embedded ones: embed the whole dataset first"
             ) from None
 
 
-def key_of(encoder: Encoder | LightEncoder | str, manifest: Manifest, decode: Decode = "full") -> str:
+def key_of(encoder: Encoder | LightEncoder | str, manifest: Manifest | Listing, decode: Decode = "full") -> str:
     """Name of the store of these features; an encoder may be given by its digest."""
     digest = encoder if isinstance(encoder, str) else encoder.digest
     how = "" if decode == "full" else f":{decode}-{SCALED}"
@@ -121,7 +122,10 @@ def key_of(encoder: Encoder | LightEncoder | str, manifest: Manifest, decode: De
 
 
 def store_of(
-    encoder: Encoder | LightEncoder | str, manifest: Manifest, decode: Decode = "full", home: Path | None = None
+    encoder: Encoder | LightEncoder | str,
+    manifest: Manifest | Listing,
+    decode: Decode = "full",
+    home: Path | None = None,
 ) -> Store:
     """Where these features are kept, or will be; nothing is made."""
     return Store(home_folder(home) / "embeddings" / key_of(encoder, manifest, decode), len(manifest))
@@ -129,7 +133,7 @@ def store_of(
 
 def embed(
     encoder: Encoder | LightEncoder,
-    manifest: Manifest,
+    manifest: Manifest | Listing,
     *,
     home: Path | None = None,
     progress: bool = False,
@@ -143,7 +147,7 @@ def embed(
     ----------
     encoder : Encoder or LightEncoder
         Where its device is "cuda", every GPU of the machine is used; "cuda:0" is one of them.
-    manifest : Manifest
+    manifest : Manifest or Listing
         Its order of rows is part of the key.
     home : Path, optional
         Cache folder; by default `OODLIB_HOME` or the platform's user cache folder.
@@ -174,7 +178,7 @@ def embed(
 
 def keep(
     store: Store,
-    manifest: Manifest,
+    manifest: Manifest | Listing,
     spec: Mapping[str, Any],
     engine: Engine,
     *,
@@ -200,7 +204,7 @@ def keep(
                 f"another process has been filling {store.folder} for {wait:.0f} s: wait for it, or stop it"
             ) from None
     features, reasons = store.read(beside)
-    every = list(manifest.table["id"])
+    every = manifest.ids
     if reasons and not tolerate:
         raise OodlibError(next(iter(reasons.values())))
     ids = tuple(identity for row, identity in enumerate(every) if row not in reasons) if reasons else tuple(every)
@@ -225,7 +229,7 @@ def reading(encoder: Encoder | LightEncoder, decode: Decode = "full") -> Read:
 
 def _here(
     encoder: Encoder | LightEncoder,
-    manifest: Manifest,
+    manifest: Manifest | Listing,
     read: Read,
     tolerate: bool,
     store: Store,
@@ -237,7 +241,7 @@ def _here(
     return make_shards(encode, store, pieces(manifest, parts), read, tolerate=tolerate, advance=advance)
 
 
-def _fill(store: Store, manifest: Manifest, engine: Engine, progress: bool) -> dict[str, Shard]:
+def _fill(store: Store, manifest: Manifest | Listing, engine: Engine, progress: bool) -> dict[str, Shard]:
     store.clean()
     todo = store.missing()
     from rich.console import Console  # features that are kept already need no bar

@@ -15,6 +15,7 @@ from oodlib.shards import Part, Shard, Store
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
+    from oodlib.datasets.listing import Listing
     from oodlib.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
     from oodlib.stream import Crew
@@ -31,9 +32,9 @@ class Piece(NamedTuple):
     sha256: Sequence[str]
 
 
-def pieces(manifest: Manifest, parts: Iterable[Part]) -> list[Piece]:
+def pieces(manifest: Manifest | Listing, parts: Iterable[Part]) -> list[Piece]:
     """The pictures of some shards."""
-    paths, hashes = manifest.paths(), list(manifest.table["sha256"])
+    paths, hashes = manifest.paths(), manifest.hashes
     return [Piece(part.name, paths[part.start : part.stop], hashes[part.start : part.stop]) for part in parts]
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from oodlib.arrays import join
 from oodlib.concepts import Concepts
 from oodlib.decisions import decide
@@ -23,11 +21,14 @@ from oodlib.labels import Labels, check_labels, encode_labels, synonym_notes
 from oodlib.named_encoder import named_encoder
 from oodlib.outliers import Lexicon
 from oodlib.prompts import templates as named_templates
+from oodlib.rows import Rows
 from oodlib.sources import look
 from oodlib.thresholds import Threshold, choose
 from oodlib.zero_shot import beside, check_that_it_tells, fit_names
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from oodlib.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
@@ -166,6 +167,10 @@ class Guard:
 
     def detect(self, images: Any, *, progress: bool = False) -> pd.DataFrame:
         """Decide on images: one row an image, in their order; `oodlib.decisions.decide` tells the columns."""
+        return self.decisions(images, progress=progress).table()
+
+    def decisions(self, images: Any, *, progress: bool = False) -> Rows:
+        """What `detect` tells, as plain rows."""
         return decide(self, look(self.encoder, images, progress=progress))
 
     def save(self, path: str | Path) -> None:

@@ -102,12 +102,12 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
 
 def _look_at_files(encoder: Encoder | LightEncoder, paths: list[Path], progress: bool, home: Path | None) -> Seen:
     found = from_folder(paths[0]) if len(paths) == 1 and paths[0].is_dir() else from_paths(paths)
-    manifest = found.manifest
-    shown = dict(zip(manifest.table["id"], manifest.table["shown"], strict=True))
-    files = dict(zip(shown.values(), manifest.paths(), strict=True))
-    if not len(manifest):
+    listing = found.listing
+    shown = {row.id: row.shown for row in listing.rows}
+    files = dict(zip(shown.values(), listing.paths(), strict=True))
+    if not len(listing):
         return Seen(found.order, (), np.empty((0, 0), np.float32), found.bad, files, found.passed_over)
-    kept = embed(encoder, manifest, progress=progress, home=home, tolerate=True)
+    kept = embed(encoder, listing, progress=progress, home=home, tolerate=True)
     bad = found.bad | {shown[identity]: reason for identity, reason in kept.bad.items()}
     good = tuple(shown[identity] for identity in kept.ids)
     return Seen(found.order, good, kept.features, bad, files, found.passed_over)
