@@ -113,7 +113,8 @@ def detect(
 
     Put paths before --labels, or after a lone --. A picture that scores at or above the threshold is in.
 
-    Features are kept: the same pictures are encoded once. The first run with an encoder also encodes 2,000 words.
+    Features and guards are kept: the same pictures are encoded once, the same labels fitted once. The first run with an
+    encoder other than pocket also encodes 2,000 words.
     """
     from oodlib.printing import format_of, present
 
