@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -18,6 +19,12 @@ from oodlib.errors import OodlibError
 def home_folder(home: Path | str | None = None) -> Path:
     """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not made."""
     return Path(home or os.environ.get("OODLIB_HOME") or platformdirs.user_cache_dir("oodlib", appauthor=False))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def writable(folder: Path) -> Path:

@@ -17,9 +17,8 @@ from oodlib.console import SeveralValues, command, notes
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from oodlib.guard import Guard
+    from oodlib.rows import Rows
 
 ALL_IN, SOME_OUT, SOME_UNREADABLE = 0, 3, 4
 EXIT_CODES = (
@@ -114,7 +113,8 @@ def detect(
 
     Put paths before --labels, or after a lone --. A picture that scores at or above the threshold is in.
 
-    Features are kept: the same pictures are encoded once. The first run with an encoder also encodes 2,000 words.
+    Features and guards are kept: the same pictures are encoded once, the same labels fitted once. The first run with an
+    encoder other than pocket also encodes 2,000 words.
     """
     from oodlib.printing import format_of, present
 
@@ -144,10 +144,11 @@ def detect(
         guard.save(save)
     if not paths:
         return
-    table = guard.detect(paths, progress=notes.is_terminal)
-    present(table, shape, output)
-    _passed_over(table)
-    counts = {decision: int((table["decision"] == decision).sum()) for decision in ("in", "out", "unreadable")}
+    found = guard.decisions(paths, progress=notes.is_terminal)
+    present(found, shape, output)
+    _passed_over(found)
+    made = [row["decision"] for row in found.rows]
+    counts = {decision: made.count(decision) for decision in ("in", "out", "unreadable")}
     notes.print(f"{', '.join(f'{n} {what}' for what, n in counts.items())}; threshold {guard.threshold}", markup=False)
     code = SOME_UNREADABLE if counts["unreadable"] else SOME_OUT if counts["out"] else ALL_IN
     if code:
@@ -184,16 +185,16 @@ def search(
     shape = format_of(kind, output)
     if shape == "html":
         raise OodlibError("search writes no HTML: choose table, json or csv")
-    from oodlib.encoders import load_encoder
+    from oodlib.named_encoder import named_encoder
     from oodlib.prompts import templates as named
-    from oodlib.search import search as find
+    from oodlib.search import search_rows
 
     prompts = named(templates) if templates else None
-    model = load_encoder(encoder or "pocket", pretrained)
-    table = find(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
-    present(table, shape, output)
-    _passed_over(table)
-    if table["rank"].isna().any():
+    model = named_encoder(encoder or "pocket", pretrained)
+    found = search_rows(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
+    present(found, shape, output)
+    _passed_over(found)
+    if any(row["rank"] is None for row in found.rows):
         raise typer.Exit(SOME_UNREADABLE)
 
 
@@ -215,24 +216,30 @@ def _guard(
     load: Path | None,
 ) -> Guard:
     """A new guard, or one from a file with what the command line changes about it."""
-    from oodlib.detectors import get_detector
+    from oodlib.detectors import get_detector, name_of
     from oodlib.guard import Guard
+    from oodlib.kept_guard import kept_guard
+    from oodlib.labels import check_labels
+    from oodlib.named_encoder import named_encoder
+    from oodlib.thresholds import choose
 
     progress = notes.is_terminal
     if load is None:
         if labels is None:
             raise OodlibError("which classes? Pass their names with --labels or --labels-file, or a guard with --load")
-        return Guard.make(
-            labels,
-            encoder or "pocket",
-            get_detector(method or "ole", **dict(named_value(text) for text in parameter or [])),
-            threshold=threshold or "auto",
-            calibrate=calibrate or None,
-            outliers=split(outliers) if outliers else None,
-            templates=templates,
-            pretrained=pretrained,
-            progress=progress,
-        )
+        detector = get_detector(method or "ole", **dict(named_value(text) for text in parameter or []))
+        words: dict[str, Any] = {
+            "threshold": threshold or "auto",
+            "outliers": split(outliers) if outliers else None,
+            "templates": templates,
+        }
+        check_labels(labels)  # what is mistyped is refused before a model is loaded
+        if not calibrate:
+            choose(words["threshold"], method=name_of(detector), even_odds=detector.even_odds)
+        model = named_encoder(encoder or "pocket", pretrained)
+        if calibrate:
+            return Guard.make(labels, model, detector, calibrate=calibrate, progress=progress, **words)
+        return kept_guard(labels, model, detector, **words)
     fixed = {"--method": method, "--parameter": parameter, "--templates": templates, "--outliers": outliers}
     if clash := next((name for name, value in fixed.items() if value), None):
         raise OodlibError(f"{clash} is fixed in {load}: leave it out, or make a new guard without --load")
@@ -285,8 +292,8 @@ def named_value(text: str) -> tuple[str, Any]:
         raise OodlibError(f"the value in --parameter {text!r} cannot be read: put it in quotes") from None
 
 
-def _passed_over(table: pd.DataFrame) -> None:
-    names = table.attrs["passed_over"]
+def _passed_over(found: Rows) -> None:
+    names = found.about["passed_over"]
     if names:
         from oodlib.printing import safe
 

@@ -15,6 +15,7 @@ from oodlib.datasets.base import Manifest
 from oodlib.datasets.folder import Pictures, from_csv, from_folder
 from oodlib.detectors import Detector, get_detector, list_detectors
 from oodlib.embeddings import embed
+from oodlib.encoders import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.evaluation import Scores, score, tabulate
 from oodlib.feature_detectors import get_feature_detector, list_feature_detectors, on_concepts
@@ -93,7 +94,8 @@ def compare(
         raise OodlibError(f"{inside} has one class only ({names[0]}): most scores compare names, so add a second")
     if labels is None and (loose := int((found[ID].manifest.table["label"] == "").sum())):
         raise OodlibError(f"{loose} pictures in {inside} lie in no folder of a class: move them into one, or elsewhere")
-    guard = Guard.make(names, encoder, outliers=outliers, templates=templates, pretrained=pretrained)
+    model = load_encoder(encoder, pretrained)  # with torch, as every detector is asked
+    guard = Guard.make(names, model, outliers=outliers, templates=templates)
     notes = list(guard.notes)
     parts = {name: _seen(guard, some, name, notes, progress) for name, some in found.items()}
     pictures = pd.concat([table for table, _ in parts.values()], ignore_index=True)

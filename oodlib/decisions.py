@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from oodlib.rows import Rows
 from oodlib.sources import Seen
 
 if TYPE_CHECKING:
@@ -16,31 +16,30 @@ COLUMNS = ["image", "decision", "score", "threshold", "best_label", "nearest_out
 IN, OUT, UNREADABLE = "in", "out", "unreadable"
 
 
-def decide(guard: Guard, seen: Seen) -> pd.DataFrame:
+def decide(guard: Guard, seen: Seen) -> Rows:
     """One row an image, in the order of `seen`.
 
     Returns
     -------
-    pandas.DataFrame
+    Rows
         ``image``: path, or number of a picture in memory. ``decision``: "in" where the score is at or above the
         threshold, "out" where it is below, "unreadable" where there is no score. ``score``: larger = more
         in-distribution. ``best_label``: the class of largest match. ``nearest_outlier``: of the method's outlier words
         the one of largest cosine, None for methods without. ``margin``: score minus threshold. ``reason``: what the
-        decision rests on, or why there is none. The table's ``attrs`` name the method, the threshold's rule and the
+        decision rests on, or why there is none. The facts name the method, the threshold's rule and the
         files that were passed over.
     """
     rows = {name: _unreadable(name, guard.threshold.value, reason) for name, reason in seen.bad.items()}
     if seen.good:
         rows |= zip(seen.good, _rows(guard, seen), strict=True)
-    table = pd.DataFrame([rows[name] for name in seen.names], columns=COLUMNS)
-    table.attrs = {
+    about = {
         "method": repr(guard.detector),
         "labels": list(guard.concepts.names),
         "encoder": f"{guard.encoder.spec['model']} {guard.encoder.spec['pretrained'] or ''}".strip(),
         "threshold": str(guard.threshold),
         "passed_over": list(seen.passed_over),
     }
-    return table
+    return Rows([rows[name] for name in seen.names], about)
 
 
 def _unreadable(name: str, threshold: float, reason: str) -> dict[str, Any]:
@@ -51,15 +50,16 @@ def _unreadable(name: str, threshold: float, reason: str) -> dict[str, Any]:
 
 def _rows(guard: Guard, seen: Seen) -> list[dict[str, Any]]:
     concepts, cut = guard.concepts, guard.threshold.value
-    scores = guard.detector.score_samples(seen.features).double().numpy()
-    match, best = (found.numpy() for found in guard.detector.cosines(seen.features).max(dim=1))
+    scores = np.asarray(guard.detector.score_samples(seen.features)).astype(np.float64)
+    cosines = np.asarray(guard.detector.cosines(seen.features))
+    match, best = cosines.max(1), cosines.argmax(1)
     outlier: list[tuple[str, float] | None] = [None] * len(scores)
     if concepts.outlier_text is not None:
         # 4,096 pictures at a time: with 10,000 words that is 160 MB
-        found = [(block @ concepts.outlier_text.T).max(dim=1) for block in seen.features.split(4096)]
-        cosines = np.concatenate([part.values.numpy() for part in found])
-        words = np.concatenate([part.indices.numpy() for part in found])
-        outlier = [(concepts.outlier_names[w], float(c)) for w, c in zip(words, cosines, strict=True)]
+        for start in range(0, len(scores), 4096):
+            near = np.asarray(seen.features[start : start + 4096] @ concepts.outlier_text.T)
+            for row, word in enumerate(near.argmax(1)):
+                outlier[start + row] = concepts.outlier_names[word], float(near[row, word])
     rows = []
     for name, score, cosine, label, other in zip(seen.good, scores, match, best, outlier, strict=True):
         inside = bool(score >= cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import json
 import platform
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from oodlib.cache import home_folder, writable
 from oodlib.errors import OodlibError
 
-_PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "transformers", "numpy", "scikit-learn", "resvg-py")
+_PACKAGES = (
+    *("torch", "torchvision", "open_clip_torch", "timm", "transformers", "onnxruntime", "numpy", "scikit-learn"),
+    "resvg-py",
+)
 _FREE = 2e9  # bytes: drawn pictures, an assembled model and features take about 200 MB
 
 
@@ -68,14 +72,23 @@ def _model() -> str:
 
 
 def _devices() -> str:
-    import torch
-
-    found = [
-        "cpu",
-        *(["cuda"] if torch.cuda.is_available() else []),
-        *(["mps"] if torch.backends.mps.is_available() else []),
-    ]
+    """What torch should find, without waiting for torch: the driver is asked, and the build that is installed."""
+    found = ["cpu"]
+    if not importlib.metadata.version("torch").endswith("+cpu") and _cuda_devices():
+        found.append("cuda")
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        found.append("mps")
     return ", ".join(found)
+
+
+def _cuda_devices() -> int:
+    """GPUs that NVIDIA's driver tells of."""
+    count = ctypes.c_int()
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
+        return count.value if driver.cuInit(0) == driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
+    except OSError:
+        return 0
 
 
 _CHECKS: dict[str, Callable[[], str]] = {

@@ -12,25 +12,25 @@ import functools
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import Progress
-from torch import Tensor
 
+from oodlib.arrays import join
 from oodlib.cache import home_folder, writable
-from oodlib.datasets.base import Manifest
-from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
-from oodlib.filling import make_shards, pieces
-from oodlib.images import read_image
+from oodlib.filling import groups_encoded, make_shards, pieces
+from oodlib.images import Read, read_image
 from oodlib.shards import Part, Shard, Store
-from oodlib.stream import Read, crew_for
+
+if TYPE_CHECKING:
+    from oodlib.datasets.base import Manifest
+    from oodlib.datasets.listing import Listing
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 LAYOUT = 1  # raise when the files change
 SCALED = 3  # a scaled picture is still so many times as large as the model's input
@@ -50,15 +50,15 @@ class Embeddings:
         Name of the store: encoder and manifest. Of several joined ones their names, with `+` between.
     ids : tuple of str
         Picture ids, N.
-    features : Tensor
-        (N, D) float32, L2-normalised, rows in the order of `ids`.
+    features : Tensor or array
+        (N, D) float32, L2-normalised, rows in the order of `ids`; an array where the encoder is a `LightEncoder`.
     bad : mapping of str to str
         Ids of pictures that could not be read, with the reason; they are not among `ids`.
     """
 
     key: str
     ids: tuple[str, ...]
-    features: Tensor
+    features: Any
     bad: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -81,10 +81,10 @@ class Embeddings:
         if len({part.features.shape[1] for part in filled}) > 1:
             raise OodlibError("features of different lengths cannot be joined: embed all pictures with one encoder")
         rows: dict[str, int] = {}
-        every = torch.cat([part.features for part in filled]) if filled else torch.empty(0, 0)
+        every = join([part.features for part in filled or parts[:1]])
         for row, identity in enumerate(identity for part in filled for identity in part.ids):
             first = rows.setdefault(identity, row)
-            if first != row and not torch.allclose(every[first], every[row], atol=1e-4):
+            if first != row and float(abs(every[first] - every[row]).max()) > 1e-4:
                 raise OodlibError(f"the id {identity!r} names different pictures: give the files different paths")
         bad = {identity: reason for part in parts for identity, reason in part.bad.items() if identity not in rows}
         chosen = every if len(rows) == len(every) else every[list(rows.values())]
@@ -97,7 +97,7 @@ class Embeddings:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def of(self, manifest: Manifest) -> Tensor:
+    def of(self, manifest: Manifest) -> Any:
         """Features of a part of the dataset, (n, D), in the order of its rows.
 
         Raises
@@ -106,14 +106,14 @@ class Embeddings:
             If a picture was not embedded.
         """
         try:
-            return self.features[[self._row[identity] for identity in manifest.table["id"]]]
+            return self.features[[self._row[identity] for identity in manifest.ids]]
         except KeyError as error:
             raise OodlibError(
                 f"the picture {error} is not among the embedded ones: embed the whole dataset first"
             ) from None
 
 
-def key_of(encoder: Encoder | str, manifest: Manifest, decode: Decode = "full") -> str:
+def key_of(encoder: Encoder | LightEncoder | str, manifest: Manifest | Listing, decode: Decode = "full") -> str:
     """Name of the store of these features; an encoder may be given by its digest."""
     digest = encoder if isinstance(encoder, str) else encoder.digest
     how = "" if decode == "full" else f":{decode}-{SCALED}"
@@ -121,14 +121,19 @@ def key_of(encoder: Encoder | str, manifest: Manifest, decode: Decode = "full") 
     return f"{manifest.name}-{name[:16]}"
 
 
-def store_of(encoder: Encoder | str, manifest: Manifest, decode: Decode = "full", home: Path | None = None) -> Store:
+def store_of(
+    encoder: Encoder | LightEncoder | str,
+    manifest: Manifest | Listing,
+    decode: Decode = "full",
+    home: Path | None = None,
+) -> Store:
     """Where these features are kept, or will be; nothing is made."""
     return Store(home_folder(home) / "embeddings" / key_of(encoder, manifest, decode), len(manifest))
 
 
 def embed(
-    encoder: Encoder,
-    manifest: Manifest,
+    encoder: Encoder | LightEncoder,
+    manifest: Manifest | Listing,
     *,
     home: Path | None = None,
     progress: bool = False,
@@ -140,9 +145,9 @@ def embed(
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
         Where its device is "cuda", every GPU of the machine is used; "cuda:0" is one of them.
-    manifest : Manifest
+    manifest : Manifest or Listing
         Its order of rows is part of the key.
     home : Path, optional
         Cache folder; by default `OODLIB_HOME` or the platform's user cache folder.
@@ -167,12 +172,13 @@ def embed(
     """
     engine = functools.partial(_here, encoder, manifest, reading(encoder, decode), tolerate)
     store = store_of(encoder, manifest, decode, home)
-    return keep(store, manifest, encoder.spec, engine, progress=progress, wait=wait, tolerate=tolerate, decode=decode)
+    kept = keep(store, manifest, encoder.spec, engine, progress=progress, wait=wait, tolerate=tolerate, decode=decode)
+    return replace(kept, features=encoder.as_features(kept.features))
 
 
 def keep(
     store: Store,
-    manifest: Manifest,
+    manifest: Manifest | Listing,
     spec: Mapping[str, Any],
     engine: Engine,
     *,
@@ -181,7 +187,7 @@ def keep(
     tolerate: bool,
     decode: Decode,
 ) -> Embeddings:
-    """Read a store, or have an engine fill it first; `embed` says what the arguments mean."""
+    """Read a store, or have an engine fill it first; `embed` says what the arguments mean. Features are an array."""
     if not store.rows:
         raise OodlibError(f"the manifest of {manifest.name} is empty: there is nothing to embed")
     beside: dict[str, Shard] = {}
@@ -198,14 +204,14 @@ def keep(
                 f"another process has been filling {store.folder} for {wait:.0f} s: wait for it, or stop it"
             ) from None
     features, reasons = store.read(beside)
-    every = list(manifest.table["id"])
+    every = manifest.ids
     if reasons and not tolerate:
         raise OodlibError(next(iter(reasons.values())))
     ids = tuple(identity for row, identity in enumerate(every) if row not in reasons) if reasons else tuple(every)
     return Embeddings(store.folder.name, ids, features, {every[row]: reason for row, reason in reasons.items()})
 
 
-def reading(encoder: Encoder, decode: Decode = "full") -> Read:
+def reading(encoder: Encoder | LightEncoder, decode: Decode = "full") -> Read:
     """How files become pictures for this encoder.
 
     With "scaled", a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where its shorter side then still is three times the
@@ -222,8 +228,8 @@ def reading(encoder: Encoder, decode: Decode = "full") -> Read:
 
 
 def _here(
-    encoder: Encoder,
-    manifest: Manifest,
+    encoder: Encoder | LightEncoder,
+    manifest: Manifest | Listing,
     read: Read,
     tolerate: bool,
     store: Store,
@@ -231,14 +237,16 @@ def _here(
     advance: Callable[[int], object],
 ) -> dict[str, Shard]:
     """The engine of this machine."""
-    crew = crew_for(encoder, store.rows)
-    work = pieces(manifest, parts)
-    return make_shards(encoder, store, work, read, crew=crew, tolerate=tolerate, advance=advance)
+    encode = groups_encoded(encoder, store.rows)
+    return make_shards(encode, store, pieces(manifest, parts), read, tolerate=tolerate, advance=advance)
 
 
-def _fill(store: Store, manifest: Manifest, engine: Engine, progress: bool) -> dict[str, Shard]:
+def _fill(store: Store, manifest: Manifest | Listing, engine: Engine, progress: bool) -> dict[str, Shard]:
     store.clean()
     todo = store.missing()
+    from rich.console import Console  # features that are kept already need no bar
+    from rich.progress import Progress
+
     with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
         task = bar.add_task(f"embedding {manifest.name}", total=store.rows)
         bar.advance(task, store.rows - sum(part.stop - part.start for part in todo))

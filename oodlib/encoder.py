@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import open_clip
@@ -22,7 +22,7 @@ from oodlib.errors import OodlibError
 from oodlib.folding import fold_batch_norm
 from oodlib.images import to_rgb, without_far_ends
 from oodlib.patches import local_features
-from oodlib.prompts import ensemble, fill
+from oodlib.prompts import check_prompts, ensemble
 from oodlib.short_texts import for_length, is_causal, text_lengths
 
 
@@ -43,6 +43,8 @@ class Encoder:
         is its probability that picture and text belong together. It was trained with no softmax, so 1 / logit_scale is
         not a temperature that it learned, and in a softmax the bias has no effect. 0 for models that have none.
     """
+
+    runtime: Literal["torch"] = "torch"
 
     def __init__(
         self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any], device: str | None = None
@@ -74,6 +76,10 @@ class Encoder:
         """The learned shift after the factor, of models trained with a sigmoid; 0 for others."""
         bias = getattr(self.model, "logit_bias", None)
         return 0.0 if bias is None else float(bias.detach())
+
+    def as_features(self, kept: np.ndarray) -> Tensor:
+        """Kept features, as this encoder gives them."""
+        return torch.from_numpy(kept)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return autocast(self.spec["precision"], self.device.type)
@@ -174,14 +180,8 @@ class Encoder:
         OodlibError
             If there is no text, or one of them is empty.
         """
-        if isinstance(texts, str):
-            raise OodlibError(f"texts must be a list of strings, not one string: pass [{texts!r}]")
-        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise OodlibError("every text must be a string with at least one letter: check the list of names")
-        templates = tuple(templates) if templates is not None else ("{}",)
-        if not templates:
-            raise OodlibError("there is no template: pass at least one, or None to take the texts as they are")
-        tokens = self.tokens(fill(texts, templates))
+        prompts, each = check_prompts(texts, templates)
+        tokens = self.tokens(prompts)
         lengths = self.lengths(tokens)
         order = lengths.argsort(stable=True)  # prompts of one length go together, because padding costs as much as text
         parts = []
@@ -191,7 +191,7 @@ class Encoder:
                 parts.append(F.normalize(self.encode_tokens(batch).float(), dim=-1).cpu())
         encoded = torch.cat(parts)
         features = torch.empty(encoded.shape).index_copy_(0, order, encoded.clone())
-        return ensemble(features.view(len(texts), len(templates), -1))
+        return ensemble(features.view(len(texts), each, -1))
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""

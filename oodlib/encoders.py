@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from oodlib.arithmetic import PRECISIONS
+from oodlib.cache import sha256_of
 from oodlib.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.preprocessing import check_variant, preprocessing
 from oodlib.torchscript import archived_weights
-from oodlib.weights import RANDOM, check_tokenizer, fetch_weights, sha256_of
+from oodlib.weights import RANDOM, check_tokenizer, fetch_weights
 
 __all__ = ["PRECISIONS", "Encoder", "load_encoder"]
 

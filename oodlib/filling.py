@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oodlib.datasets.base import Manifest
-from oodlib.encoders import Encoder
-from oodlib.shards import Part, Shard, Store, sha256_of
-from oodlib.stream import Crew, Read, encode_groups
+import numpy as np
+
+from oodlib.cache import sha256_of
+from oodlib.images import Read
+from oodlib.shards import Part, Shard, Store
+
+if TYPE_CHECKING:
+    from oodlib.datasets.base import Manifest
+    from oodlib.datasets.listing import Listing
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+    from oodlib.stream import Crew
+
+# From groups of sources and the way to read one to their features, group by group.
+EncodeGroups = Callable[..., Iterator[tuple[Any, dict[int, str]]]]
 
 
 class Piece(NamedTuple):
@@ -20,19 +32,32 @@ class Piece(NamedTuple):
     sha256: Sequence[str]
 
 
-def pieces(manifest: Manifest, parts: Iterable[Part]) -> list[Piece]:
+def pieces(manifest: Manifest | Listing, parts: Iterable[Part]) -> list[Piece]:
     """The pictures of some shards."""
-    paths, hashes = manifest.paths(), list(manifest.table["sha256"])
+    paths, hashes = manifest.paths(), manifest.hashes
     return [Piece(part.name, paths[part.start : part.stop], hashes[part.start : part.stop]) for part in parts]
 
 
+def groups_encoded(encoder: Encoder | LightEncoder, pictures: int, crew: Crew | None = None) -> EncodeGroups:
+    """How so many pictures are encoded on this machine: `encode_groups` of the stream that fits the encoder.
+
+    `crew` is who works on them, for encoders of torch; by default the crew that fits.
+    """
+    if encoder.runtime == "onnx":
+        from oodlib import light_stream
+
+        return functools.partial(light_stream.encode_groups, encoder)
+    from oodlib import stream
+
+    return functools.partial(stream.encode_groups, encoder, crew=crew or stream.crew_for(encoder, pictures))
+
+
 def make_shards(
-    encoder: Encoder,
+    encode: EncodeGroups,
     store: Store,
     work: Sequence[Piece],
     read: Read,
     *,
-    crew: Crew,
     tolerate: bool,
     advance: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Shard]:
@@ -41,13 +66,13 @@ def make_shards(
     A file that vanished, or may be readable tomorrow, has a reason that must not be kept.
     """
     groups = (piece.paths for piece in work)
-    done = encode_groups(encoder, groups, read, crew=crew, tolerate=tolerate, advance=advance)
+    done = encode(groups, read, tolerate=tolerate, advance=advance)
     fleeting: dict[str, Shard] = {}
     for piece, (features, bad) in zip(work, done, strict=True):
         if any(_changed(piece.paths[place], piece.sha256[place]) for place in bad):
-            fleeting[piece.name] = features, bad
+            fleeting[piece.name] = np.asarray(features), bad
         else:
-            store.write(piece.name, features, bad)
+            store.write(piece.name, np.asarray(features), bad)
     return fleeting
 
 

@@ -10,25 +10,27 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import torch
-from sklearn.base import clone
-from torch import Tensor
-
+from oodlib.arrays import join
 from oodlib.concepts import Concepts
 from oodlib.decisions import decide
 from oodlib.detectors import Detector, get_detector, name_of
-from oodlib.encoders import Encoder, load_encoder
 from oodlib.errors import OodlibError
 from oodlib.labels import Labels, check_labels, encode_labels, synonym_notes
+from oodlib.named_encoder import named_encoder
 from oodlib.outliers import Lexicon
-from oodlib.pocket.no_head import encode_no
 from oodlib.prompts import templates as named_templates
+from oodlib.rows import Rows
 from oodlib.sources import look
 from oodlib.thresholds import Threshold, choose
 from oodlib.zero_shot import beside, check_that_it_tells, fit_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Guard:
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     detector : Detector
         Fitted to `concepts`, its `threshold_` set.
     concepts : Concepts
@@ -48,26 +50,26 @@ class Guard:
         Prompts around names and outlier words.
     threshold : Threshold
         The cut, and how it was chosen.
-    calibration : Tensor or None
+    calibration : Tensor, array or None
         Features of the calibration pictures, (n, D): the cut is chosen anew when classes change.
     notes : tuple of str
         What a person should know about these labels and pictures, a sentence each.
     """
 
-    encoder: Encoder
+    encoder: Encoder | LightEncoder
     detector: Detector
     concepts: Concepts
     descriptions: Mapping[str, tuple[str, ...]]
     templates: tuple[str, ...]
     threshold: Threshold
-    calibration: Tensor | None = None
+    calibration: Any = None
     notes: tuple[str, ...] = ()
 
     @classmethod
     def make(
         cls,
         labels: Labels,
-        encoder: str | Encoder = "pocket",
+        encoder: str | Encoder | LightEncoder = "pocket",
         method: str | Detector = "ole",
         *,
         threshold: str | float = "auto",
@@ -81,18 +83,18 @@ class Guard:
         """Make a guard from words; the parameters are those of `detect`."""
         if isinstance(method, Detector) and parameters:
             raise OodlibError(f"{method!r} is made already: set {', '.join(parameters)} when you make it")
-        detector = clone(method) if isinstance(method, Detector) else get_detector(method, **parameters)
+        detector = _unfitted(method) if isinstance(method, Detector) else get_detector(method, **parameters)
         described = check_labels(labels)
         if calibrate is None:  # what cannot be chosen is refused before the model is loaded
             choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
         if isinstance(encoder, str):
-            encoder = load_encoder(encoder, pretrained)
-        prompts = _templates(templates, encoder)
+            encoder = named_encoder(encoder, pretrained)
+        prompts = prompts_for(templates, encoder)
         told = Concepts(
             names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale
         )
         if encoder.spec["model"] == "pocket":  # the one model that comes with a "no" head
-            told = replace(told, no_text=encode_no(encoder, told.names, prompts))
+            told = replace(told, no_text=_encode_no(encoder, told.names, prompts))
         fitted, concepts = fit_names(detector, told, encoder, prompts, outliers)
         notes = synonym_notes(told.names)
         if outliers is not None and concepts.outlier_text is None:
@@ -136,14 +138,14 @@ class Guard:
         told = self.concepts
         no_text = told.no_text
         if no_text is not None:
-            no_text = torch.cat([no_text, encode_no(self.encoder, list(added), self.templates)])
-        text = torch.cat([told.text, encode_labels(self.encoder, added, self.templates)])
+            no_text = join([no_text, _encode_no(self.encoder, list(added), self.templates)])
+        text = join([told.text, encode_labels(self.encoder, added, self.templates)])
         lexicon = None
         if told.outlier_text is not None:
             lexicon = Lexicon(told.outlier_names, told.outlier_kinds, told.outlier_text)
         bare = Concepts(names=tuple(every), text=text, no_text=no_text, logit_scale=told.logit_scale)
         concepts = bare if lexicon is None else beside(bare, lexicon)
-        detector = clone(self.detector).fit(concepts)
+        detector = _unfitted(self.detector).fit(concepts)
         check_that_it_tells(detector, concepts)
         notes = synonym_notes(concepts.names)
         grown = replace(self, detector=detector, concepts=concepts, descriptions=every, notes=tuple(notes))
@@ -159,12 +161,16 @@ class Guard:
         elif not isinstance(threshold, str) or threshold not in ("auto", "id95", "conformal"):
             features = None  # a number needs no pictures
         moved = replace(
-            self, detector=clone(self.detector).fit(self.concepts), calibration=features, notes=tuple(notes)
+            self, detector=_unfitted(self.detector).fit(self.concepts), calibration=features, notes=tuple(notes)
         )
         return moved._cut(threshold)
 
     def detect(self, images: Any, *, progress: bool = False) -> pd.DataFrame:
         """Decide on images: one row an image, in their order; `oodlib.decisions.decide` tells the columns."""
+        return self.decisions(images, progress=progress).table()
+
+    def decisions(self, images: Any, *, progress: bool = False) -> Rows:
+        """What `detect` tells, as plain rows."""
         return decide(self, look(self.encoder, images, progress=progress))
 
     def save(self, path: str | Path) -> None:
@@ -174,7 +180,9 @@ class Guard:
         save_guard(self, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path, encoder: str | Encoder | None = None, pretrained: str | None = None) -> Guard:
+    def load(
+        cls, path: str | Path, encoder: str | Encoder | LightEncoder | None = None, pretrained: str | None = None
+    ) -> Guard:
         """Read a guard that was saved; refused under another encoder than its own."""
         from oodlib.guard_file import load_guard
 
@@ -184,7 +192,7 @@ class Guard:
 def detect(
     images: Any,
     labels: Labels,
-    encoder: str | Encoder = "pocket",
+    encoder: str | Encoder | LightEncoder = "pocket",
     method: str | Detector = "ole",
     threshold: str | float = "auto",
     *,
@@ -203,8 +211,8 @@ def detect(
         A string or path names a file, a folder or a glob; `oodlib.sources.look` tells more. Features of files are kept.
     labels : sequence of str, or mapping of str to sequence of str
         Class names in any language that the text tower knows, or names with a list of descriptions each.
-    encoder : str or Encoder
-        As `oodlib.encoders.load_encoder` takes it.
+    encoder : str, Encoder or LightEncoder
+        A name as `oodlib.encoders.load_encoder` takes it; "pocket" comes without torch (`LightEncoder`).
     method : str or Detector
         A name that `oodlib.detectors.list_detectors` knows.
     threshold : float, "auto", "id95" or "conformal"
@@ -253,13 +261,27 @@ def detect(
     return guard.detect(images, progress=progress)
 
 
-def _templates(chosen: str | Sequence[str] | None, encoder: Encoder) -> tuple[str, ...]:
+def _unfitted(detector: Detector) -> Detector:
+    """Another of the same parameters."""
+    return type(detector)(**detector.get_params())
+
+
+def _encode_no(encoder: Encoder | LightEncoder, names: Sequence[str], prompts: Sequence[str]) -> Any:
+    if encoder.runtime == "onnx":
+        return encoder.encode_no(names, prompts)
+    from oodlib.pocket.no_head import encode_no
+
+    return encode_no(encoder, names, prompts)
+
+
+def prompts_for(chosen: str | Sequence[str] | None, encoder: Encoder | LightEncoder) -> tuple[str, ...]:
+    """Templates as chosen, by name or written out, or those that fit the encoder."""
     if chosen is None:
         chosen = "drawings" if encoder.spec["model"] == "pocket" else "photo"
     return named_templates(chosen) if isinstance(chosen, str) else tuple(chosen)
 
 
-def _calibration(encoder: Encoder, calibrate: Any, progress: bool) -> tuple[Tensor, list[str]]:
+def _calibration(encoder: Encoder | LightEncoder, calibrate: Any, progress: bool) -> tuple[Any, list[str]]:
     seen = look(encoder, calibrate, progress=progress)
     if not seen.good:
         name, reason = next(iter(seen.bad.items()))

@@ -1,28 +1,40 @@
-"""A guard on disk: one safetensors file, its features as tensors and the rest as JSON in the header. Never pickle."""
+"""A guard on disk: one safetensors file, its features as tensors and the rest as JSON in the header. Never pickle.
+
+What the detector learned is in the file, so that nothing is fitted again, and a hash of everything, so that a damaged
+file decides nothing.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
+from oodlib.arrays import as_numpy
 from oodlib.cache import write_atomically
 from oodlib.concepts import Concepts
 from oodlib.detectors import get_detector, list_detectors, name_of
-from oodlib.encoders import Encoder, load_encoder
 from oodlib.errors import OodlibError
 from oodlib.guard import Guard
+from oodlib.named_encoder import named_encoder
 from oodlib.thresholds import Threshold
 
-FORMAT = "oodlib guard 1"
-# Other versions and devices change features by rounding only; everything else in a specification changes their meaning.
-_FREE = ("versions", "device")
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+FORMAT = "oodlib guard 2"
+LEARNED = "learned."  # before the names of arrays that the detector learned
+# Other versions and devices, and torch or ONNX Runtime, change features by rounding only (1e-5); everything else in a
+# specification changes their meaning.
+FREE = ("versions", "device", "runtime")
 
 
 def save_guard(guard: Guard, path: Path) -> None:
@@ -36,7 +48,8 @@ def save_guard(guard: Guard, path: Path) -> None:
     method = name_of(guard.detector)
     if method not in list_detectors():
         raise OodlibError(f"{method} is no detector of oodlib, so that a file could not bring it back: keep its code")
-    told = guard.concepts
+    told, learned = guard.concepts, guard.detector.state()
+    arrays = {name: value for name, value in learned.items() if hasattr(value, "dtype")}
     about = {
         "format": FORMAT,
         "encoder": guard.encoder.spec,
@@ -46,29 +59,33 @@ def save_guard(guard: Guard, path: Path) -> None:
         "templates": list(guard.templates),
         "method": method,
         "parameters": guard.detector.get_params(),
+        "learned": {name: value for name, value in learned.items() if name not in arrays},
         "threshold": asdict(guard.threshold),
+        "notes": list(guard.notes),
     }
-    try:
-        header = json.dumps(about)
-    except TypeError as error:
-        raise OodlibError(f"{guard.detector!r} cannot be kept ({error}): use plain numbers and words") from None
     every = {
         "text": told.text,
         "no_text": told.no_text,
         "outlier_text": told.outlier_text,
         "calibration": guard.calibration,
+        **{LEARNED + name: array for name, array in arrays.items()},
     }
-    tensors = {name: tensor.contiguous() for name, tensor in every.items() if tensor is not None}
-    write_atomically(path, functools.partial(save_file, tensors, metadata={"guard": header}))
+    tensors = {name: np.ascontiguousarray(as_numpy(array)) for name, array in every.items() if array is not None}
+    try:
+        header = json.dumps(about)
+    except TypeError as error:
+        raise OodlibError(f"{guard.detector!r} cannot be kept ({error}): use plain numbers and words") from None
+    facts = {"guard": header, "sha256": _sha256(header, tensors)}
+    write_atomically(path, functools.partial(save_file, tensors, metadata=facts))
 
 
-def load_guard(path: Path, encoder: str | Encoder | None = None, pretrained: str | None = None) -> Guard:
+def load_guard(path: Path, encoder: str | Encoder | LightEncoder | None = None, pretrained: str | None = None) -> Guard:
     """Read a guard; its classes are not encoded again.
 
     Parameters
     ----------
     path : Path
-    encoder : str or Encoder, optional
+    encoder : str, Encoder or LightEncoder, optional
         By default the one that the file names, where its name is enough to load it.
     pretrained : str, optional
         Weights of an architecture given by name.
@@ -77,44 +94,55 @@ def load_guard(path: Path, encoder: str | Encoder | None = None, pretrained: str
     ------
     OodlibError
         If the file is missing or none of this kind, or was made with another encoder: model, weights, activation,
-        preprocessing and precision must agree; versions and device may differ.
+        preprocessing and precision must agree; versions, device and runtime may differ.
     """
     about, tensors = _read(path)
     spec = about["encoder"]
     if encoder is None:
         encoder, pretrained = _name(spec, path), spec["pretrained"]
     if isinstance(encoder, str):
-        encoder = load_encoder(encoder, pretrained, precision=spec["precision"])
-    for field in sorted((spec.keys() | encoder.spec.keys()) - set(_FREE)):
+        encoder = named_encoder(encoder, pretrained, spec["precision"])
+    for field in sorted((spec.keys() | encoder.spec.keys()) - set(FREE)):
         made, given = spec.get(field), encoder.spec.get(field)
         if made != given:
             raise OodlibError(
                 f"{path} belongs to another encoder ({field} {_brief(made)}, here {_brief(given)}): load that one, "
                 "or make the guard again"
             )
+    features: dict[str, Any] = {name: encoder.as_features(array) for name, array in tensors.items()}
     concepts = Concepts(
         names=tuple(name for name, _ in about["labels"]),
-        text=tensors["text"],
+        text=features["text"],
         outlier_names=tuple(about["outliers"][0]),
-        outlier_text=tensors.get("outlier_text"),
+        outlier_text=features.get("outlier_text"),
         outlier_kinds=tuple(about["outliers"][1]),
-        no_text=tensors.get("no_text"),
+        no_text=features.get("no_text"),
         logit_scale=about["logit_scale"],
     )
     parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in about["parameters"].items()}
-    detector = get_detector(about["method"], **parameters).fit(concepts)
+    learned = {name: tuple(value) if isinstance(value, list) else value for name, value in about["learned"].items()}
+    learned |= {name.removeprefix(LEARNED): value for name, value in features.items() if name.startswith(LEARNED)}
+    detector = get_detector(about["method"], **parameters).restore(learned)
     threshold = Threshold(**about["threshold"])
     detector.threshold_ = threshold.value
     described = {name: tuple(lines) for name, lines in about["labels"]}
     return Guard(
-        encoder, detector, concepts, described, tuple(about["templates"]), threshold, tensors.get("calibration")
+        encoder,
+        detector,
+        concepts,
+        described,
+        tuple(about["templates"]),
+        threshold,
+        features.get("calibration"),
+        tuple(about["notes"]),
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["guard"])
+        with safe_open(path, framework="np") as file:
+            facts = file.metadata() or {}
+            about = json.loads(facts["guard"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except OSError as error:
         raise OodlibError(f"cannot read {path} ({error.strerror or error}): check the path") from None
@@ -122,7 +150,18 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise OodlibError(f"{path} is no guard or is damaged: make it again with `oodlib detect --save`") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise OodlibError(f"{path} was made by another version of oodlib: make it again with `oodlib detect --save`")
+    if _sha256(facts["guard"], tensors) != facts.get("sha256"):
+        raise OodlibError(f"{path} is damaged: make it again with `oodlib detect --save`")
     return about, tensors
+
+
+def _sha256(header: str, tensors: dict[str, np.ndarray]) -> str:
+    """Over everything in the file."""
+    found = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        found.update(np.ascontiguousarray(tensors[name]))
+    return found.hexdigest()
 
 
 def _name(spec: dict[str, Any], path: Path) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
@@ -11,6 +13,8 @@ from oodlib.errors import OodlibError
 
 # 100 megapixels: above any camera in common use, and 300 MB as RGB.
 MAX_PIXELS = 100_000_000
+
+Read = Callable[[Any], Image.Image]
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -96,3 +100,37 @@ def _scale_down(picture: Image.Image, at_least: int) -> None:
     fits = (by for by in (8, 4, 2) if width % by == height % by == 0 and min(width, height) // by >= at_least)
     if by := next(fits, None):
         picture.draft(None, (width // by, height // by))
+
+
+def readable(
+    batch: Sequence[Any], start: int, read: Read, bad: dict[int, str], tolerate: bool
+) -> Iterator[Image.Image]:
+    """Those of a batch that can be read, one by one, so that each is let go when it is preprocessed.
+
+    Parameters
+    ----------
+    batch : sequence
+        Paths, arrays or pictures.
+    start : int
+        The place of the first one in its group.
+    read : callable
+        From a source to a picture, or `OodlibError` with the reason.
+    bad : dict of int to str
+        Gets the place and the reason of each of the others.
+    tolerate : bool
+        Whether to go on without a source that cannot be read; else its error is raised.
+    """
+    for place, source in enumerate(batch, start):
+        try:
+            picture = read(source)
+        except OodlibError as error:
+            if not tolerate:
+                raise
+            bad[place] = _reason(error, source)
+        else:
+            yield picture
+
+
+def _reason(error: OodlibError, source: Any) -> str:
+    """What is wrong, without the folder: the reason is kept, and the folder may be moved."""
+    return str(error).replace(str(source), source.name) if isinstance(source, Path) else str(error)

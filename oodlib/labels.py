@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
 
-from oodlib.encoders import Encoder
+from oodlib.arrays import join, normalize
 from oodlib.errors import OodlibError
 from oodlib.prompts import fill
 from oodlib.synonyms import synonym_pairs
 from oodlib.vocabularies import normal
+
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 LONGEST = 200  # characters of a name; a text tower reads some 77 tokens and drops the rest without a word
 LONGEST_DESCRIPTION = 1000
@@ -90,7 +93,9 @@ def synonym_notes(names: Sequence[str]) -> list[str]:
     return [f"{said} can mean the same, so that pictures of it divide their score between them: keep one name of each"]
 
 
-def encode_labels(encoder: Encoder, labels: Mapping[str, Sequence[str]], templates: Sequence[str]) -> Tensor:
+def encode_labels(
+    encoder: Encoder | LightEncoder, labels: Mapping[str, Sequence[str]], templates: Sequence[str]
+) -> Any:
     """Text feature of each class: the mean over its name in every template and its descriptions, as they are.
 
     Prompts are normalised, averaged with equal weights and normalised, as `oodlib.prompts.ensemble` does. In a
@@ -98,14 +103,14 @@ def encode_labels(encoder: Encoder, labels: Mapping[str, Sequence[str]], templat
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     labels : mapping of str to sequence of str
         As `check_labels` gives them, C classes.
     templates : sequence of str
 
     Returns
     -------
-    Tensor
+    Tensor or array
         (C, D) float32, L2-normalised.
     """
     prompts = [
@@ -113,5 +118,6 @@ def encode_labels(encoder: Encoder, labels: Mapping[str, Sequence[str]], templat
         for name, described in labels.items()
     ]
     features = encoder.encode_texts([prompt for group in prompts for prompt in group])
-    parts = features.split([len(group) for group in prompts])
-    return F.normalize(torch.stack([part.mean(0) for part in parts]), dim=-1)
+    ends = np.cumsum([len(group) for group in prompts]).tolist()
+    means = [features[end - len(group) : end].mean(0)[None] for group, end in zip(prompts, ends, strict=True)]
+    return normalize(join(means))

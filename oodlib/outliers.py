@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from oodlib.arrays import join
 from oodlib.concepts import Concepts
-from oodlib.encoders import Encoder
 from oodlib.texts import embed_texts
 from oodlib.vocabularies import normal
+
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +27,13 @@ class Lexicon:
         K words.
     kinds : tuple of str
         "noun" or "adjective", one a word.
-    text : Tensor
+    text : Tensor or array
         (K, D), L2-normalised.
     """
 
     words: tuple[str, ...]
     kinds: tuple[str, ...]
-    text: Tensor
+    text: Any
 
     def __len__(self) -> int:
         return len(self.words)
@@ -39,7 +41,7 @@ class Lexicon:
     @classmethod
     def encode(
         cls,
-        encoder: Encoder,
+        encoder: Encoder | LightEncoder,
         words: Mapping[str, Sequence[str]],
         templates: Mapping[str, Sequence[str]],
         *,
@@ -53,14 +55,13 @@ class Lexicon:
         return cls(
             tuple(word for kind in words for word in words[kind]),
             tuple(kind for kind in words for _ in words[kind]),
-            torch.cat(parts),
+            join(parts),
         )
 
-    def subset(self, rows: Sequence[int] | Tensor) -> Lexicon:
+    def subset(self, rows: Iterable[int]) -> Lexicon:
         """Return some of the words, by place."""
-        places = torch.as_tensor(rows, dtype=torch.int64)
-        chosen = places.tolist()
-        return Lexicon(tuple(self.words[i] for i in chosen), tuple(self.kinds[i] for i in chosen), self.text[places])
+        chosen = [int(row) for row in rows]
+        return Lexicon(tuple(self.words[i] for i in chosen), tuple(self.kinds[i] for i in chosen), self.text[chosen])
 
     def only(self, kind: str) -> Lexicon:
         """Return the words of one kind."""

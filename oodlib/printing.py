@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
 from oodlib.cache import write_atomically
 from oodlib.console import out
 from oodlib.errors import OodlibError
+from oodlib.rows import Rows
 
 FORMATS = ("table", "json", "csv", "html")
 _NUMBERS = ("score", "threshold", "margin", "cosine")
@@ -35,15 +36,15 @@ def format_of(asked: str | None, output: Path | None) -> str:
     return chosen
 
 
-def present(table: pd.DataFrame, kind: str, output: Path | None) -> None:
-    """Print a table, or write it to a file: the whole file or none."""
+def present(found: Rows, kind: str, output: Path | None) -> None:
+    """Print results, or write it to a file: the whole file or none."""
     if kind == "table" and output is None:
         if out.is_terminal:
-            out.print(_for_a_terminal(table))
+            out.print(_for_a_terminal(found))
         else:
-            out.file.write(_plain(table))
+            out.file.write(_plain(found))
         return
-    text = {"json": _json, "csv": _csv, "html": _html, "table": _plain}[kind](table)
+    text = {"json": _json, "csv": _csv, "html": _html, "table": _plain}[kind](found)
     if output is None:
         out.file.write(text)
         return
@@ -53,53 +54,59 @@ def present(table: pd.DataFrame, kind: str, output: Path | None) -> None:
 
 def safe(value: object) -> str:
     """A cell as text: numbers in four digits; in names, what could steer a terminal is written as its code."""
-    if value is None or value is pd.NA or value != value:
+    if _missing(value):
         return ""
     said = f"{value:.4g}" if isinstance(value, float) else str(value)
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)
 
 
-def _for_a_terminal(table: pd.DataFrame) -> Table:
+def _missing(value: object) -> bool:
+    """None, or not a number."""
+    return value is None or value != value
+
+
+def _for_a_terminal(found: Rows) -> Table:
     """What fits beside each other: the common folder stands above, the threshold and the reasons below."""
-    columns = [column for column in table.columns if column not in ("threshold", "margin", "reason")]
-    folder = os.path.dirname(os.path.commonprefix(list(table["image"])))  # noqa: PTH120, RUF071 (of letters)
-    bad = table[table["score" if "score" in table else "cosine"].isna()]
-    reasons = "\n".join(f"{safe(row.image)}: {safe(row.reason)}" for row in bad.itertuples())
+    columns = [column for column in found.columns if column not in ("threshold", "margin", "reason")]
+    folder = os.path.dirname(os.path.commonprefix([str(row["image"]) for row in found.rows]))  # noqa: PTH120, RUF071 (of letters)
+    score = "score" if "score" in found.columns else "cosine"
+    bad = [row for row in found.rows if _missing(row[score])]
+    reasons = "\n".join(f"{safe(row['image'])}: {safe(row['reason'])}" for row in bad)
     shown = Table(title=Text(safe(folder)) if folder else None, caption=Text(reasons) if reasons else None)
     shown.title_justify = shown.caption_justify = "left"
     for column in columns:
         number = column in _NUMBERS
         title = column.replace("_", " ")
         shown.add_column(title, justify="right" if number else "left", no_wrap=number, overflow="fold")
-    for row in table.to_dict("records"):
+    for row in found.rows:
         name = str(row["image"])[len(folder) :].lstrip(os.sep) if folder else row["image"]
         cells = (Text(safe(name if column == "image" else row[column])) for column in columns)
         shown.add_row(*cells, style=_COLOURS.get(str(row.get("decision"))))
     return shown
 
 
-def _plain(table: pd.DataFrame) -> str:
+def _plain(found: Rows) -> str:
     """Columns padded to one width, a line a row, whatever the width of the window."""
-    lines = [[column.replace("_", " ") for column in table.columns]]
-    lines += [[safe(cell) for cell in row] for row in table.itertuples(index=False, name=None)]
+    lines = [[column.replace("_", " ") for column in found.columns]]
+    lines += [[safe(cell) for cell in row.values()] for row in found.rows]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     return "".join("  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines)
 
 
-def _json(table: pd.DataFrame) -> str:
-    rows = [
-        {key: None if value is pd.NA or value != value else value for key, value in row.items()}
-        for row in table.astype(object).to_dict("records")
-    ]
-    about: dict[str, Any] = {str(key): value for key, value in table.attrs.items()}
-    return json.dumps(about | {"images": rows}, indent=1) + "\n"
+def _json(found: Rows) -> str:
+    rows = [{key: None if _missing(value) else value for key, value in row.items()} for row in found.rows]
+    return json.dumps(found.about | {"images": rows}, indent=1) + "\n"
 
 
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False).encode("utf-8", errors="backslashreplace").decode()
+def _csv(found: Rows) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(found.columns)
+    writer.writerows(["" if _missing(value) else value for value in row.values()] for row in found.rows)
+    return text.getvalue().encode("utf-8", errors="backslashreplace").decode()
 
 
-def _html(table: pd.DataFrame) -> str:
+def _html(found: Rows) -> str:
     from oodlib.gallery import as_html
 
-    return as_html(table)
+    return as_html(found.table())

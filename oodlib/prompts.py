@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from torch import Tensor
-from torch.nn import functional as F
-
+from oodlib.arrays import normalize
 from oodlib.errors import OodlibError
 from oodlib.paper_prompts import CLIPN, COOP, OPENAI_80, ZOC
 
@@ -111,17 +110,35 @@ def fill(names: Sequence[str], template_set: Sequence[str]) -> list[str]:
     return [template.replace("{}", name) for name in names for template in template_set]
 
 
-def ensemble(features: Tensor) -> Tensor:
+def check_prompts(texts: Sequence[str], templates: Sequence[str] | None) -> tuple[list[str], int]:
+    """What an encoder is given: all prompts, and how many each text has. Without templates the texts as they are.
+
+    Raises
+    ------
+    OodlibError
+        If there is no text or no template, or a text is empty.
+    """
+    if isinstance(texts, str):
+        raise OodlibError(f"texts must be a list of strings, not one string: pass [{texts!r}]")
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise OodlibError("every text must be a string with at least one letter: check the list of names")
+    templates = tuple(templates) if templates is not None else ("{}",)
+    if not templates:
+        raise OodlibError("there is no template: pass at least one, or None to take the texts as they are")
+    return fill(texts, templates), len(templates)
+
+
+def ensemble(features: Any) -> Any:
     """Normalise, mean, normalise: the prompt ensemble of CLIP, open_clip and OpenOOD.
 
     Parameters
     ----------
-    features : Tensor
+    features : Tensor or array
         Text features, (C, P, D): P prompts for each of C names.
 
     Returns
     -------
-    Tensor
+    Tensor or array
         (C, D), L2-normalised.
 
     Examples
@@ -130,4 +147,4 @@ def ensemble(features: Tensor) -> Tensor:
     >>> ensemble(torch.tensor([[[2.0, 0.0], [0.0, 9.0]]]))
     tensor([[0.7071, 0.7071]])
     """
-    return F.normalize(F.normalize(features, dim=-1).mean(1), dim=-1)
+    return normalize(normalize(features).mean(1))

@@ -13,14 +13,17 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from oodlib.datasets.base import Manifest
 from oodlib.embeddings import Decode, Embeddings, keep, reading, store_of
 from oodlib.encoders import load_encoder
 from oodlib.errors import OodlibError
-from oodlib.filling import Piece, make_shards, pieces
+from oodlib.filling import Piece, groups_encoded, make_shards, pieces
 from oodlib.shards import Part, Shard, Store
 from oodlib.stream import BATCH, Crew
 
@@ -130,7 +133,8 @@ class RayEngine:
         """
         store = store_of(self.digest, manifest, decode, home)
         engine = functools.partial(self._run, manifest, decode, tolerate)
-        return keep(store, manifest, self.spec, engine, progress=progress, wait=wait, tolerate=tolerate, decode=decode)
+        kept = keep(store, manifest, self.spec, engine, progress=progress, wait=wait, tolerate=tolerate, decode=decode)
+        return replace(kept, features=torch.from_numpy(kept.features))
 
     def _run(
         self,
@@ -176,16 +180,15 @@ class _Actor:
     def __init__(self, options: Options, digest: str, store: Store, decode: Decode, tolerate: bool, crew: Crew) -> None:
         self.encoder = load_encoder(**options)
         self.same = self.encoder.digest == digest
-        self.store, self.tolerate, self.crew = store, tolerate, crew
+        self.store, self.tolerate = store, tolerate
+        self.encode = groups_encoded(self.encoder, store.rows, crew)
         self.read = reading(self.encoder, decode)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         piece = Piece(batch["name"][0], [Path(path) for path in batch["paths"][0]], list(batch["sha256"][0]))
         error = "" if self.same else "the machines of the cluster have different versions of torch: install one on all"
         try:
-            if not error and make_shards(
-                self.encoder, self.store, [piece], self.read, crew=self.crew, tolerate=self.tolerate
-            ):
+            if not error and make_shards(self.encode, self.store, [piece], self.read, tolerate=self.tolerate):
                 error = f"pictures of {piece.name} changed while they were read: list the pictures again"
         except OodlibError as problem:
             error = str(problem)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 
-from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
 from oodlib.labels import check_labels
+from oodlib.rows import Rows
 from oodlib.sources import look
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 def search(
     query: str,
     images: Any,
-    encoder: Encoder,
+    encoder: Encoder | LightEncoder,
     *,
     top: int | None = 10,
     templates: Sequence[str] | None = None,
@@ -34,7 +40,7 @@ def search(
         Such as "a dog wearing sunglasses".
     images
         As `oodlib.sources.look` takes them.
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     top : int or None
         How many to return; None for all.
     templates : sequence of str, optional
@@ -53,16 +59,34 @@ def search(
     OodlibError
         If the query is empty, `top` is below 1, or there are no images.
     """
+    table = search_rows(query, images, encoder, top=top, templates=templates, progress=progress, home=home).table()
+    attrs = table.attrs
+    table = table.astype({"rank": "Int64"})
+    table.attrs = attrs
+    return table
+
+
+def search_rows(
+    query: str,
+    images: Any,
+    encoder: Encoder | LightEncoder,
+    *,
+    top: int | None = 10,
+    templates: Sequence[str] | None = None,
+    progress: bool = False,
+    home: Path | None = None,
+) -> Rows:
+    """What `search` tells, as plain rows."""
     if top is not None and top < 1:
         raise OodlibError(f"top is {top}: ask for at least one picture")
     (sentence,) = check_labels([query], "query")
     seen = look(encoder, images, progress=progress, home=home)
     rows: list[tuple[int | None, str, float, str]] = []
     if seen.good:
-        cosines = seen.features @ encoder.encode_texts([sentence], templates)[0]
-        best = cosines.argsort(descending=True, stable=True)[:top].tolist()
+        cosines = np.asarray(seen.features @ encoder.encode_texts([sentence], templates)[0])
+        best = (-cosines).argsort(kind="stable")[:top].tolist()
         rows = [(rank, seen.good[k], float(cosines[k]), "") for rank, k in enumerate(best, 1)]
     rows += [(None, name, float("nan"), seen.bad[name]) for name in seen.names if name in seen.bad]
-    table = pd.DataFrame(rows, columns=["rank", "image", "cosine", "reason"]).astype({"rank": "Int64"})
-    table.attrs = {"query": sentence, "compared": len(seen.good), "passed_over": list(seen.passed_over)}
-    return table
+    columns = ("rank", "image", "cosine", "reason")
+    about = {"query": sentence, "compared": len(seen.good), "passed_over": list(seen.passed_over)}
+    return Rows([dict(zip(columns, row, strict=True)) for row in rows], about)

@@ -7,24 +7,22 @@ pictures and, of those that could not be read, the reasons.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
-from oodlib.cache import write_atomically
+from oodlib.cache import sha256_of, write_atomically
 
 SHARD = 512  # rows; a kill loses at most so many a worker
 INDEX = "index.json"
 
-Shard = tuple[Tensor, dict[int, str]]  # features (n, D), and the reasons of its other pictures by their place in it
+Shard = tuple[np.ndarray, dict[int, str]]  # features (n, D), and the reasons of its other pictures by their place in it
 
 
 class Part(NamedTuple):
@@ -33,12 +31,6 @@ class Part(NamedTuple):
     name: str
     start: int
     stop: int
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ class Store:
         """Shards that are not there or not whole, in order."""
         return [part for part in self.parts() if not self._whole(part)]
 
-    def write(self, name: str, features: Tensor, bad: Mapping[int, str]) -> None:
+    def write(self, name: str, features: np.ndarray, bad: Mapping[int, str]) -> None:
         """Keep one shard."""
         told = {"bad": json.dumps(bad)} if bad else None
         write_atomically(self.folder / name, functools.partial(save_file, {"features": features}, metadata=told))
@@ -89,35 +81,35 @@ class Store:
             return False
         return True
 
-    def read(self, beside: Mapping[str, Shard]) -> tuple[Tensor, dict[int, str]]:
+    def read(self, beside: Mapping[str, Shard]) -> Shard:
         """Features (n, D) of all pictures that could be read, and the reasons of the others by their row.
 
         `beside` holds shards by name that are used instead of files.
         """
-        features, row = torch.empty(0, 0), 0
+        features, row = np.empty((0, 0), np.float32), 0
         bad: dict[int, str] = {}
         for part in self.parts():
             found, reasons = beside.get(part.name) or self._load(part)
             bad |= {part.start + place: reason for place, reason in reasons.items()}
             if len(found):
                 if not row:  # one block for all, so that the features are never in memory twice
-                    features = torch.empty(self.rows, found.shape[1])
+                    features = np.empty((self.rows, found.shape[1]), np.float32)
                 features[row : row + len(found)] = found
                 row += len(found)
-        return (features if row == self.rows else features[:row].clone()), bad
+        return (features if row == self.rows else features[:row].copy()), bad
 
     def _load(self, part: Part) -> Shard:
         return load_file(self.folder / part.name)["features"], self._reasons(part)
 
     def _reasons(self, part: Part) -> dict[int, str]:
-        with safe_open(self.folder / part.name, framework="pt") as file:
+        with safe_open(self.folder / part.name, framework="np") as file:
             bad = json.loads((file.metadata() or {}).get("bad", "{}"))
         return {int(place): reason for place, reason in bad.items()}
 
     def _whole(self, part: Part) -> bool:
         """Whether a shard left by an earlier run can be kept; only its head is read."""
         try:
-            with safe_open(self.folder / part.name, framework="pt") as file:
+            with safe_open(self.folder / part.name, framework="np") as file:
                 rows = file.get_slice("features").get_shape()[0]
             return rows + len(self._reasons(part)) == part.stop - part.start
         except (FileNotFoundError, SafetensorError, ValueError):

@@ -9,20 +9,20 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress
-from torch import Tensor
 
 from oodlib.datasets.folder import from_folder, from_paths
 from oodlib.embeddings import embed
-from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
+from oodlib.filling import groups_encoded
 from oodlib.images import MAX_PIXELS, to_rgb
-from oodlib.stream import encode_stream
+
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Seen:
         Every image in the order given: its path, or "image 3" for the third picture in memory.
     good : tuple of str
         Those that could be read, n.
-    features : Tensor
+    features : Tensor or array
         (n, D) float32, L2-normalised; (0, 0) if none could be read.
     bad : dict of str to str
         The others, with the reason.
@@ -47,18 +47,18 @@ class Seen:
 
     names: tuple[str, ...]
     good: tuple[str, ...]
-    features: Tensor
+    features: Any
     bad: dict[str, str]
     files: dict[str, Path]
     passed_over: tuple[str, ...] = ()
 
 
-def look(encoder: Encoder, images: Any, *, progress: bool = False, home: Path | None = None) -> Seen:
+def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False, home: Path | None = None) -> Seen:
     """Features of images. Those of files are kept, so that the same files are never encoded twice.
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     images : path, str, PIL image, array, or an iterable of one of these kinds
         A string or path names a file, a folder or a glob. An array is (H, W), (H, W, 3) or (H, W, 4), whole numbers up
         to 255 (16-bit grey: 65,535) or fractions from 0 to 1; a batch is (N, H, W, 3) or (N, H, W, 4).
@@ -89,30 +89,28 @@ def look(encoder: Encoder, images: Any, *, progress: bool = False, home: Path | 
     if any(paths):
         raise OodlibError("some images are paths and some are pictures: pass the two kinds in two calls")
     names = tuple(f"image {place}" for place in range(1, len(items) + 1))
+    from rich.console import Console
+    from rich.progress import Progress
+
+    encode = groups_encoded(encoder, len(items))
     with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
         task = bar.add_task("embedding images", total=len(items))
-        features, bad = encode_stream(
-            encoder, items, as_picture, tolerate=True, advance=lambda count: bar.advance(task, count)
-        )
+        ((features, bad),) = encode([items], as_picture, tolerate=True, advance=lambda count: bar.advance(task, count))
     good = tuple(name for place, name in enumerate(names) if place not in bad)
     return Seen(names, good, features, {names[place]: reason for place, reason in bad.items()}, {})
 
 
-def _look_at_files(encoder: Encoder, paths: list[Path], progress: bool, home: Path | None) -> Seen:
+def _look_at_files(encoder: Encoder | LightEncoder, paths: list[Path], progress: bool, home: Path | None) -> Seen:
     found = from_folder(paths[0]) if len(paths) == 1 and paths[0].is_dir() else from_paths(paths)
-    manifest = found.manifest
-    shown = dict(zip(manifest.table["id"], manifest.table["shown"], strict=True))
-    files = dict(zip(shown.values(), manifest.paths(), strict=True))
-    if not len(manifest):
-        return Seen(found.order, (), _none(), found.bad, files, found.passed_over)
-    kept = embed(encoder, manifest, progress=progress, home=home, tolerate=True)
+    listing = found.listing
+    shown = {row.id: row.shown for row in listing.rows}
+    files = dict(zip(shown.values(), listing.paths(), strict=True))
+    if not len(listing):
+        return Seen(found.order, (), np.empty((0, 0), np.float32), found.bad, files, found.passed_over)
+    kept = embed(encoder, listing, progress=progress, home=home, tolerate=True)
     bad = found.bad | {shown[identity]: reason for identity, reason in kept.bad.items()}
     good = tuple(shown[identity] for identity in kept.ids)
     return Seen(found.order, good, kept.features, bad, files, found.passed_over)
-
-
-def _none() -> Tensor:
-    return Tensor(0, 0)
 
 
 def as_picture(source: Any) -> Image.Image:

@@ -14,21 +14,19 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from oodlib.encoders import Encoder
-from oodlib.errors import OodlibError
+from oodlib.images import Read, readable
+from oodlib.machine import cores
 from oodlib.readers import Readers, Ready, can_fork
 
 # Pictures at once. Fixed by the kind of device, because the last bit of a feature depends on it. On a CPU the feature
@@ -37,7 +35,6 @@ BATCH = {"cpu": 16}
 BATCH_ACCELERATOR = 64
 QUEUED = 2  # workers that may be in an accelerator at once
 
-Read = Callable[[Any], Image.Image]
 Encoded = tuple[Tensor, dict[int, str]]
 
 
@@ -77,11 +74,6 @@ def crew_for(encoder: Encoder, pictures: int) -> Crew:
 def batch_of(encoder: Encoder) -> int:
     """Pictures at once on this encoder's kind of device."""
     return BATCH.get(encoder.device.type, BATCH_ACCELERATOR)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def devices(encoder: Encoder) -> list[torch.device]:
@@ -143,7 +135,7 @@ def encode_groups(
 
     def prepare(batch: Sequence[Any], start: int) -> Ready:
         bad: dict[int, str] = {}
-        pictures = _pictures(batch, start, read, bad, tolerate)
+        pictures = readable(batch, start, read, bad, tolerate)
         first = next(pictures, None)
         return None if first is None else encoder.pixels(itertools.chain([first], pictures)), bad
 
@@ -171,34 +163,6 @@ def encode_groups(
             torch.set_num_threads(threads)  # what a worker sets is the default of threads that start later
 
 
-def encode_stream(
-    encoder: Encoder,
-    sources: Sequence[Any],
-    read: Read,
-    *,
-    tolerate: bool = False,
-    advance: Callable[[int], object] = lambda _: None,
-) -> Encoded:
-    """Encode one group of sources on this machine: what `encode_groups` says of one group."""
-    crew = crew_for(encoder, len(sources))
-    return next(encode_groups(encoder, [sources], read, crew=crew, tolerate=tolerate, advance=advance))
-
-
-def _pictures(
-    batch: Sequence[Any], start: int, read: Read, bad: dict[int, str], tolerate: bool
-) -> Iterator[Image.Image]:
-    """Those that can be read, one by one, so that each is let go when it is preprocessed."""
-    for place, source in enumerate(batch, start):
-        try:
-            picture = read(source)
-        except OodlibError as error:
-            if not tolerate:
-                raise
-            bad[place] = _reason(error, source)
-        else:
-            yield picture
-
-
 def _features(encoder: Encoder, gate: BoundedSemaphore, batch: Tensor) -> Tensor:
     if encoder.device.type == "cpu":
         return encoder.encode_images(batch, batch_size=len(batch))
@@ -215,8 +179,3 @@ def _collected(batches: list[Future[Encoded]]) -> Encoded:
     parts = [features for features, _ in done if len(features)]
     bad = {place: reason for _, found in done for place, reason in found.items()}
     return torch.cat(parts) if parts else torch.empty(0, 0), bad
-
-
-def _reason(error: OodlibError, source: Any) -> str:
-    """What is wrong, without the folder: the reason is kept, and the folder may be moved."""
-    return str(error).replace(str(source), source.name) if isinstance(source, Path) else str(error)

@@ -10,14 +10,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
+from oodlib.arrays import as_numpy
 from oodlib.cache import home_folder, writable, write_atomically
+from oodlib.pocket.light import LightEncoder
 
 
 class TextEncoder(Protocol):
@@ -26,18 +27,20 @@ class TextEncoder(Protocol):
     @property
     def digest(self) -> str: ...
 
-    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> Tensor: ...
+    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> Any: ...
+
+    def as_features(self, kept: np.ndarray) -> Any: ...
 
 
 def embed_texts(
     encoder: TextEncoder, texts: Sequence[str], templates: Sequence[str] | None = None, *, home: Path | None = None
-) -> Tensor:
+) -> Any:
     """Text features, read from the store, or computed and kept.
 
     Parameters
     ----------
     encoder : TextEncoder
-        An `Encoder`, or PocketCLIP's `NoTexts`.
+        An `Encoder`, a `LightEncoder`, or PocketCLIP's `NoTexts`.
     texts : sequence of str
         C names. Those that were asked for earlier with these templates are read, the others encoded.
     templates : sequence of str, optional
@@ -47,14 +50,16 @@ def embed_texts(
 
     Returns
     -------
-    Tensor
-        (C, D) float32 on the CPU, L2-normalised.
+    Tensor or array
+        (C, D) float32 on the CPU, L2-normalised, as `Encoder.encode_texts` gives them.
 
     Raises
     ------
     OodlibError
         If a text is empty, or the cache folder cannot be written.
     """
+    if isinstance(encoder, LightEncoder) and (shipped := encoder.shipped_texts(texts, templates)) is not None:
+        return shipped
     prompts = None if templates is None else list(templates)
     content = json.dumps([encoder.digest, prompts])
     folder = home_folder(home) / "texts" / hashlib.sha256(content.encode()).hexdigest()[:24]
@@ -62,21 +67,22 @@ def embed_texts(
     new = [text for text in dict.fromkeys(texts) if text not in kept]
     if new or not texts:  # the encoder says what is wrong with no text
         writable(folder)
-        features = encoder.encode_texts(new, prompts)
+        # safetensors writes other numbers for arrays that do not lie in the order of their rows.
+        features = np.ascontiguousarray(as_numpy(encoder.encode_texts(new, prompts)))
         # A file beside the others, never a change of one: processes that add words at a time do not wait or collide.
         name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:24]
-        write = functools.partial(save_file, {"features": features.contiguous()}, metadata={"texts": json.dumps(new)})
+        write = functools.partial(save_file, {"features": features}, metadata={"texts": json.dumps(new)})
         write_atomically(folder / f"{name}.safetensors", write)
         kept |= dict(zip(new, features, strict=True))
-    return torch.stack([kept[text] for text in texts])
+    return encoder.as_features(np.stack([kept[text] for text in texts]))
 
 
-def _read(folder: Path) -> dict[str, Tensor]:
+def _read(folder: Path) -> dict[str, np.ndarray]:
     """The kept feature of each text; those of a damaged file are left out, so that they are made again."""
-    kept: dict[str, Tensor] = {}
+    kept: dict[str, np.ndarray] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(path, framework="np") as file:
                 kept |= dict(zip(json.loads(file.metadata()["texts"]), file.get_tensor("features"), strict=True))
         except (SafetensorError, KeyError, TypeError, ValueError):
             continue

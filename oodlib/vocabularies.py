@@ -44,6 +44,11 @@ LEXICOGRAPHER_FILES = {
 }
 NOUN_FILES = tuple(name for name in LEXICOGRAPHER_FILES.values() if name.startswith("noun."))
 ADJECTIVE_FILES = tuple(name for name in LEXICOGRAPHER_FILES.values() if name.startswith("adj."))
+# What one can see. Nouns of persons and of the body are left out, because WordNet's include slurs, and a table would
+# put them beside people's pictures; a few plain words stand for them.
+SEEN = tuple(f"noun.{name}" for name in ("animal", "artifact", "food", "object", "plant"))
+PEOPLE = ("person", "man", "woman", "child", "crowd", "face", "hand")
+WORDS = 2000  # of WordNet's names of things, evenly spread: a text tower on a laptop encodes them in a minute or two
 # What a drawing can show.
 THINGS = tuple(f"noun.{name}" for name in ("animal", "artifact", "body", "food", "object", "person", "plant"))
 # Some adjectives say where they stand: before a noun (a), after a verb (p), right after a noun (ip).
@@ -152,6 +157,12 @@ def select(
         if (wanted is None or wanted & word.files) and (not single or (word.text.isascii() and word.text.isalpha()))
     )
     return [text for text in chosen if normal(text) not in unwanted]
+
+
+def default_words(count: int = WORDS) -> list[str]:
+    """Single nouns of WordNet that name things one can see, at most `count`, evenly spread; and a few for people."""
+    words = select(wordnet("noun"), SEEN, single=True, exclude=PEOPLE)
+    return [*words[:: -(-len(words) // count)], *PEOPLE]
 
 
 def normal(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,12 +94,6 @@ def check_tokenizer(name: str) -> None:
     for repository, file in _missing_of_tokenizer(name):
         wanted = f"the tokenizer of {name}, from https://huggingface.co/{repository}, is not on this machine"
         _reach({"hf_hub": f"{repository}/{file}"}, wanted)
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _repository(hub: str) -> tuple[str, str]:

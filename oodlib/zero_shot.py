@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch.nn import functional as F
+import numpy as np
 
+from oodlib.arrays import normalize
 from oodlib.concepts import Concepts, MissingPartError
 from oodlib.detectors import Detector, name_of
-from oodlib.encoders import Encoder
 from oodlib.errors import OodlibError
 from oodlib.labels import check_labels
 from oodlib.outliers import Lexicon
 from oodlib.synonyms import synonyms
 from oodlib.texts import embed_texts
-from oodlib.vocabularies import normal, select, wordnet
+from oodlib.vocabularies import default_words, normal
 
-# What one can see. Nouns of persons and of the body are left out, because WordNet's include slurs, and a table would
-# put them beside people's pictures; a few plain words stand for them.
-SEEN = tuple(f"noun.{name}" for name in ("animal", "artifact", "food", "object", "plant"))
-PEOPLE = ("person", "man", "woman", "child", "crowd", "face", "hand")
-WORDS = 2000  # of WordNet's names of things, evenly spread: a text tower on a laptop encodes them in a minute or two
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 def fit_names(
-    detector: Detector, told: Concepts, encoder: Encoder, prompts: tuple[str, ...], outliers: Sequence[str] | None
+    detector: Detector,
+    told: Concepts,
+    encoder: Encoder | LightEncoder,
+    prompts: tuple[str, ...],
+    outliers: Sequence[str] | None,
 ) -> tuple[Detector, Concepts]:
     """Fit to the classes; if the method then asks for outlier words, fit to classes and words.
 
@@ -34,7 +36,7 @@ def fit_names(
     detector : Detector
     told : Concepts
         Names and their features, and what else the encoder makes of names.
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
     prompts : tuple of str
         Templates of the outlier words.
     outliers : sequence of str or None
@@ -67,16 +69,13 @@ def fit_names(
 
 
 def _lexicon(
-    encoder: Encoder, prompts: tuple[str, ...], outliers: Sequence[str] | None, default: Sequence[str]
+    encoder: Encoder | LightEncoder,
+    prompts: tuple[str, ...],
+    outliers: Sequence[str] | None,
+    default: Sequence[str],
 ) -> Lexicon:
     words = list(check_labels(outliers if outliers is not None else default or default_words(), "outlier word"))
     return Lexicon(tuple(words), ("noun",) * len(words), embed_texts(encoder, words, prompts))
-
-
-def default_words(count: int = WORDS) -> list[str]:
-    """Single nouns of WordNet that name things one can see, at most `count`, evenly spread; and a few for people."""
-    words = select(wordnet("noun"), SEEN, single=True, exclude=PEOPLE)
-    return [*words[:: -(-len(words) // count)], *PEOPLE]
 
 
 def beside(concepts: Concepts, lexicon: Lexicon) -> Concepts:
@@ -95,9 +94,8 @@ def check_that_it_tells(detector: Detector, concepts: Concepts) -> None:
     """Refuse a method that gives every picture the same score, as a softmax over one class does."""
     if len(concepts.names) > 1:
         return
-    generator = torch.Generator().manual_seed(0)
-    probe = torch.cat([concepts.text, F.normalize(torch.randn(15, concepts.text.shape[1], generator=generator), dim=1)])
-    scores = detector.score_samples(probe)
+    noise = np.random.default_rng(0).standard_normal((15, concepts.text.shape[1]), dtype=np.float32)
+    scores = detector.score_samples(np.concatenate([np.asarray(concepts.text), normalize(noise)]))
     if float(scores.max() - scores.min()) < 1e-6:
         raise OodlibError(
             f"with {concepts.names[0]!r} alone {name_of(detector)} scores every picture the same: add a class, or "

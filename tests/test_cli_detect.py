@@ -24,14 +24,6 @@ METHOD = ["--method", "outlier_softmax", "--outliers", "glasses", "bicycle", "ro
 LABELS = ["--labels", "banana", "tiger", "pineapple"]
 
 
-@pytest.fixture(autouse=True)
-def _one_model(pocket, monkeypatch):
-    """Commands run in this process share the model that is loaded already."""
-    monkeypatch.setattr("oodlib.guard.load_encoder", lambda *_, **__: pocket)
-    monkeypatch.setattr("oodlib.encoders.load_encoder", lambda *_, **__: pocket)
-    monkeypatch.setattr("oodlib.guard_file.load_encoder", lambda *_, **__: pocket)
-
-
 @pytest.fixture
 def album(drawings, tmp_path):
     folder = tmp_path / "album"

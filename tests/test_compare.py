@@ -26,7 +26,7 @@ WORDS = ["hammer", "bottle", "car", "rocket", "house", "glasses"]
 @pytest.fixture(autouse=True)
 def _one_model(pocket, monkeypatch):
     """What runs in this process shares the model that is loaded already."""
-    monkeypatch.setattr("oodlib.guard.load_encoder", lambda *_, **__: pocket)
+    monkeypatch.setattr("oodlib.compare.load_encoder", lambda *_, **__: pocket)
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_groups_come_in_order_whatever_the_crew(tiny_encoder, sizes, workers, la
 @pytest.mark.skipif(not can_fork(), reason="this system has no fork")
 def test_pictures_that_other_processes_read_give_the_same_bytes(tiny_encoder, everything, tmp_path, monkeypatch):
     usual = embed(tiny_encoder, everything, home=tmp_path / "usual")
-    monkeypatch.setattr(embeddings, "crew_for", lambda *_: stream.Crew(3, processes=2))
+    monkeypatch.setattr(stream, "crew_for", lambda *_: stream.Crew(3, processes=2))
     here, opened = os.getpid(), Image.open
 
     def elsewhere(*what):
@@ -186,7 +186,7 @@ def test_unreadable_files_are_told_from_another_process(tolerate, tiny_encoder, 
         Image.new("RGB", (40, 30), (number, 0, 0)).save(folder / f"{number}.png")
     (folder / "7.png").write_bytes(b"no picture")
     manifest = from_folder(tmp_path / "pictures").manifest
-    monkeypatch.setattr(embeddings, "crew_for", lambda *_: stream.Crew(3, processes=2))
+    monkeypatch.setattr(stream, "crew_for", lambda *_: stream.Crew(3, processes=2))
     if tolerate:
         kept = embed(tiny_encoder, manifest, home=tmp_path, tolerate=True)
         assert len(kept) == 39

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from oodlib.datasets.listing import digest_of
 from oodlib.errors import OodlibError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REQUIRED = ("id", "uri", "label", "split", "sha256")
 
@@ -55,7 +57,17 @@ class Manifest:
     def digest(self) -> str:
         """SHA-256 over the rows that identify pictures; the order of rows counts, the machine does not."""
         rows = self.table[list(REQUIRED)].astype(str).to_numpy().tolist()
-        return hashlib.sha256(json.dumps([self.name, rows], ensure_ascii=True).encode()).hexdigest()
+        return digest_of(self.name, rows)
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each picture, in row order."""
+        return list(self.table["id"])
+
+    @property
+    def hashes(self) -> list[str]:
+        """SHA-256 of each picture's source, in row order."""
+        return list(self.table["sha256"])
 
     def select(self, mask: pd.Series | np.ndarray) -> Manifest:
         """Rows where `mask` (N,) is true, in the same order."""

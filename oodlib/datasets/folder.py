@@ -12,11 +12,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import pandas as pd
-
 from oodlib.datasets.base import Manifest
+from oodlib.datasets.listing import Listing, Row
 from oodlib.errors import OodlibError
 
 NAME = "pictures"  # the same files have the same key, whichever command asks for them
@@ -47,7 +47,6 @@ SUFFIXES = frozenset(
         ".webp",
     ]
 )
-_COLUMNS = ["id", "uri", "label", "split", "sha256", "shown"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +55,29 @@ class Pictures:
 
     Parameters
     ----------
-    manifest : Manifest
+    listing : Listing
         The files that can be opened. `label` is the folder below the one that was named, "" where there is none;
-        the column `shown` has the path as a person gave it.
+        `shown` is the path as a person gave it.
     bad : dict of str to str
         Paths as given that cannot be opened, with the reason.
     passed_over : tuple of str
         Files in folders that are not named like pictures. Name such a file itself to have it read.
     order : tuple of str
-        The paths of `manifest` and `bad` in the order in which they came.
+        The paths of `listing` and `bad` in the order in which they came.
     """
 
-    manifest: Manifest
+    listing: Listing
     bad: dict[str, str]
     passed_over: tuple[str, ...]
     order: tuple[str, ...]
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The listing as a manifest, with a column `shown` more."""
+        import pandas as pd  # takes a second, which a decision on one picture does not wait for
+
+        table = pd.DataFrame(list(self.listing.rows), columns=list(Row._fields))
+        return Manifest(self.listing.name, self.listing.root, table)
 
 
 def from_folder(folder: Path | str) -> Pictures:
@@ -224,15 +231,13 @@ class _Found:
         files = [_absolute(file) for file, *_ in self.shown.values()]
         base = _common([root] if root else self.roots if len(self.roots) == 1 else [], files)
         ids = [file.relative_to(base).as_posix() if file.is_relative_to(base) else file.as_posix() for file in files]
-        rows = [
-            (identity, identity, label, split, digest, given)
-            for identity, (given, (_, label, split, digest)) in zip(ids, self.shown.items(), strict=True)
-        ]
-        # the same file under two spellings is one picture
-        table = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates("id", ignore_index=True)
-        kept = set(table["shown"]) | self.bad.keys()
+        rows: dict[str, Row] = {}
+        for identity, (given, (_, label, split, digest)) in zip(ids, self.shown.items(), strict=True):
+            # the same file under two spellings is one picture
+            rows.setdefault(identity, Row(identity, identity, label, split, digest, given))
+        kept = {row.shown for row in rows.values()} | self.bad.keys()
         order = tuple(given for given in self.order if given in kept)
-        return Pictures(Manifest(NAME, base, table), self.bad, tuple(self.passed_over), order)
+        return Pictures(Listing(NAME, base, tuple(rows.values())), self.bad, tuple(self.passed_over), order)
 
 
 def _absolute(path: Path) -> Path:

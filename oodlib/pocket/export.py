@@ -72,8 +72,8 @@ def export(folder: Path | str, home: Path | None = None) -> dict[str, Path]:
     pixels, free = torch.zeros(2, 3, *model.visual.image_size), {0: "batch", 1: "sequence"}
     # Two tensors: the exporter takes one tensor in two places for one input.
     ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
-    image = _graph(_Image(model.visual), {"pixels": pixels}, {"pixels": {0: "batch"}})
-    text = _graph(
+    image = graph_of(_Image(model.visual), {"pixels": pixels}, {"pixels": {0: "batch"}})
+    text = graph_of(
         _Text(model.text), {"input_ids": ids, "attention_mask": mask}, {"input_ids": free, "attention_mask": free}
     )
     _shrink(image, eight_bits=False)
@@ -142,8 +142,13 @@ class _Text(nn.Module):
         return F.normalize(self.tower.proj(self.tower.pooler(states, attention_mask)), dim=-1)
 
 
-def _graph(module: nn.Module, inputs: dict[str, Tensor], dynamic: dict[str, dict[int, str]]) -> Any:
-    """An ONNX model of `module` with named inputs and the output `features`."""
+def graph_of(
+    module: nn.Module, inputs: dict[str, Tensor], dynamic: dict[str, dict[int, str]], *, optimize: bool = True
+) -> Any:
+    """An ONNX model of `module` with named inputs and the output `features`.
+
+    Without `optimize` its weights are the module's own, none of them folded or turned.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter reports on itself
         program = torch.onnx.export(
@@ -153,6 +158,7 @@ def _graph(module: nn.Module, inputs: dict[str, Tensor], dynamic: dict[str, dict
             output_names=["features"],
             dynamic_shapes=dynamic,
             dynamo=True,
+            optimize=optimize,
             verbose=False,
         )
     assert program is not None

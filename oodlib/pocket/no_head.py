@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from safetensors import SafetensorError
@@ -161,6 +162,10 @@ class NoTexts:
     def encode_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> Tensor:
         """As `encode_no`."""
         return encode_no(self.encoder, texts, templates)
+
+    def as_features(self, kept: np.ndarray) -> Tensor:
+        """Kept features, as this head gives them."""
+        return self.encoder.as_features(kept)
 
 
 def main(arguments: list[str] | None = None) -> None:

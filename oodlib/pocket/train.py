@@ -32,6 +32,7 @@ from oodlib.pocket import assemble
 from oodlib.pocket.augment import augment
 from oodlib.pocket.data import Corpus, corpus
 from oodlib.pocket.depthwise import speed_up_depthwise
+from oodlib.pocket.start import trained_part, untrained
 from oodlib.pocket.towers import encode_captions, freeze, validate, whiten
 
 
@@ -41,8 +42,8 @@ class Recipe:
 
     `icons` of a batch's pictures come from icon sets, the others from emoji sets. `side` is theirs in pixels. `smooth`
     is the share of every picture's target that is spread over all names; `drop` and `drop_path` are those of
-    `assemble.untrained`.
-    `leave_out` concepts are kept out of training to choose between recipes by; what is shipped leaves out none.
+    `oodlib.pocket.start.untrained`. `leave_out` concepts are kept out of training to choose between recipes by; what is
+    shipped leaves out none.
     """
 
     steps: int = 2200
@@ -113,7 +114,7 @@ class Run:
     def __init__(self, recipe: Recipe, data: Corpus, text_tower: Path, precision: str = "fp32"):
         torch.manual_seed(recipe.seed)
         self.recipe, self.data, self.precision = recipe, data, precision
-        self.model = assemble.untrained(text_tower, recipe.drop, recipe.drop_path)
+        self.model = untrained(text_tower, recipe.drop, recipe.drop_path)
         self.pooled = encode_captions(self.model, data.captions, text_tower)
         self.average = {
             k: v.clone() for k, v in self.model.state_dict().items() if not k.startswith("text.transformer.")
@@ -237,7 +238,7 @@ def train(recipe: Recipe, folder: Path, every: int = 50, precision: str | None =
     history |= {"after": validate(run.model, data, run.pooled), "chance": 1 / len(data.captions)}
     console.print(f"validation: {history['after']}, chance {history['chance']:.4f}")
     about = {"recipe": json.dumps(asdict(recipe)), "precision": precision}
-    write_atomically(folder / "weights.safetensors", lambda p: save_file(assemble.trained_part(run.average), p, about))
+    write_atomically(folder / "weights.safetensors", lambda p: save_file(trained_part(run.average), p, about))
     return history
 
 

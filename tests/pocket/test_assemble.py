@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from oodlib.pocket import assemble
+from oodlib.pocket import assemble, start
 
 # repeats, kernel, stride, expansion of each stage: EfficientNet-B0's table, which Lite0 keeps.
 STAGES = ((1, 3, 1, 1), (2, 3, 2, 6), (2, 5, 2, 6), (3, 3, 2, 6), (3, 5, 1, 6), (4, 5, 2, 6), (1, 3, 1, 6))
@@ -52,7 +52,7 @@ def package_network(x: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def untrained():
-    return assemble.untrained(assemble.text_tower_folder()).eval()
+    return start.untrained(assemble.text_tower_folder()).eval()
 
 
 def test_image_tower_before_training_is_the_packages_network(untrained):
@@ -73,7 +73,7 @@ def test_text_tower_is_minilm_unchanged(untrained):
 
 def test_shipped_weights_are_small_and_hold_only_what_was_trained(untrained):
     shipped = load_file(assemble.WEIGHTS)
-    assert set(shipped) == set(assemble.trained_part(untrained.state_dict()))
+    assert set(shipped) == set(start.trained_part(untrained.state_dict()))
     assert not any(name.startswith("text.transformer.") for name in shipped)
     assert assemble.WEIGHTS.stat().st_size < 9_000_000
 

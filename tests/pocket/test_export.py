@@ -181,7 +181,7 @@ def test_parity_sees_a_wrong_tower(exported, pictures, tmp_path):
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_graph", lambda *_: onnx.ModelProto())
+    monkeypatch.setattr(module, "graph_of", lambda *_, **__: onnx.ModelProto())
     monkeypatch.setattr(module, "_shrink", lambda *_, **__: None)
 
     def full(_, path):
@@ -195,7 +195,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_graph", lambda *_: onnx.ModelProto())
+    monkeypatch.setattr(module, "graph_of", lambda *_, **__: onnx.ModelProto())
     monkeypatch.setattr(module, "_shrink", lambda *_, **__: None)
 
     def half(_, path):

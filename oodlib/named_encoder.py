@@ -1,0 +1,26 @@
+"""An encoder by its name, for whoever wants decisions soon: the small model comes without torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oodlib.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+
+def named_encoder(name: str, pretrained: str | None = None, precision: str = "fp32") -> Encoder | LightEncoder:
+    """`pocket` as a `LightEncoder`, every other encoder as `oodlib.encoders.load_encoder` loads it, on the CPU.
+
+    Raises
+    ------
+    OodlibError
+        As `load_encoder`.
+    """
+    if name == "pocket" and pretrained is None and precision == "fp32":
+        from oodlib.pocket.light import LightEncoder
+
+        return LightEncoder()
+    from oodlib.encoders import load_encoder
+
+    return load_encoder(name, pretrained, precision=precision)

@@ -1,0 +1,236 @@
+"""PocketCLIP by ONNX Runtime: the features of torch to 1e-5, and a model that is there in a tenth of a second.
+
+Importing torch, torchvision and open_clip takes ten seconds and a gigabyte, which a person waits for and pays for at
+every command. The graphs beside this file name places in the assembled model's weight file (`oodlib.pocket.graphs`), so
+that nothing but these weights is read, and each tower only when something is to be encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from oodlib.arrays import normalize
+from oodlib.cache import sha256_of
+from oodlib.errors import OodlibError
+from oodlib.images import without_far_ends
+from oodlib.machine import cores
+from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, assemble
+from oodlib.pocket.words import shipped_words
+from oodlib.prompts import check_prompts, ensemble, fill
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+CONTEXT = 77  # tokens of a text that are read
+BATCH = 64  # prompts at once
+NO_HEAD = Path(__file__).with_name("no_head.safetensors")
+
+
+class LightEncoder:
+    """PocketCLIP on the CPU without torch. It does what `oodlib.encoder.Encoder` does, with arrays instead of tensors.
+
+    Parameters
+    ----------
+    home : Path, optional
+        Cache folder, in which the model is assembled on first use.
+
+    Attributes
+    ----------
+    spec : dict
+        That of `load_encoder("pocket")` but for `runtime` and `versions`, by which kept features are told apart.
+    digest, logit_scale, logit_bias
+        As of `Encoder`.
+
+    Raises
+    ------
+    OodlibError
+        If the weights are missing or damaged, or the cache cannot be written.
+    """
+
+    runtime: Literal["onnx"] = "onnx"
+
+    def __init__(self, home: Path | None = None):
+        self._folder = assemble(home)
+        self.spec: dict[str, Any] = {
+            "model": "pocket",
+            "pretrained": None,
+            "weights_sha256": sha256_of(self._folder / MODEL),
+            "quick_gelu": False,
+            "preprocess": {
+                "fill_color": 0,
+                "interpolation": "bicubic",
+                "mean": list(MEAN),
+                "mode": "RGB",
+                "resize_mode": "shortest",
+                "size": [IMAGE_SIZE, IMAGE_SIZE],
+                "std": list(STD),
+            },
+            "normalised": True,
+            "precision": "fp32",
+            "device": "cpu",
+            "runtime": "onnx",
+            "versions": {"onnxruntime": version("onnxruntime")},
+            "batch_norm": "folded",  # ONNX Runtime folds when it reads the graph
+        }
+
+    def __repr__(self) -> str:
+        return f"LightEncoder('pocket', digest={self.digest[:8]})"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the specification."""
+        return hashlib.sha256(json.dumps(self.spec, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def logit_scale(self) -> float:
+        """The learned factor on the cosine."""
+        return float(np.exp(self._weight("logit_scale")))
+
+    logit_bias = 0.0
+
+    def as_features(self, kept: np.ndarray) -> np.ndarray:
+        """Kept features, as this encoder gives them."""
+        return kept
+
+    def pixels(self, pictures: Iterable[Image.Image]) -> np.ndarray:
+        """Pictures scaled and cut as `Encoder.pixels` does it: uint8 (N, 3, 128, 128), the same numbers."""
+        return np.stack([_square(without_far_ends(picture)) for picture in pictures]).transpose(0, 3, 1, 2)
+
+    def encode_images(self, pictures: Sequence[Image.Image] | np.ndarray, batch_size: int = 16) -> np.ndarray:
+        """Image features: (N, 256) float32, L2-normalised.
+
+        Parameters
+        ----------
+        pictures : sequence of PIL images, or array
+            Pictures, or a batch that `pixels` made.
+        batch_size : int
+            Pictures in memory at a time.
+        """
+        if len(pictures) == 0:
+            raise OodlibError("there are no pictures to encode: pass at least one")
+        parts = []
+        for start in range(0, len(pictures), batch_size):
+            some = pictures[start : start + batch_size]
+            batch = some if isinstance(some, np.ndarray) else self.pixels(some)
+            normal = (batch.astype(np.float32) / 255 - np.float32(MEAN[0])) / np.float32(STD[0])
+            parts.append(normalize(self._image.run(None, {"x": normal})[0]))
+        return np.concatenate(parts)
+
+    def encode_texts(
+        self, texts: Sequence[str], templates: Sequence[str] | None = None, batch_size: int = BATCH
+    ) -> np.ndarray:
+        """Text features, (C, 256) float32, as `Encoder.encode_texts` explains them."""
+        prompts, each = check_prompts(texts, templates)
+        features = self.pooled(prompts, batch_size) @ self._weight("text.proj.weight").T
+        return ensemble(features.reshape(len(texts), each, -1))
+
+    def shipped_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray | None:
+        """Features of `oodlib.pocket.words`, if it is these texts in these templates that are asked for."""
+        return shipped_words(self.spec["weights_sha256"], texts, templates)
+
+    def encode_no(self, names: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:
+        """What the "no" head makes of names, (C, 256) float32, as `oodlib.pocket.no_head.encode_no` explains it."""
+        prompts = tuple(templates) if templates is not None else ("{}",)
+        head = {name: array.astype(np.float32) for name, array in load_file(NO_HEAD).items()}
+        features = self.pooled(fill(list(names), prompts)) @ head["weight"].T + head["bias"]
+        return ensemble(features.reshape(len(names), len(prompts), -1))
+
+    def pooled(self, prompts: Sequence[str], batch_size: int = BATCH) -> np.ndarray:
+        """Output of the frozen text tower before its projection, (N, 384), on all cores."""
+        session = self._text
+        rows = self._tokenizer.encode_batch([_clean(prompt) for prompt in prompts])
+        # Prompts of like length go together: the shorter the longest of a batch, the less is computed.
+        order = sorted(range(len(rows)), key=lambda row: len(rows[row].ids))
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+        def run(batch: list[int]) -> np.ndarray:
+            ids = np.zeros((len(batch), max(len(rows[row].ids) for row in batch)), np.int64)  # 0 pads
+            for place, row in enumerate(batch):
+                ids[place, : len(rows[row].ids)] = rows[row].ids
+            return session.run(None, {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)})[0]
+
+        with ThreadPoolExecutor(cores()) as pool:
+            found = np.concatenate(list(pool.map(run, batches)))
+        features = np.empty_like(found)
+        features[order] = found
+        return features
+
+    @cached_property
+    def _image(self) -> InferenceSession:
+        return _session("image.onnx", self._folder)
+
+    @cached_property
+    def _text(self) -> InferenceSession:
+        return _session("text.onnx", self._folder)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        made = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        made.enable_truncation(CONTEXT)
+        made.no_padding()
+        return made
+
+    def _weight(self, name: str) -> np.ndarray:
+        with safe_open(self._folder / MODEL, framework="np") as file:
+            return file.get_tensor(name)
+
+
+def _square(picture: Image.Image) -> np.ndarray:
+    """The shorter side scaled to the model's, the middle cut out: what torchvision's Resize and CenterCrop do to it."""
+    width, height = picture.size
+    short = min(width, height)
+    # The longer side is rounded down, the place of the cut to the nearest even pixel, as torchvision does.
+    size = (int(IMAGE_SIZE * width / short), int(IMAGE_SIZE * height / short))
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
+    left, top = (round((side - IMAGE_SIZE) / 2.0) for side in size)
+    return np.asarray(picture.crop((left, top, left + IMAGE_SIZE, top + IMAGE_SIZE)))
+
+
+def _clean(text: str) -> str:
+    """What open_clip does to a text before the tokenizer: repaired characters, no HTML, single spaces."""
+    import ftfy
+
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+
+
+def _session(name: str, folder: Path) -> InferenceSession:
+    """A tower; its weights are read from the assembled model in `folder`.
+
+    One thread, because batches are worked on side by side: features then do not depend on the number of cores.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest batch
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    graph = Path(__file__).with_name(name)
+    try:
+        return onnxruntime.InferenceSession(graph.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's errors share no base class
+        raise OodlibError(
+            f"PocketCLIP's {graph.name} cannot be loaded with the weights in {folder} ({_first_line(error)}): delete "
+            "that folder, or check the file out again"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:160]
