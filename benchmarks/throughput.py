@@ -31,7 +31,8 @@ from oodlib.detectors import get_detector
 from oodlib.embeddings import embed
 from oodlib.encoders import Encoder, load_encoder
 from oodlib.images import read_image
-from oodlib.provenance import file_sha256, usable_cpus
+from oodlib.machine import cores
+from oodlib.provenance import file_sha256
 from oodlib.scale import Slope, photographs, slope
 from oodlib.stream import crew_for
 
@@ -115,7 +116,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "device": name,
         "kind": chosen.device.split(":")[0],
-        "cores": usable_cpus(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "jpeg": list(SIZE),

@@ -124,7 +124,8 @@ class Concepts:
             whole = numbers.ndim == 1 and numbers.dtype.kind in "biu"
             if not whole or (numbers.size and (numbers.min() < 0 or numbers.max() >= len(names))):
                 raise OodlibError(f"shot_labels must be whole numbers from 0 to {len(names) - 1}, shape (M,).")
-            labels = labels.long() if kind is as_tensor and is_tensor(labels) else kind(numbers.astype(np.int64))
+            stays = kind is as_tensor and is_tensor(labels)  # on its device
+            labels = cast(labels, namespace(labels).int64) if stays else kind(numbers.astype(np.int64))
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             raise OodlibError(f"logit_scale is {self.logit_scale}: pass the factor on the cosine, 100 for CLIP.")
         fields = (names, text, outlier_names, outlier_text, kinds, no_text, shots, labels, float(self.logit_scale))

@@ -96,8 +96,9 @@ class Trial:
             scores = score(concepts, detectors, features, id_set=benchmark.name, seed=self.run.seed)
             # Patches take a pass over the pictures of their own: a small run makes it with the model as it is.
             if LOCAL in self.protocol.detectors and not (self.run.is_small and self.protocol.tuning):
-                detectors = detectors | {LOCAL: GLMCM(**self.protocol.detectors[LOCAL])}
-                scores[LOCAL] = local_scores(self.encoder, detectors[LOCAL].fit(tuned.concepts), sets, features)
+                reader = GLMCM(**self.protocol.detectors[LOCAL]).fit(tuned.concepts)
+                detectors = detectors | {LOCAL: reader}
+                scores[LOCAL] = local_scores(self.encoder, reader, sets, features)
             tables.append(self._tabulate(benchmark, sets, tuned, features, scores, detectors, (shots, seed), run))
         return pd.concat(tables, ignore_index=True)
 

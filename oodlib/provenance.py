@@ -16,7 +16,7 @@ from typing import Any
 
 from oodlib.cache import write_atomically
 from oodlib.errors import OodlibError
-from oodlib.processor import described
+from oodlib.machine import cores, processor
 
 PACKAGES = ("torch", "open_clip_torch", "timm", "numpy", "scikit-learn", "oodlib")
 RUN_VARIABLE = "OODLIB_RUN"  # the run id, for the code that runs inside a notebook
@@ -143,11 +143,6 @@ def write_json(path: Path, value: object) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def usable_cpus() -> int:
-    """Processor cores that this process may use, which a container can limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
     """Fill in a run record and write it.
 
@@ -169,8 +164,8 @@ def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
         "code_sha256": code_sha256(),
         "versions": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpus": usable_cpus(),
-        "processor": described(),
+        "cpus": cores(),
+        "processor": processor(),
     }
     record = RunRecord(**(found | known))
     write_json(path, asdict(record))

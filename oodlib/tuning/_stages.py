@@ -77,10 +77,9 @@ def encode_parts(encoder: Encoder, prepared: Tensor, frozen: int, *, patches: bo
     for some in prepared.split(BATCH):
         maps = begin(visual, frozen, some.to(encoder.device))
         last = _last(visual, frozen, maps)
-        local = (F.normalize(at_places(visual, last).float(), dim=-1),) if patches else ()
-        whole = F.normalize(visual.head(visual.trunk.forward_head(last)).float(), dim=-1)
-        found.append((whole, maps, *local))
-    features, kept, *places = (torch.cat(part).cpu().clone() for part in zip(*found, strict=True))
+        made = [visual.head(visual.trunk.forward_head(last)), *([at_places(visual, last)] if patches else [])]
+        found.append((maps, *(F.normalize(part.float(), dim=-1) for part in made)))
+    kept, features, *places = [torch.cat(part).cpu().clone() for part in zip(*found, strict=True)]
     return Parts(features, places[0] if places else None, kept)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from oodlib.concepts import Concepts
 from oodlib.encoder import Encoder
 from oodlib.tuning._stages import trained_part
@@ -42,9 +44,9 @@ class FullTuning(TowerTuner):
         self.frozen = frozen
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
-        model = copy_of(encoder)
+        model: Any = copy_of(encoder)
         model.requires_grad_(False)
-        tower = trained_part(model.visual, self.frozen)  # type: ignore[arg-type]
+        tower = trained_part(model.visual, self.frozen)
         for parameter in tower.values():
             parameter.requires_grad_(True)
         head, losses = self.train_tower(encoder, model.visual, tower, concepts, shots, session)

@@ -1,10 +1,11 @@
 """The processor's name and vectors, from what Linux writes of it."""
 
+import os
 import platform
 
 import pytest
 
-from oodlib.processor import described
+from oodlib.machine import cores, processor
 
 ZEN3 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu sse2 avx f16c avx2 fma\n\nprocessor\t: 1\n"
 SAPPHIRE = "model name : Xeon\nflags : avx avx2 avx512f avx512_bf16 amx_bf16\n"
@@ -24,7 +25,7 @@ GRAVITON = "processor : 0\nFeatures : fp asimd sve bf16\nCPU implementer : 0x41\
 def test_name_vectors_and_bfloat16(tmp_path, text, said):
     file = tmp_path / "cpuinfo"
     file.write_text(text, encoding="utf-8")
-    assert described(file) == said
+    assert processor(file) == said
 
 
 def test_arm_has_no_model_name_there(tmp_path, monkeypatch):
@@ -32,9 +33,13 @@ def test_arm_has_no_model_name_there(tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     file = tmp_path / "cpuinfo"
     file.write_text(GRAVITON, encoding="utf-8")
-    assert described(file) == "aarch64, SVE, bfloat16"
+    assert processor(file) == "aarch64, SVE, bfloat16"
 
 
 def test_elsewhere_the_name_is_all_that_is_known(tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "processor", lambda: "arm")
-    assert described(tmp_path / "none") == "arm"
+    assert processor(tmp_path / "none") == "arm"
+
+
+def test_no_more_cores_are_used_than_allowed():
+    assert 1 <= cores() <= os.cpu_count()
