@@ -18,7 +18,7 @@ def as_matrix(values: Any, what: str) -> Array:
     A tensor stays a tensor; everything else, such as a list of rows, becomes a NumPy array.
     """
     try:
-        matrix = values if is_tensor(values) else np.asarray(values)
+        matrix: Array = values if is_tensor(values) else np.asarray(values)
         numbers = is_tensor(values) or matrix.dtype.kind in "biufc"
     except (TypeError, ValueError, RuntimeError):
         numbers = False
