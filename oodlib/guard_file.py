@@ -160,7 +160,7 @@ def _sha256(header: str, tensors: dict[str, np.ndarray]) -> str:
     found = hashlib.sha256(header.encode())
     for name in sorted(tensors):
         found.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        found.update(np.ascontiguousarray(tensors[name]).data)
+        found.update(tensors[name].tobytes())
     return found.hexdigest()
 
 
