@@ -228,11 +228,8 @@ def _guard(
         if labels is None:
             raise OodlibError("which classes? Pass their names with --labels or --labels-file, or a guard with --load")
         detector = get_detector(method or "ole", **dict(named_value(text) for text in parameter or []))
-        words: dict[str, Any] = {
-            "threshold": threshold or "auto",
-            "outliers": split(outliers) if outliers else None,
-            "templates": templates,
-        }
+        words: dict[str, Any] = {"threshold": threshold or "auto", "templates": templates}
+        words["outliers"] = split(outliers) if outliers else None
         check_labels(labels)  # what is mistyped is refused before a model is loaded
         if not calibrate:
             choose(words["threshold"], method=name_of(detector), even_odds=detector.even_odds)
