@@ -26,5 +26,5 @@ class Rows:
         import pandas as pd
 
         made = pd.DataFrame(self.rows, columns=self.columns)
-        made.attrs = {**self.about}
+        made.attrs.update(self.about)
         return made
