@@ -83,7 +83,7 @@ def embed(
     options |= {name: value for name, value in (("device", device), ("precision", precision)) if value}
     if precision and engine == "local":
         _warn_of(precision, options.get("device", "cpu"))
-    with _engine(engine, options, address) as (digest, make):
+    with _engine(engine, options, address, own=folder is not None) as (digest, make):
         parts = [_embed(manifest, digest, make, decode, folder is not None) for manifest in manifests]
     if output is not None:
         _write(output, parts)
@@ -138,13 +138,20 @@ def _warn_of(precision: str, device: str) -> None:
 
 
 @contextlib.contextmanager
-def _engine(engine: str, options: dict[str, Any], address: str | None) -> Iterator[tuple[str, Any]]:
-    """The encoder's digest, and a function from a manifest to its embeddings."""
+def _engine(engine: str, options: dict[str, Any], address: str | None, own: bool) -> Iterator[tuple[str, Any]]:
+    """The encoder's digest, and a function from a manifest to its embeddings.
+
+    The encoder is that of the commands that read the features: `detect` and `search` a person's own pictures, the book
+    a profile's.
+    """
     if engine == "local":
         from oodlib.embeddings import embed as embed_here
-        from oodlib.encoders import load_encoder
 
-        encoder = load_encoder(**options)
+        if own:
+            from oodlib.named_encoder import named_encoder as load
+        else:
+            from oodlib.encoders import load_encoder as load
+        encoder = load(**options)
         yield encoder.digest, functools.partial(embed_here, encoder)
         return
     from oodlib.ray_engine import RayEngine, connected
@@ -179,12 +186,13 @@ def _write(path: Path, parts: list[Embeddings]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from oodlib.arrays import as_numpy
     from oodlib.cache import write_atomically
     from oodlib.embeddings import Embeddings
 
     joined = Embeddings.join(parts)
     width = joined.features.shape[1]
-    rows = pa.FixedSizeListArray.from_arrays(pa.array(joined.features.numpy().ravel()), width)
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(as_numpy(joined.features).ravel()), width)
     table = pa.table({"id": list(joined.ids), "features": rows})
     write_atomically(path, lambda temporary: pq.write_table(table, temporary))
     out.print(f"features of {len(joined):,} pictures: {path}", markup=False)

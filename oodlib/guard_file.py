@@ -101,7 +101,7 @@ def load_guard(path: Path, encoder: str | Encoder | LightEncoder | None = None, 
     if encoder is None:
         encoder, pretrained = _name(spec, path), spec["pretrained"]
     if isinstance(encoder, str):
-        encoder = named_encoder(encoder, pretrained, spec["precision"])
+        encoder = named_encoder(encoder, pretrained, precision=spec["precision"])
     for field in sorted((spec.keys() | encoder.spec.keys()) - set(FREE)):
         made, given = spec.get(field), encoder.spec.get(field)
         if made != given:

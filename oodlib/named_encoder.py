@@ -9,18 +9,20 @@ if TYPE_CHECKING:
     from oodlib.pocket.light import LightEncoder
 
 
-def named_encoder(name: str, pretrained: str | None = None, precision: str = "fp32") -> Encoder | LightEncoder:
-    """`pocket` as a `LightEncoder`, every other encoder as `oodlib.encoders.load_encoder` loads it, on the CPU.
+def named_encoder(
+    name: str, pretrained: str | None = None, *, precision: str = "fp32", device: str = "cpu"
+) -> Encoder | LightEncoder:
+    """`pocket` on the CPU as a `LightEncoder`, every other encoder as `oodlib.encoders.load_encoder` loads it.
 
     Raises
     ------
     OodlibError
         As `load_encoder`.
     """
-    if name == "pocket" and pretrained is None and precision == "fp32":
+    if (name, pretrained, precision, device) == ("pocket", None, "fp32", "cpu"):
         from oodlib.pocket.light import LightEncoder
 
         return LightEncoder()
     from oodlib.encoders import load_encoder
 
-    return load_encoder(name, pretrained, precision=precision)
+    return load_encoder(name, pretrained, precision=precision, device=device)

@@ -8,6 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from oodlib.cli import app
+from oodlib.pocket.light import LightEncoder
 
 
 @pytest.fixture
@@ -41,6 +42,15 @@ def test_a_folder_is_embedded_once_and_written_to_a_table(album, tmp_path):
     assert table["id"].to_pylist() == [f"{k}.jpg" for k in range(5)]
     lengths = np.linalg.norm(np.array(table["features"].to_pylist()), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
+
+
+def test_what_embed_keeps_is_what_detect_reads(album, monkeypatch):
+    folder, _ = album
+    said = oodlib("embed", folder, "--output", folder.parent / "mine.parquet")
+    assert said.exit_code == 0, said.output
+    monkeypatch.setattr(LightEncoder, "encode_images", None)
+    found = oodlib("detect", folder, "--labels", "banana", "tiger", "--method", "mcm", "--threshold", "0.2")
+    assert found.exit_code in (0, 3), found.output
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_embedded(album):

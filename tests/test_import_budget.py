@@ -59,6 +59,7 @@ def test_detect_and_search_import_no_torch(album, tmp_path):
     assert imported("detect", album, *LABELS) == []
     assert imported("detect", album, "--load", guard) == []
     assert imported("search", "a tiger", album) == []
+    assert imported("embed", album) == []
 
 
 def test_a_picture_not_seen_before_needs_no_torch_either(drawings, album, tmp_path):
