@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import difflib
 import json
 import os
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +20,7 @@ import yaml
 from oodlib import provenance
 from oodlib.cache import write_atomically
 from oodlib.errors import OodlibError
+from oodlib.kernel import THREADS, environment, move_warnings, run_papermill, tidy
 from oodlib.profiles import Profile, cannot_write, load_profile, profile_path, project_root
 
 
@@ -138,7 +137,7 @@ def execute(
             made = _publish(Path(work) / "products", chosen.folder)
     except OSError as error:
         raise cannot_write(chosen.folder, error) from error
-    text = json.dumps(_tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(result.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": made, **noted}
     known |= {"started": started, "wall_seconds": round(time.monotonic() - clock, 1)}
@@ -215,59 +214,11 @@ def _run(source: Path, work: Path, given: dict[str, Any], run: str, log: Path) -
         provenance.PRODUCTS_VARIABLE: str(products),
         "OODLIB_PROJECT": str(project_root()),
         "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),  # this environment's kernel, not the user's
-        # Threads that wait for each other sleep: awake, they burn three times the work where cores are shared.
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
-    }
-    with _environment(variables):
-        notebook = _run_papermill(source, work / "out.ipynb", given, log)
-    _move_warnings(notebook, log)
+    } | {name: os.environ.get(name, value) for name, value in THREADS.items()}
+    with environment(variables):
+        notebook = run_papermill(source, work / "out.ipynb", given, log)
+    move_warnings(notebook, log)
     return notebook, json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the kernel that is started meanwhile, then put them back."""
-    before = {name: os.environ[name] for name in variables if name in os.environ}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
-        os.environ.update(before)
-
-
-def _run_papermill(source: Path, output: Path, parameters: dict[str, Any], log: Path) -> dict[str, Any]:
-    """Execute from the stripped source to a fresh path; a failing cell becomes one sentence, its traceback a log."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    log.unlink(missing_ok=True)
-    try:
-        papermill.execute_notebook(
-            str(source),
-            str(output),
-            parameters=parameters,
-            kernel_name="python3",
-            cwd=str(project_root()),
-            progress_bar=sys.stderr.isatty(),
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-        )
-    except PapermillExecutionError as error:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))  # without colours
-        log.write_text(plain + "\n", encoding="utf-8")
-        reason = f"{error.ename}: {error.evalue}".strip().splitlines()[0]
-        raise OodlibError(
-            f"notebooks/{source.name} failed in code cell {error.exec_count}: {reason} (the full traceback is in {log})"
-        ) from error
-    except DeadKernelError as error:
-        raise OodlibError(
-            f"notebooks/{source.name}: its Python process died, as it does when memory runs out: close other programs "
-            "and try again"
-        ) from error
-    return json.loads(output.read_text(encoding="utf-8"))
 
 
 def _publish(products: Path, folder: Path) -> dict[str, str]:
@@ -280,29 +231,3 @@ def _publish(products: Path, folder: Path) -> dict[str, str]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             path.replace(folder / name)
     return made
-
-
-def _move_warnings(notebook: dict[str, Any], log: Path) -> None:
-    """Take what was written to standard error off the page and into the log: it names folders of this machine."""
-    written = []
-    for cell in notebook["cells"]:
-        outputs = cell.get("outputs", [])
-        written += ["".join(output["text"]) for output in outputs if output.get("name") == "stderr"]
-        if outputs:
-            cell["outputs"] = [output for output in outputs if output.get("name") != "stderr"]
-    if written:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(written), encoding="utf-8")
-
-
-def _tidy(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Take out what differs between two equal runs: papermill's clock and paths, and the injected cell's random id."""
-    notebook["metadata"].pop("papermill", None)
-    for cell in notebook["cells"]:
-        for volatile in ("papermill", "execution"):
-            cell["metadata"].pop(volatile, None)
-        tags = cell["metadata"].get("tags", [])
-        if "injected-parameters" in tags:
-            cell["id"] = "injected-parameters"
-            cell["metadata"]["tags"] = [*tags, "hide-input"]
-    return notebook

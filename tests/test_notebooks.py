@@ -160,9 +160,10 @@ def test_runs_records_and_then_does_nothing(project, tmp_path):
 
 
 def test_threads_that_wait_sleep_unless_told_otherwise(project, monkeypatch):
-    project("import os; print('policy', os.environ['OMP_WAIT_POLICY'])")
+    project("import os; print('policy', os.environ['OMP_WAIT_POLICY'], os.environ['OPENBLAS_NUM_THREADS'])")
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert "policy passive" in notebooks.execute("page").path.read_text(encoding="utf-8")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert "policy passive 1" in notebooks.execute("page").path.read_text(encoding="utf-8")
     assert "OMP_WAIT_POLICY" not in os.environ
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     assert "policy active" in notebooks.execute("page", parameters={"number": 4}).path.read_text(encoding="utf-8")
