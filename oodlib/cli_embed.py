@@ -69,7 +69,8 @@ def embed(
     For example: oodlib embed photos/ --encoder ViT-B-32 --pretrained openai --output photos.parquet
 
     Features are kept, and every other command finds them. With --engine ray all machines must see the pictures and the
-    cache folder (OODLIB_HOME) under the same paths.
+    cache folder (OODLIB_HOME) under the same paths; PocketCLIP is then computed with torch, as in the book, and detect
+    and search, which load no torch, do not read those features.
     """
     if engine not in ("local", "ray"):
         raise OodlibError(f"there is no engine {engine!r}: choose local or ray")

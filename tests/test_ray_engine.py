@@ -17,6 +17,7 @@ from oodlib.datasets.folder import from_folder
 from oodlib.embeddings import embed, store_of
 from oodlib.encoders import load_encoder
 from oodlib.errors import OodlibError
+from oodlib.pocket.assemble import assemble
 from oodlib.ray_engine import RayEngine, connected
 
 pytestmark = pytest.mark.slow
@@ -67,8 +68,10 @@ def test_the_command_takes_the_cluster_that_is_there(cluster, pictures, tmp_path
     small.mkdir()
     for path in pictures.paths()[:20]:
         shutil.copy(path, small)
-    assert "0 of them kept already" in CliRunner().invoke(app, ["embed", str(small)]).output
-    said = CliRunner().invoke(app, ["embed", str(small), "--engine", "ray"])
+    # By its folder PocketCLIP is computed with torch here, too, as a cluster computes it.
+    words = ["embed", str(small), "--encoder", f"local-dir:{assemble()}"]
+    assert "0 of them kept already" in CliRunner().invoke(app, words).output
+    said = CliRunner().invoke(app, [*words, "--engine", "ray"])
     assert said.exit_code == 0, said.output
     assert "20 of them kept already" in said.output
 
