@@ -15,6 +15,9 @@ class Lengths:
         rows = [[len(text), sum(map(len, templates)), 1.0, 0.0] for text in texts]
         return normalize(torch.tensor(rows, dtype=torch.float32), dim=1)
 
+    def as_features(self, kept):
+        return torch.from_numpy(kept)
+
 
 @pytest.fixture
 def lexicon(tmp_path):

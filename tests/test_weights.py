@@ -11,10 +11,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
+from oodlib.cache import sha256_of
 from oodlib.encoders import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.paper_encoders import ENCODERS
-from oodlib.weights import download_of, local_weights, sha256_of, weights_here
+from oodlib.weights import download_of, local_weights, weights_here
 
 TINY = {
     "embed_dim": 16,

@@ -54,7 +54,7 @@ def test_the_least_similar_of_each_kind_are_kept(values, keep, data):
 def test_groups_are_of_one_size_and_share_no_label(labels, groups, seed):
     rows = group_rows(labels, groups, seed)
     assert rows.shape == (min(groups, labels), labels // min(groups, labels))
-    assert sorted(rows.flatten().tolist()) == list(range(rows.numel()))
+    assert sorted(rows.flatten().tolist()) == list(range(rows.size))
 
 
 @given(st.integers(0, 1000))
