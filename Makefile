@@ -61,3 +61,5 @@ lock: setup
 pocket-clip: setup
 	$(PY) -m oodlib.pocket.train --ship
 	$(PY) -m oodlib.pocket.no_head
+	$(PY) -m oodlib.pocket.graphs
+	$(PY) -m oodlib.pocket.words
