@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 
@@ -106,9 +107,11 @@ def test_truncated_weights_are_one_sentence(tmp_path):
     shutil.copytree(ROOT / "oodlib", copy, ignore=shutil.ignore_patterns("__pycache__"))
     weights = copy / "pocket" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:100_000])
+    (tmp_path / "album").mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "album" / "one.png")
     program = "from oodlib.cli import app; app()"
     done = subprocess.run(
-        [sys.executable, "-c", program, "embed"],
+        [sys.executable, "-c", program, "embed", str(tmp_path / "album")],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OODLIB_HOME": str(tmp_path / "home"), "PYTHONSAFEPATH": "1"},
         capture_output=True,
