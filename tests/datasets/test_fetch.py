@@ -86,10 +86,10 @@ def server():
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
-def tar(files: dict[str, bytes], link: str = "") -> bytes:
+def tar(files: dict[str, bytes] | None = None, link: str = "") -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in files.items():
+        for name, content in (files or {}).items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
@@ -245,12 +245,13 @@ def test_several_archives_land_together(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content",
-    [tar({"../evil.jpg": b"x"}), tar({"/evil.jpg": b"x"}), tar({}, link="/etc/passwd"), tar({}, link="../../evil")],
+    "content",  # named by what it holds: an archive's bytes carry the second, which two workers need not share
+    [{"files": {"../evil.jpg": b"x"}}, {"files": {"/evil.jpg": b"x"}}, {"link": "/etc/passwd"}, {"link": "../../evil"}],
+    ids=["parent", "root", "link to root", "link to parent"],
 )
 def test_an_archive_cannot_write_outside(content, server, tmp_path):
     root = tmp_path / "root"
-    chosen = card([server.archive("SUN.tar.gz", content)])
+    chosen = card([server.archive("SUN.tar.gz", tar(**content))])
     with pytest.raises(OodlibError):  # outside, or (a leading / is taken off) without the folder that is wanted
         fetch(chosen, root)
     assert not (root / "SUN").exists()
