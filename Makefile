@@ -26,10 +26,11 @@ reproduce: setup ## make every number, figure and page of the book
 test: setup ## run the tests (TESTS=tests/book for some of them)
 	$(PY) -m pytest -n logical --maxprocesses 4 --durations 15 $(TESTS)
 
-lint: setup ## check style and types
+lint: setup ## check style, types and that imports go down
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(BIN)/lint-imports
 
 book: setup ## build the pages again from the results that are there
 	$(OODLIB) book --profile $(PROFILE)
@@ -60,6 +61,6 @@ lock: setup
 # For maintainers: train PocketCLIP and replace the weights that the package carries.
 pocket-clip: setup
 	$(PY) -m oodlib.pocket.train --ship
-	$(PY) -m oodlib.pocket.no_head
+	$(PY) tools/no_head.py
 	$(PY) -m oodlib.pocket.graphs
 	$(PY) -m oodlib.pocket.words

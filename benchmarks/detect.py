@@ -21,7 +21,7 @@ import torch
 from _common import TOLERANCE, Files, choose, encode, plain_open_clip, take_turns
 from torch import Tensor
 
-from oodlib.guard import Guard
+from oodlib import Guard
 
 NAMES = ("tiger", "elephant", "octopus", "banana", "pineapple", "watermelon")
 OURS, AGAIN = "oodlib detect", "oodlib detect, the same files again"

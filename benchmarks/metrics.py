@@ -1,4 +1,4 @@
-"""Time `oodlib.metrics` against scikit-learn on the same work, in one run, and check that both give the same numbers.
+"""Time `oodlib.evaluation.metrics` against scikit-learn on the same work, in one run; both must give the same numbers.
 
     python benchmarks/metrics.py [--n-id 50000] [--n-ood 10000] [--replicates 1000] [--peer-replicates 10]
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from oodlib.metrics import METRICS, bootstrap_metrics, ood_metrics
+from oodlib.evaluation import METRICS, bootstrap_metrics, ood_metrics
 
 
 def with_sklearn(id_scores: np.ndarray, ood_scores: np.ndarray) -> list[float]:

@@ -35,10 +35,10 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
 from oodlib.datasets.folder import from_folder
-from oodlib.embeddings import embed, reading
+from oodlib.embeddings.embedding import embed, reading
 from oodlib.encoders import load_encoder
 from oodlib.pocket.assemble import assemble
-from oodlib.scale import photographs
+from oodlib.report.scale import photographs
 
 OURS, SCALED, PEER = "oodlib", "oodlib, scaled", "CLIP_benchmark's loop"
 SIZES = {"small, 96 to 256": None, "500 x 375": (500, 375), "1600 x 1200": (1600, 1200)}

@@ -28,13 +28,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from oodlib.arithmetic import warning
 from oodlib.concepts import Concepts
+from oodlib.datasets.images import read_image
 from oodlib.encoders import Encoder, load_encoder
-from oodlib.images import read_image
+from oodlib.encoders.preprocessing import preprocessing
+from oodlib.experiments.precision import cosine_change, metric_change
+from oodlib.machine import warning
 from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, STD, WEIGHTS, config
-from oodlib.precision import cosine_change, metric_change
-from oodlib.preprocessing import preprocessing
 
 TEMPLATES = "drawings"
 ID_SET = "animals-food"

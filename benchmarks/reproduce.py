@@ -33,9 +33,9 @@ def cpu_seconds() -> float:
 
 def count(profile: str, output: Path) -> None:
     """Execute a profile's notebooks and build its site, here and with the library that Python finds."""
-    from oodlib import site
-    from oodlib.notebooks import execute, runs_of
-    from oodlib.profiles import load_profile
+    from oodlib.book import site
+    from oodlib.book.notebooks import execute, runs_of
+    from oodlib.experiments.profiles import load_profile
 
     found: dict[str, dict[str, float]] = {}
 

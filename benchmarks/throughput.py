@@ -27,14 +27,14 @@ from torch.nn import functional as F
 
 from oodlib.concepts import Concepts
 from oodlib.datasets.base import Manifest
+from oodlib.datasets.images import read_image
 from oodlib.detectors import get_detector
 from oodlib.embeddings import embed
+from oodlib.embeddings.stream import crew_for
 from oodlib.encoders import Encoder, load_encoder
-from oodlib.images import read_image
 from oodlib.machine import cores
 from oodlib.provenance import file_sha256
-from oodlib.scale import Slope, photographs, slope
-from oodlib.stream import crew_for
+from oodlib.report.scale import Slope, photographs, slope
 
 SIZE = (500, 375)
 DISTINCT = 64  # files that are generated; the others are copies

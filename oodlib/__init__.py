@@ -1,20 +1,8 @@
 """oodlib: out-of-distribution detection with vision-language models."""
 
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
 
-_LAZY = ("Guard", "detect")
-
-
-def __getattr__(name: str) -> Any:
-    """Let ``from oodlib import detect`` work, and load a model's libraries only then."""
-    if name in _LAZY:
-        from oodlib import guard
-
-        return getattr(guard, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+# The names that the stub imports are there at once; their modules are loaded when one is used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

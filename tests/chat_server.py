@@ -5,7 +5,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from oodlib.chat import ChatClient
+from oodlib.outlier_labels.chat import ChatClient
 
 KEY = "sk-not-a-real-key-0123456789"
 GOOD = "They are animals.\n- Gray Wolf\n- black stone\n- red panda"

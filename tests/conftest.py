@@ -56,7 +56,7 @@ def golden() -> Golden:
 @pytest.fixture(scope="session")
 def pocket():
     """PocketCLIP, loaded once."""
-    from oodlib.encoders import load_encoder  # the tests of the project's files need no model
+    from oodlib.encoders.load import load_encoder  # the tests of the project's files need no model
 
     return load_encoder("pocket")
 

@@ -15,7 +15,7 @@ LABELS = ["--labels", "banana", "tiger", "pineapple"]
 PROGRAM = f"""
 import atexit, sys
 atexit.register(lambda: print("HEAVY", *sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr))
-from oodlib.cli import app
+from oodlib.cli.main import app
 app()
 """
 

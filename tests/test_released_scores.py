@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oodlib.metrics import fpr_at_recall, ood_metrics
+from oodlib.evaluation.metrics import fpr_at_recall, ood_metrics
 
 ROOT = Path(__file__).parent.parent
 OOD_SETS = ("inaturalist", "sun", "places", "texture")

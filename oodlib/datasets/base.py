@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,3 +117,12 @@ class Benchmark:
         """Index of each ID picture's class in `names`, shape (N,)."""
         index = {name: i for i, name in enumerate(self.names)}
         return np.array([index[label] for label in self.id.table["label"]], dtype=np.int64)
+
+
+def union(parts: Iterable[Manifest]) -> Manifest:
+    """The pictures of several sets of one dataset, each once, sorted by id: what has to be embedded."""
+    import pandas as pd
+
+    listed = list(parts)
+    table = pd.concat([part.table for part in listed]).drop_duplicates("id").sort_values("id", kind="stable")
+    return Manifest(listed[0].name, listed[0].root, table.reset_index(drop=True))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oodlib.datasets.class_lists import class_ids, sample
+from oodlib.datasets.images import read_image
 from oodlib.datasets.layouts import Listing, holds_pictures, list_pictures
 from oodlib.datasets.photo_cards import Card, card
 from oodlib.errors import OodlibError
-from oodlib.images import read_image
 
 LOOKED_AT = 200  # pictures whose first bytes are read where not every file is decoded
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")

@@ -2,7 +2,7 @@
 
 Every file that was asked for ends in one of three lists: the manifest, the files that cannot be opened with the reason,
 and, of folders, the files that are not named like pictures. Whether the content *is* a picture is found out when it is
-decoded, once, by `oodlib.embeddings`.
+decoded, once, by `oodlib.embeddings.embed`.
 """
 
 from __future__ import annotations

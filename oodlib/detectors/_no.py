@@ -1,7 +1,7 @@
 """What methods with a "no" text tower share."""
 
 import math
-from typing import Self
+from typing import ClassVar, Self
 
 from oodlib.arrays import Array, sigmoid, softmax
 from oodlib.concepts import Concepts
@@ -43,6 +43,7 @@ def check_scale(scale: float, by: object) -> None:
 class Clipn(Detector):
     """What CLIPN's two scores share: the factor on the cosines, and the "no" features that `fit` asks for."""
 
+    requires: ClassVar[tuple[str, ...]] = ("no_text",)
     even_odds = 0.5
 
     no_text_: Array

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 from oodlib.arrays import Array, as_tensor, join, like, namespace, split, widen
-from oodlib.concepts import Concepts
+from oodlib.concepts import Concepts, as_matrix, check_normalised
 from oodlib.detectors._estimator import Estimator
 from oodlib.errors import OodlibError
-from oodlib.features import as_matrix, check_normalised
 
 _CELLS = 2**24  # cosines in memory at once: 64 MB in float32, whatever the number of pictures and labels
 
@@ -36,6 +35,11 @@ class Detector(Estimator, ABC):
     transductive : bool
         True where the method looks at the test images as a set, not at one alone. Pass a mixed stream of ID and OOD
         images to one call of `score_samples`, as `oodlib.evaluation.score` does.
+    requires : tuple of str
+        What the method needs besides the names: fields of `Concepts` ("outlier_text", "no_text", "shots"), or
+        "patches", which `score_samples` then takes as well. Whoever prepares concepts reads it instead of trying.
+    default_words : tuple of str
+        The method's own outlier labels, for those who pass none; empty where any list of words will do.
     even_odds : float or None
         Where the score is a probability that the classes, not something else, explain the image: the score at which
         both are equally likely. It is a cut that needs no images. None for every other score.
@@ -43,6 +47,8 @@ class Detector(Estimator, ABC):
 
     order_dependent: ClassVar[bool] = False
     transductive: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+    default_words: ClassVar[tuple[str, ...]] = ()
     even_odds: ClassVar[float | None] = None
 
     text_: Array

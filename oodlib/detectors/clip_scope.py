@@ -1,6 +1,6 @@
 """CLIPScope: the nearest and the farthest words, and a prior from the classes seen so far."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -105,6 +105,7 @@ class CLIPScope(Detector):
     tensor([2.0000, 1.5000, 4.0000])
     """
 
+    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     order_dependent = True
     transductive = True
 

@@ -11,9 +11,9 @@ class CSP(NegLabel):
     Mining and score are those of `NegLabel`, with one difference: a candidate whose best cosine with a class exceeds
     `too_near` is put last, as if its :math:`d_j` were 1. Larger = more in-distribution.
 
-    The pool is made before: `oodlib.phrases.superclass_phrases` turns each adjective into a phrase, nouns and classes
-    are encoded with the template set "csp-noun", phrases with "csp-adjective" (`oodlib.prompts`); the authors leave out
-    WordNet's noun.person, noun.quantity, noun.group and adj.pert.
+    The pool is made before: `oodlib.outlier_labels.superclass_phrases` turns each adjective into a phrase, nouns and
+    classes are encoded with the template set "csp-noun", phrases with "csp-adjective" (`oodlib.prompts.sets`); the
+    authors leave out WordNet's noun.person, noun.quantity, noun.group and adj.pert.
 
     Parameters
     ----------

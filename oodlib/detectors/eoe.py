@@ -1,7 +1,7 @@
 """EOE: outlier classes that a language model envisions from the class names."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -91,6 +91,7 @@ class EOE(Detector):
     tensor([0.5231, 0.0679])
     """
 
+    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     outlier_text_: Array
     outlier_names_: tuple[str, ...]
 

@@ -1,6 +1,6 @@
 """NegLabel: words that are far from every class, as labels of what is not in-distribution."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class NegLabel(Detector):
     Notes
     -----
     The authors write classes and nouns into "the nice {}" and adjectives into "This is a {} photo" (the template sets
-    "nice" and "nice-adjective" of `oodlib.prompts`), take about 70,000 words of WordNet and keep about 10,500.
+    "nice" and "nice-adjective" of `oodlib.prompts.sets`), take about 70,000 words of WordNet and keep about 10,500.
 
     References
     ----------
@@ -75,6 +75,7 @@ class NegLabel(Detector):
     tensor([1.0000, 0.5000])
     """
 
+    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     selected_: np.ndarray
     outlier_names_: tuple[str, ...]
     outlier_text_: Array

@@ -1,14 +1,12 @@
 """Outlier label exposure."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._no import agreeing_to_differ, check_scale
 from oodlib.detectors._outliers import known_mass
-from oodlib.detectors.base import Detector
-from oodlib.errors import OodlibError
-from oodlib.prototypes import (
+from oodlib.detectors._prototypes import (
     Clustering,
     boundary_embeddings,
     closest,
@@ -16,6 +14,8 @@ from oodlib.prototypes import (
     hard_prototypes,
     learn_prototypes,
 )
+from oodlib.detectors.base import Detector
+from oodlib.errors import OodlibError
 
 
 class OLE(Detector):
@@ -26,9 +26,10 @@ class OLE(Detector):
         p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
 
     `s` are the cosines of an image `v` with the names, :math:`\bar{s}` those with their "no" features. Larger = more
-    in-distribution. The bank O is learned in three parts (`oodlib.prototypes`): clusters of the outlier labels; of
-    these the ones far from every class; and hard ones, mixed from classes at the border and their nearest prototype.
-    The score is a product: the share of the classes in the softmax, times the score of `ClipnATD` at the same scale.
+    in-distribution. The bank O is learned in three parts (`oodlib.detectors._prototypes`): clusters of the outlier
+    labels; of these the ones far from every class; and hard ones, mixed from classes at the border and their nearest
+    prototype. The score is a product: the share of the classes in the softmax, times the score of `ClipnATD` at the
+    same scale.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ class OLE(Detector):
     tensor([0.9346, 0.5000, 0.0654])
     """
 
+    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     even_odds = 0.5
 
     prototypes_: Array

@@ -1,6 +1,6 @@
 """The raw-label baseline: all outlier labels in one softmax, as they are."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from oodlib.arrays import Array, like
 from oodlib.concepts import Concepts
@@ -47,6 +47,7 @@ class OutlierSoftmax(Detector):
     tensor([0.5761, 0.2119])
     """
 
+    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     even_odds = 0.5
 
     outlier_text_: Array

@@ -59,6 +59,7 @@ class Unknown(Detector):
     tensor([0.7311, 0.5000])
     """
 
+    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     even_odds = 0.5
     default_words: ClassVar[tuple[str, ...]] = ("unknown object", "something else")
 

@@ -1,6 +1,6 @@
-"""A feature detector where `oodlib.evaluation` expects a detector on concepts."""
+"""A feature detector where `oodlib.evaluation.evaluate` expects a detector on concepts."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class OnConcepts(Detector):
     OodlibError
         If the concepts have no shots, or a head is needed and they match by something else than the cosine with `text`.
     """
+
+    requires: ClassVar[tuple[str, ...]] = ("shots",)
 
     detector_: FeatureDetector
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from oodlib.datasets.emoji_sources import Emoji, Hand
-from oodlib.vocabularies import THINGS, select, wordnet
+from oodlib.datasets.wordnet import THINGS, select, wordnet
 
 # Sets whose drawings follow Unicode's emoji, under its names: two more hands that only teach.
 EMOJI_SETS = ("emojione-monotone", "streamline-emojis")

@@ -24,12 +24,12 @@ from safetensors.numpy import load_file
 
 from oodlib.arrays import normalize
 from oodlib.cache import sha256_of
+from oodlib.datasets.images import without_far_ends
 from oodlib.errors import OodlibError
-from oodlib.images import without_far_ends
 from oodlib.machine import cores
 from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, assemble
 from oodlib.pocket.words import shipped_words
-from oodlib.prompts import check_prompts, ensemble, fill
+from oodlib.prompts.sets import check_prompts, ensemble, fill
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -41,7 +41,7 @@ NO_HEAD = Path(__file__).with_name("no_head.safetensors")
 
 
 class LightEncoder:
-    """PocketCLIP on the CPU without torch. It does what `oodlib.encoder.Encoder` does, with arrays instead of tensors.
+    """PocketCLIP on the CPU without torch. It does what `oodlib.encoders.Encoder` does, with arrays for tensors.
 
     Parameters
     ----------
@@ -110,6 +110,10 @@ class LightEncoder:
         """Pictures scaled and cut as `Encoder.pixels` does it: uint8 (N, 3, 128, 128), the same numbers."""
         return np.stack([_square(without_far_ends(picture)) for picture in pictures]).transpose(0, 3, 1, 2)
 
+    def normal(self, pixels: np.ndarray) -> np.ndarray:
+        """What `pixels` made, as the tower takes it: float32 in [-1, 1]."""
+        return (pixels.astype(np.float32) / 255 - np.float32(MEAN[0])) / np.float32(STD[0])
+
     def encode_images(self, pictures: Sequence[Image.Image] | np.ndarray, batch_size: int = 16) -> np.ndarray:
         """Image features: (N, 256) float32, L2-normalised.
 
@@ -126,8 +130,7 @@ class LightEncoder:
         for start in range(0, len(pictures), batch_size):
             some = pictures[start : start + batch_size]
             batch = some if isinstance(some, np.ndarray) else self.pixels(some)
-            normal = (batch.astype(np.float32) / 255 - np.float32(MEAN[0])) / np.float32(STD[0])
-            parts.append(normalize(self._image.run(None, {"x": normal})[0]))
+            parts.append(normalize(self._image.run(None, {"x": self.normal(batch)})[0]))
         return np.concatenate(parts)
 
     def encode_texts(

@@ -7,28 +7,25 @@ from kept features of the pretraining hands, so it takes a minute. Images and "y
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.console import Console
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodlib.cache import write_atomically
-from oodlib.encoders import Encoder, load_encoder
 from oodlib.errors import OodlibError
-from oodlib.pocket import assemble
-from oodlib.pocket.data import Corpus, corpus
-from oodlib.prompts import ensemble, fill
+from oodlib.prompts.sets import ensemble, fill
+
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.data import Corpus
 
 HEAD = Path(__file__).with_name("no_head.safetensors")
 
@@ -150,7 +147,7 @@ def encode_no(
 
 @dataclass(frozen=True)
 class NoTexts:
-    """PocketCLIP's "no" head as `oodlib.texts.embed_texts` takes an encoder, so that its features are kept, too."""
+    """PocketCLIP's "no" head as `oodlib.embeddings.embed_texts` takes an encoder: its features are kept, too."""
 
     encoder: Encoder
 
@@ -166,25 +163,3 @@ class NoTexts:
     def as_features(self, kept: np.ndarray) -> Tensor:
         """Kept features, as this head gives them."""
         return self.encoder.as_features(kept)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: train the head of the shipped weights and keep it beside them."""
-    parser = argparse.ArgumentParser(prog="python -m oodlib.pocket.no_head", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--out", type=Path, default=HEAD, help="where to write the head; by default the shipped one")
-    chosen = parser.parse_args(arguments)
-    console = Console(stderr=True)
-    try:
-        console.print("drawing the pretraining pictures and encoding them: a few minutes")
-        recipe = NoRecipe()
-        tensors, losses = train(load_encoder("pocket"), corpus(), recipe)
-    except OodlibError as error:
-        sys.exit(f"error: {error}")
-    weights = hashlib.sha256(assemble.WEIGHTS.read_bytes()).hexdigest()  # a head fits the weights it was learned with
-    about = {"recipe": json.dumps(asdict(recipe)), "weights_sha256": weights}
-    write_atomically(chosen.out, lambda path: save_file(tensors, path, about))
-    console.print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} at the end; wrote {chosen.out.name}")
-
-
-if __name__ == "__main__":
-    main()

@@ -24,10 +24,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from oodlib.arithmetic import PRECISIONS, autocast, training_precision, warning
 from oodlib.cache import write_atomically
 from oodlib.checkpoint import load_checkpoint, save_checkpoint
 from oodlib.errors import OodlibError
+from oodlib.machine import PRECISIONS, autocast, training_precision, warning
 from oodlib.pocket import assemble
 from oodlib.pocket.augment import augment
 from oodlib.pocket.data import Corpus, corpus

@@ -50,9 +50,9 @@ def _key(weights_sha256: str, texts: Sequence[str], templates: Sequence[str] | N
 
 
 def _main() -> None:
+    from oodlib.datasets.wordnet import default_words
     from oodlib.pocket.light import LightEncoder
-    from oodlib.prompts import templates as named
-    from oodlib.vocabularies import default_words
+    from oodlib.prompts.sets import templates as named
 
     encoder, words, prompts = LightEncoder(), default_words(), named("drawings")
     ship(encoder.spec["weights_sha256"], words, prompts, encoder.encode_texts(words, prompts), WORDS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from oodlib.concepts import Concepts
-from oodlib.encoder import Encoder
+from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.registry import Registry
 from oodlib.tuning._shots import take_shots

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodlib.encoder import Encoder
+from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 
 _FILLER = "x"

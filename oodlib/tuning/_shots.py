@@ -11,9 +11,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from oodlib.datasets.base import Manifest
-from oodlib.encoder import Encoder
+from oodlib.datasets.images import read_image, to_rgb
+from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
-from oodlib.images import read_image, to_rgb
 from oodlib.tuning._stages import encode_parts
 from oodlib.tuning.base import Shots
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodlib.datasets.base import Manifest
-from oodlib.encoder import Encoder
+from oodlib.datasets.images import read_image
+from oodlib.encoders.encoder import Encoder
+from oodlib.encoders.patches import at_places
 from oodlib.errors import OodlibError
-from oodlib.images import read_image
-from oodlib.patches import at_places
 
 BATCH = 16  # pictures at once: on a CPU their maps stay in the cache of a core
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodlib.concepts import Concepts
-from oodlib.encoder import Encoder
+from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.tuning._loop import epochs, train
 from oodlib.tuning._stages import finish

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from oodlib.concepts import Concepts
-from oodlib.encoder import Encoder
+from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.tuning._loop import epochs, train
 from oodlib.tuning.base import Session, Shots, Tuned, Tuner

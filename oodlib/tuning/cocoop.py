@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodlib.concepts import Concepts
-from oodlib.encoder import Encoder
+from oodlib.encoders.encoder import Encoder
 from oodlib.tuning._loop import epochs, train
 from oodlib.tuning._prompts import Prompts, frozen, words
 from oodlib.tuning.base import Session, Shots, Tuned, Tuner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oodlib.concepts import Concepts
-from oodlib.encoder import Encoder
+from oodlib.encoders.encoder import Encoder
 from oodlib.tuning._stages import trained_part
 from oodlib.tuning._tower import TowerTuner, copy_of, finished
 from oodlib.tuning.base import Session, Shots, Tuned

@@ -6,7 +6,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from oodlib.concepts import Concepts
-from oodlib.encoder import Encoder
+from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.tuning._stages import trained_part
 from oodlib.tuning._tower import TowerTuner, copy_of, finished

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from oodlib import notebooks, site
+from oodlib.book import notebooks, site
 
 ROOT = Path(__file__).parent.parent.parent
 # As root in a container, and without asking the network for anything.

@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 import pytest
 
-from oodlib import notebooks, provenance, site
-from oodlib.reported import load_reported
+from oodlib import provenance
+from oodlib.book import notebooks, site
+from oodlib.report.reported import load_reported
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
 TOC = (Path(__file__).parents[2] / "_toc.yml").read_text(encoding="utf-8")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from oodlib import notebooks, provenance, site
-from oodlib.profiles import load_profile
-from oodlib.results import read_results
+from oodlib import provenance
+from oodlib.book import notebooks, site
+from oodlib.evaluation.results import read_results
+from oodlib.experiments.profiles import load_profile
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
 OWN = (

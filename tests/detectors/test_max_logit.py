@@ -1,7 +1,7 @@
 import torch
 
 from oodlib.detectors.max_logit import MaxLogit
-from oodlib.metrics import ood_metrics
+from oodlib.evaluation.metrics import ood_metrics
 
 
 def test_agrees_with_the_official_code(golden, golden_concepts, assert_matches):

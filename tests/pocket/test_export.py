@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from oodlib.datasets import emojishift
-from oodlib.encoders import load_encoder
+from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.pocket import export as module
 from oodlib.pocket.export import _shrink, export, parity

@@ -8,7 +8,7 @@ from oodlib.errors import OodlibError
 from oodlib.pocket import light
 from oodlib.pocket.light import LightEncoder
 from oodlib.pocket.no_head import encode_no
-from oodlib.prompts import TEMPLATES
+from oodlib.prompts.sets import TEMPLATES
 
 ODD = [(128, 128), (129, 128), (128, 131), (200, 301), (301, 200), (77, 191), (255, 127), (128, 1), (1000, 20), (5, 5)]
 TEXTS = [

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from oodlib.encoders import load_encoder
+from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.pocket import assemble, data, no_head
 from oodlib.pocket.no_head import NoRecipe, clipn_loss, encode_no

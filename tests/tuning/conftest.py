@@ -7,8 +7,8 @@ from torch.nn.functional import normalize
 
 from oodlib.checkpoint import save_checkpoint
 from oodlib.concepts import Concepts
-from oodlib.encoder import Encoder
-from oodlib.encoders import load_encoder
+from oodlib.encoders.encoder import Encoder
+from oodlib.encoders.load import load_encoder
 from oodlib.tuning import Shots, _loop
 
 D, C, VIEWS, PATCHES = 32, 5, 3, 4

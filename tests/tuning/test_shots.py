@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from oodlib.datasets import emojishift
-from oodlib.embeddings import embed
+from oodlib.embeddings.embedding import embed
 from oodlib.errors import OodlibError
 from oodlib.tuning import take_shots
 

@@ -1,0 +1,235 @@
+"""Executing the book's notebooks: checked parameters, a fresh output, a run record, and nothing done twice."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from oodlib import provenance
+from oodlib.book.kernel import THREADS, environment, move_warnings, run_papermill, tidy
+from oodlib.cache import write_atomically
+from oodlib.errors import OodlibError
+from oodlib.experiments.profiles import Profile, cannot_write, load_profile, profile_path, project_root
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A notebook of a profile, executed.
+
+    Attributes
+    ----------
+    path, record : Path
+        The executed notebook and its run record.
+    fresh : bool
+        True when it was executed now; False when nothing had changed since the recorded run.
+    """
+
+    path: Path
+    record: Path
+    fresh: bool
+
+
+def source_path(name: str) -> Path:
+    """The stripped source of a notebook.
+
+    Raises
+    ------
+    OodlibError
+        If there is no such notebook.
+    """
+    path = project_root() / "notebooks" / f"{name}.ipynb"
+    if not path.is_file():
+        known = sorted(other.stem for other in path.parent.glob("*.ipynb"))
+        raise OodlibError(f"there is no notebook {name!r}: {_choices(name, known)}")
+    return path
+
+
+def notebook_names() -> list[str]:
+    """The notebooks that are pages of the book, in an order to run them in: those that read others' results go last."""
+    toc = yaml.safe_load((project_root() / "_toc.yml").read_text(encoding="utf-8"))
+    entries = [entry for part in toc.get("parts", []) for entry in part["chapters"]] + toc.get("chapters", [])
+    names = [Path(entry["file"]).name for entry in entries if entry["file"].startswith("notebooks/")]
+    return sorted(names, key=lambda name: bool(_reads(source_path(name))))
+
+
+def made_under(name: str, profile: Profile) -> Profile:
+    """The profile whose run a page shows: the book's own, or the one that the page is about.
+
+    A page about EmojiShift or PocketCLIP says so in its metadata (`oodlib.profile`), and is the same in every book.
+    """
+    about = _metadata(source_path(name)).get("profile", profile.name)
+    return profile if about == profile.name else load_profile(about, small=profile.is_small)
+
+
+def runs_of(profile: Profile) -> list[tuple[str, Profile]]:
+    """What a book needs to have run, in order: pages of other profiles, with what they may read, and then its own."""
+    names = notebook_names()
+    borrowed = {made.name: made for name in names if (made := made_under(name, profile)).name != profile.name}
+    first = [(name, made_under(name, other)) for other in borrowed.values() for name in names]
+    return first + [(name, profile) for name in names if made_under(name, profile) is profile]
+
+
+def execute(
+    name: str,
+    profile: str = "pocket",
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    small: bool = False,
+    inputs: Mapping[str, str] | None = None,
+) -> Executed:
+    """Execute one notebook under a profile, unless nothing that goes into it has changed.
+
+    The result lies in `_build/<profile>/notebooks/<name>.ipynb`, its run record in `runs/<name>.json`, and what the
+    notebook made where `provenance.product` says. They appear together after the last cell; a failure leaves what was
+    there before, and a log.
+
+    Parameters
+    ----------
+    name : str
+        The notebook's name without suffix.
+    profile : str
+        The profile's name; passed to the notebook.
+    parameters : mapping, optional
+        More parameters; every name must stand in the notebook's cell tagged `parameters`.
+    small : bool
+        Apply the profile's `small` block; passed to the notebook.
+    inputs : mapping of str to str, optional
+        Digests of further things that the run depends on; a change of any runs it again.
+
+    Raises
+    ------
+    OodlibError
+        If the notebook, the profile or a parameter is unknown, or a cell fails.
+    """
+    source, chosen = source_path(name), load_profile(profile, small=small)
+    given = {**(parameters or {}), "profile": profile, "small": small}
+    result = Executed(chosen.folder / "notebooks" / f"{name}.ipynb", chosen.folder / "runs" / f"{name}.json", False)
+    known: dict[str, Any] = {
+        "inputs": {**_input_digests(source, chosen), **(inputs or {})},
+        "source_sha256": provenance.file_sha256(source),
+    }
+    ingredients = {"name": name, "parameters": given, "code": provenance.code_sha256(), **known}
+    ingredients["versions"] = provenance.versions()
+    run = provenance.run_id(ingredients)
+    if _up_to_date(result, run, chosen.folder):
+        return result
+
+    effective = {**_defaults(source, given), **given}
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    before = _cpu_seconds_of_kernels()
+    try:
+        chosen.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".run-") as work:
+            log = chosen.folder / "logs" / f"{name}.log"
+            notebook, noted = _run(source, Path(work), given, run, log)
+            made = _publish(Path(work) / "products", chosen.folder)
+    except OSError as error:
+        raise cannot_write(chosen.folder, error) from error
+    text = json.dumps(tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_atomically(result.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": made, **noted}
+    known |= {"started": started, "wall_seconds": round(time.monotonic() - clock, 1)}
+    known["cpu_seconds"] = round(_cpu_seconds_of_kernels() - before, 1)
+    provenance.stamp(result.record, root=project_root(), **known)
+    return Executed(result.path, result.record, True)
+
+
+def _cpu_seconds_of_kernels() -> float:
+    """CPU seconds of the processes that this one started and that have ended; 0 on systems that do not count them."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _choices(name: str, known: list[str]) -> str:
+    """The end of a message about a mistyped name."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}"
+
+
+def _metadata(source: Path) -> dict[str, Any]:
+    """What a notebook says of itself to this library."""
+    return json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
+
+
+def _reads(source: Path) -> list[str]:
+    """What the notebook reads of what other notebooks made: `metadata.oodlib.reads`, paths in the profile's folder."""
+    return _metadata(source).get("reads", [])
+
+
+def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
+    """Digests of the files beside the code that decide what a notebook shows."""
+    root = project_root()
+    files = {
+        f"profiles/{profile.name}.yaml": profile_path(profile.name),
+        "package-lock.json": root / "package-lock.json",  # the pictures: npm checks its integrity hashes
+        "requirements.lock": root / "requirements.lock",
+        "book/_data": root / "book" / "_data",
+    } | {path: profile.folder / path for path in _reads(source)}
+    found = {key: provenance.tree_sha256(p) if p.is_dir() else provenance.file_sha256(p) for key, p in files.items()}
+    if profile.photos:
+        from oodlib.experiments.pictures import (
+            state_of,  # takes pandas along, which a second run of other profiles does without
+        )
+
+        found["photographs"] = provenance.run_id(state_of(profile))
+    return found
+
+
+def _up_to_date(result: Executed, run: str, folder: Path) -> bool:
+    """Whether the recorded run is this one and everything that it made still lies there as it was made."""
+    record = provenance.read_record(result.record)
+    if record is None or record.run != run or not result.path.is_file():
+        return False
+    return all(provenance.file_sha256(folder / path) == digest for path, digest in record.products.items())
+
+
+def _defaults(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The notebook's own parameters with their defaults; papermill would only warn about a name that is not there."""
+    import papermill  # slow to import, and not needed where nothing changed
+
+    found = papermill.inspect_notebook(str(source))
+    for name in given:
+        if name not in found:
+            raise OodlibError(f"notebooks/{source.name} has no parameter {name!r}: {_choices(name, sorted(found))}")
+    return {name: ast.literal_eval(parameter["default"]) for name, parameter in found.items()}
+
+
+def _run(source: Path, work: Path, given: dict[str, Any], run: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Execute in a working folder: returns the notebook and the facts that it noted, leaves its `products` there."""
+    facts, products = work / "facts.json", work / "products"
+    products.mkdir()
+    variables = {
+        provenance.RUN_VARIABLE: run,
+        provenance.FACTS_VARIABLE: str(facts),
+        provenance.PRODUCTS_VARIABLE: str(products),
+        "OODLIB_PROJECT": str(project_root()),
+        "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),  # this environment's kernel, not the user's
+    } | {name: os.environ.get(name, value) for name, value in THREADS.items()}
+    with environment(variables):
+        notebook = run_papermill(source, work / "out.ipynb", given, log)
+    move_warnings(notebook, log)
+    return notebook, json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
+
+
+def _publish(products: Path, folder: Path) -> dict[str, str]:
+    """Move what a run made into the profile's folder; returns the digests by path."""
+    made = {}
+    for path in sorted(products.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(products).as_posix()
+            made[name] = provenance.file_sha256(path)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            path.replace(folder / name)
+    return made

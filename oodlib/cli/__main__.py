@@ -1,0 +1,5 @@
+"""`python -m oodlib.cli`."""
+
+from oodlib.cli.main import app
+
+app()

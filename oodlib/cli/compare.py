@@ -1,0 +1,132 @@
+"""The command `oodlib compare`: every detector on a person's own two folders.
+
+Heavy imports wait until the command needs them, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oodlib.cli.console import SeveralValues, command, notes, out
+from oodlib.cli.detect import Encoder, Pretrained, Templates, split
+from oodlib.errors import OodlibError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oodlib.guard.compare import Comparison
+
+FORMATS = ("table", "json", "csv")
+
+
+def compare(
+    inside: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ID_FOLDER", help="a folder for each class in it, or a CSV with the columns path, label"
+        ),
+    ],
+    outside: Annotated[Path, typer.Argument(metavar="OOD_FOLDER", help="other pictures: a folder or such a CSV")],
+    labels: Annotated[
+        list[str] | None, typer.Option("--labels", help="names of your classes", show_default="the folders' names")
+    ] = None,
+    encoder: Encoder = None,
+    pretrained: Pretrained = None,
+    templates: Templates = None,
+    outliers: Annotated[
+        list[str] | None,
+        typer.Option("--outliers", help="words for what is not in your classes", show_default="nouns of WordNet"),
+    ] = None,
+    kind: Annotated[str, typer.Option("--format", help="table, json or csv")] = "table",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="folder for results (parquet, csv), a map by UMAP (png) and its coordinates"
+        ),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option("--resamples", min=10, help="of the bootstrap, behind every interval")
+    ] = 1000,
+) -> None:
+    """Compare all detectors on your own pictures: how well does each tell ID_FOLDER from OOD_FOLDER.
+
+    For example: oodlib compare pets/ elsewhere/ --output comparison
+
+    With labelled pictures, detectors on features learn from half of them; all are tested on the other half.
+    """
+    if kind not in FORMATS:
+        raise OodlibError(f"there is no format {kind!r}: choose one of {', '.join(FORMATS)}")
+    from oodlib.guard.compare import compare as run
+
+    made = run(
+        inside,
+        outside,
+        encoder or "pocket",
+        pretrained=pretrained,
+        labels=split(labels) if labels else None,
+        outliers=split(outliers) if outliers else None,
+        templates=templates,
+        n_boot=resamples,
+        progress=notes.is_terminal,
+    )
+    for note in made.notes:
+        notes.print(f"note: {note}", markup=False)
+    if output is not None:
+        _keep(made, output)
+    wide = _wide(made.results)
+    if kind == "table":
+        out.file.write(_aligned(wide))
+    elif kind == "csv":
+        out.file.write(wide.to_csv(index=False))
+    else:
+        out.file.write(json.dumps(wide.to_dict("records"), indent=1) + "\n")
+    first = made.results.iloc[0]
+    tested = f"tested on {first['n_id']} pictures inside and {first['n_ood']} outside"
+    notes.print(f"{tested}; intervals: 95 % of {resamples} bootstrap resamples")
+
+
+command(compare, cls=SeveralValues)
+
+
+def _keep(made: Comparison, folder: Path) -> None:
+    """Write results, coordinates and map: each file whole or not at all."""
+    from oodlib.cache import write_atomically
+    from oodlib.evaluation.results import write_results
+    from oodlib.report.projection import coordinates, draw_map
+
+    write_results(made.results, folder, "comparison")
+    x, y = coordinates(made.features).T
+    table = made.pictures.assign(x=x, y=y)
+    write_atomically(folder / "map.csv", lambda path: table.to_csv(path, index=False, lineterminator="\n"))
+    write_atomically(folder / "map.parquet", lambda path: table.to_parquet(path, index=False))
+    write_atomically(folder / "map.png", lambda path: draw_map(table).savefig(path, dpi=160))
+
+
+def _wide(results: pd.DataFrame) -> pd.DataFrame:
+    """One row a detector, the best AUROC first, numbers as shares with the ends of their intervals."""
+    shown = results[results["metric"].isin(["auroc", "fpr95"])]
+    ends = {"": "value", "_low": "low", "_high": "high"}
+    value, low, high = (
+        shown.pivot(index=["detector", "transductive"], columns="metric", values=end).add_suffix(suffix)
+        for suffix, end in ends.items()
+    )
+    order = [f"{metric}{suffix}" for metric in ("auroc", "fpr95") for suffix in ends]
+    wide = value.join(low).join(high)[order]
+    return wide.sort_values("auroc", ascending=False, kind="stable").reset_index()
+
+
+def _aligned(wide: pd.DataFrame) -> str:
+    """The table for a person: percent with intervals; test-time methods carry a sign."""
+    lines = [("detector", "AUROC (%)", "fpr95 (%)")]
+    for row in wide.to_dict("records"):
+        cells = [
+            f"{100 * row[m]:.1f} [{100 * row[f'{m}_low']:.1f}, {100 * row[f'{m}_high']:.1f}]"
+            for m in ("auroc", "fpr95")
+        ]
+        lines.append((row["detector"] + (" ⇄" if row["transductive"] else ""), *cells))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join("  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines)

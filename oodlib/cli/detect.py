@@ -1,0 +1,298 @@
+"""The commands on a person's own pictures: `oodlib detect` and `oodlib search`.
+
+Heavy imports wait until a command needs them, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from oodlib.cli.console import SeveralValues, command, notes
+from oodlib.errors import OodlibError
+
+if TYPE_CHECKING:
+    from oodlib.guard.guard import Guard
+    from oodlib.guard.rows import Rows
+
+ALL_IN, SOME_OUT, SOME_UNREADABLE = 0, 3, 4
+EXIT_CODES = (
+    "Exit code: 0 all pictures are in; 3 some are out; 4 some cannot be read (whatever the others are); 1 an error, "
+    "told in one sentence; 2 a mistyped command; 130 interrupted."
+)
+
+PATHS = 'files, folders (with those below) or quoted globs: "photos/**/*.jpg"'
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="pocket (small, for drawings, no download), an open_clip architecture such as ViT-B-32, hf-hub:ORG/REPO "
+        "or local-dir:FOLDER",
+        show_default="pocket",
+    ),
+]
+Pretrained = Annotated[
+    str | None, typer.Option("--pretrained", help="weights of an architecture: a tag such as openai, or a file")
+]
+Templates = Annotated[
+    str | None,
+    typer.Option(
+        "--templates",
+        help="prompts around names: bare, photo, five, seven, drawings, ...; several are averaged",
+        show_default="drawings for pocket, else photo",
+    ),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", help="table, json, csv or html", show_default="by --output, else table")
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="file to write instead of standard output")]
+
+
+def detect(
+    paths: Annotated[list[str] | None, typer.Argument(help=PATHS, metavar="PATHS...", show_default=False)] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--labels", help="names of your classes: all words up to the next option, or with commas between"),
+    ] = None,
+    labels_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels-file", help="or a text file, a name a line; or JSON that maps each name to a list of descriptions"
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", help="a detector: ole, outlier_softmax, unknown, mcm, energy, ...", show_default="ole"
+        ),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE of the method, such as temperature=0.5")
+    ] = None,
+    encoder: Encoder = None,
+    pretrained: Pretrained = None,
+    templates: Templates = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold",
+            help="a number; id95: keeps 95 % of the --calibrate pictures; conformal: rejects a new picture of your "
+            "classes at most 5 % of the time; auto: id95 with --calibrate, else where your classes are as likely as "
+            "everything else, which ole, outlier_softmax, unknown, clipn_atd and clipn_ctw can tell",
+            show_default="auto",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        list[str] | None, typer.Option("--calibrate", help="pictures of your classes: folders, files or globs")
+    ] = None,
+    outliers: Annotated[
+        list[str] | None,
+        typer.Option("--outliers", help="words for what is not in your classes", show_default="nouns of WordNet"),
+    ] = None,
+    kind: Format = None,
+    output: Output = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", help="keep labels, method and threshold in this file, such as mine.safetensors"),
+    ] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option(
+            "--load", help="use a file that --save wrote; --labels then adds classes, --threshold moves the cut"
+        ),
+    ] = None,
+) -> None:
+    """Say of each picture whether it shows one of your classes (in) or none of them (out), and why.
+
+    For example: oodlib detect photos/ --labels cat dog "sports car"
+
+    Put paths before --labels, or after a lone --. A picture that scores at or above the threshold is in.
+
+    Features and guards are kept: the same pictures are encoded once, the same labels fitted once. The first run with an
+    encoder other than pocket also encodes 2,000 words.
+    """
+    from oodlib.cli.printing import format_of, present
+
+    shape = format_of(kind, output)
+    if not paths and save is None:
+        raise OodlibError(
+            "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
+        )
+    # The first run takes a while. Calibration pictures have a bar of their own; two such displays disturb each other.
+    waiting = notes.status("reading the model and the words ...") if not calibrate else contextlib.nullcontext()
+    with waiting:
+        guard = _guard(
+            _labels(labels, labels_file),
+            method,
+            parameter,
+            encoder,
+            pretrained,
+            templates,
+            threshold,
+            calibrate,
+            outliers,
+            load,
+        )
+    for note in guard.notes:
+        notes.print(f"note: {note}", markup=False)
+    if save is not None:
+        guard.save(save)
+    if not paths:
+        return
+    found = guard.decisions(paths, progress=notes.is_terminal)
+    present(found, shape, output)
+    _passed_over(found)
+    made = [row["decision"] for row in found.rows]
+    counts = {decision: made.count(decision) for decision in ("in", "out", "unreadable")}
+    notes.print(f"{', '.join(f'{n} {what}' for what, n in counts.items())}; threshold {guard.threshold}", markup=False)
+    code = SOME_UNREADABLE if counts["unreadable"] else SOME_OUT if counts["out"] else ALL_IN
+    if code:
+        raise typer.Exit(code)
+
+
+command(detect, cls=SeveralValues, epilog=EXIT_CODES)
+
+
+def search(
+    query: Annotated[str, typer.Argument(help='what to look for, in quotes: "a dog wearing sunglasses"')],
+    paths: Annotated[list[str], typer.Argument(help=PATHS)],
+    top: Annotated[int, typer.Option("--top", min=1, help="how many pictures to list")] = 10,
+    encoder: Encoder = None,
+    pretrained: Pretrained = None,
+    templates: Annotated[
+        str | None, typer.Option("--templates", help="prompts around the query", show_default="the query as it is")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--format", help="table, json or csv", show_default="by --output, else table")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Find the pictures that fit a sentence best.
+
+    For example: oodlib search "a dog wearing sunglasses" photos/
+
+    Every picture is compared with the sentence: nothing is approximated.
+
+    Features are kept, so that the next query over the same pictures only reads them.
+    """
+    from oodlib.cli.printing import format_of, present
+
+    shape = format_of(kind, output)
+    if shape == "html":
+        raise OodlibError("search writes no HTML: choose table, json or csv")
+    from oodlib.encoders.named import named_encoder
+    from oodlib.guard.search import search_rows
+    from oodlib.prompts.sets import templates as named
+
+    prompts = named(templates) if templates else None
+    model = named_encoder(encoder or "pocket", pretrained)
+    found = search_rows(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
+    present(found, shape, output)
+    _passed_over(found)
+    if any(row["rank"] is None for row in found.rows):
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+command(
+    search, epilog="Exit code: 0 all pictures were compared; 4 some cannot be read; 1 an error; 2 a mistyped command."
+)
+
+
+def _guard(
+    labels: Any,
+    method: str | None,
+    parameter: list[str] | None,
+    encoder: str | None,
+    pretrained: str | None,
+    templates: str | None,
+    threshold: str | None,
+    calibrate: list[str] | None,
+    outliers: list[str] | None,
+    load: Path | None,
+) -> Guard:
+    """A new guard, or one from a file with what the command line changes about it."""
+    from oodlib.detectors import get_detector, name_of
+    from oodlib.encoders.named import named_encoder
+    from oodlib.evaluation.thresholds import choose
+    from oodlib.guard.guard import Guard
+    from oodlib.guard.kept import kept_guard
+    from oodlib.guard.labels import check_labels
+
+    progress = notes.is_terminal
+    if load is None:
+        if labels is None:
+            raise OodlibError("which classes? Pass their names with --labels or --labels-file, or a guard with --load")
+        detector = get_detector(method or "ole", **dict(named_value(text) for text in parameter or []))
+        words: dict[str, Any] = {"threshold": threshold or "auto", "templates": templates}
+        words["outliers"] = split(outliers) if outliers else None
+        check_labels(labels)  # what is mistyped is refused before a model is loaded
+        if not calibrate:
+            choose(words["threshold"], method=name_of(detector), even_odds=detector.even_odds)
+        model = named_encoder(encoder or "pocket", pretrained)
+        if calibrate:
+            return Guard.make(labels, model, detector, calibrate=calibrate, progress=progress, **words)
+        return kept_guard(labels, model, detector, **words)
+    fixed = {"--method": method, "--parameter": parameter, "--templates": templates, "--outliers": outliers}
+    if clash := next((name for name, value in fixed.items() if value), None):
+        raise OodlibError(f"{clash} is fixed in {load}: leave it out, or make a new guard without --load")
+    guard = Guard.load(load, encoder, pretrained)
+    if labels is not None:
+        guard = guard.with_labels(labels)
+    if threshold is not None or calibrate:
+        guard = guard.with_threshold(threshold or "auto", calibrate or None, progress=progress)
+    return guard
+
+
+def _labels(given: list[str] | None, file: Path | None) -> Any:
+    """Names from the command line and from a file, or None."""
+    if given and file:
+        raise OodlibError("labels come from --labels or from --labels-file, not from both: choose one")
+    if given:
+        return split(given)
+    if file is None:
+        return None
+    if file.suffix.lower() != ".json":
+        from oodlib.outlier_labels.envision_prompts import read_names
+
+        return read_names(file)
+    try:
+        described = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise OodlibError(f'cannot read {file} ({error}): pass JSON such as {{"cat": ["a pet that purrs"]}}') from None
+    if not isinstance(described, dict) or not all(isinstance(lines, list) for lines in described.values()):
+        raise OodlibError(f'{file} must map each name to a list of descriptions: {{"cat": ["a pet that purrs"]}}')
+    return described
+
+
+def split(words: list[str]) -> list[str]:
+    """Names of the command line; commas part names, too. An empty word stays, so that it can be refused.
+
+    >>> split(["cat,dog", "sports car,", ""])
+    ['cat', 'dog', 'sports car', '']
+    """
+    return [name for word in words for name in word.split(",") if name.strip() or not word]
+
+
+def named_value(text: str) -> tuple[str, Any]:
+    """`name=value`, the value read as YAML so that numbers, booleans and lists need no quotes."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise OodlibError(f"--parameter {text!r} is not NAME=VALUE: write for example -p temperature=0.5")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise OodlibError(f"the value in --parameter {text!r} cannot be read: put it in quotes") from None
+
+
+def _passed_over(found: Rows) -> None:
+    names = found.about["passed_over"]
+    if names:
+        from oodlib.cli.printing import safe
+
+        some = ", ".join(safe(Path(name).name) for name in names[:3]) + (" ..." if len(names) > 3 else "")
+        notes.print(f"note: passed over {len(names)} file(s) not named like pictures ({some})", markup=False)

@@ -1,0 +1,84 @@
+"""Filling a store: from the pictures of a shard to its file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from oodlib.cache import sha256_of
+from oodlib.datasets.images import Read
+from oodlib.embeddings.store import Part, Shard, Store
+
+if TYPE_CHECKING:
+    from oodlib.datasets.base import Manifest
+    from oodlib.datasets.listing import Listing
+    from oodlib.embeddings.stream import Crew
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+# From groups of sources and the way to read one to their features, group by group.
+EncodeGroups = Callable[..., Iterator[tuple[Any, dict[int, str]]]]
+
+
+class Piece(NamedTuple):
+    """The pictures of one shard, and what the manifest says of their contents."""
+
+    name: str
+    paths: Sequence[Path]
+    sha256: Sequence[str]
+
+
+def pieces(manifest: Manifest | Listing, parts: Iterable[Part]) -> list[Piece]:
+    """The pictures of some shards."""
+    paths, hashes = manifest.paths(), manifest.hashes
+    return [Piece(part.name, paths[part.start : part.stop], hashes[part.start : part.stop]) for part in parts]
+
+
+def groups_encoded(encoder: Encoder | LightEncoder, pictures: int, crew: Crew | None = None) -> EncodeGroups:
+    """How so many pictures are encoded on this machine: `encode_groups` of the stream that fits the encoder.
+
+    `crew` is who works on them, for encoders of torch; by default the crew that fits.
+    """
+    if encoder.runtime == "onnx":
+        from oodlib.embeddings import light_stream
+
+        return functools.partial(light_stream.encode_groups, encoder)
+    from oodlib.embeddings import stream
+
+    return functools.partial(stream.encode_groups, encoder, crew=crew or stream.crew_for(encoder, pictures))
+
+
+def make_shards(
+    encode: EncodeGroups,
+    store: Store,
+    work: Sequence[Piece],
+    read: Read,
+    *,
+    tolerate: bool,
+    advance: Callable[[int], object] = lambda _: None,
+) -> dict[str, Shard]:
+    """Encode and keep shards. What comes back, by name, was not kept.
+
+    A file that vanished, or may be readable tomorrow, has a reason that must not be kept.
+    """
+    groups = (piece.paths for piece in work)
+    done = encode(groups, read, tolerate=tolerate, advance=advance)
+    fleeting: dict[str, Shard] = {}
+    for piece, (features, bad) in zip(work, done, strict=True):
+        if any(_changed(piece.paths[place], piece.sha256[place]) for place in bad):
+            fleeting[piece.name] = np.asarray(features), bad
+        else:
+            store.write(piece.name, np.asarray(features), bad)
+    return fleeting
+
+
+def _changed(path: Path, sha256: str) -> bool:
+    """Whether a file is no longer the one that the manifest names."""
+    try:
+        return sha256_of(path) != sha256
+    except OSError:
+        return True

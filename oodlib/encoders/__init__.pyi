@@ -1,0 +1,2 @@
+from .encoder import Encoder as Encoder
+from .load import load_encoder as load_encoder

@@ -1,0 +1,210 @@
+"""An encoder: a CLIP-like model behind two calls, with a specification that leaves nothing implicit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any, Literal, cast
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import Normalize, ToTensor
+
+from oodlib.datasets.images import to_rgb, without_far_ends
+from oodlib.encoders.folding import fold_batch_norm
+from oodlib.encoders.patches import local_features
+from oodlib.encoders.short_texts import for_length, is_causal, text_lengths
+from oodlib.errors import OodlibError
+from oodlib.machine import autocast
+from oodlib.prompts.sets import check_prompts, ensemble
+
+
+class Encoder:
+    """A CLIP-like model with its preprocessing and tokenizer. Make one with `load_encoder`.
+
+    Attributes
+    ----------
+    spec : dict
+        Everything that decides a feature: model, weights and their hash, QuickGELU or not, preprocessing, precision,
+        device type, library versions. JSON-able.
+    digest : str
+        SHA-256 of `spec`: part of the key of kept features.
+    logit_scale : float
+        What the model multiplies cosines by; 1 / logit_scale is its softmax temperature.
+    logit_bias : float
+        What a model that was trained pair by pair (SigLIP) adds after that: sigmoid(logit_scale * cosine + logit_bias)
+        is its probability that picture and text belong together. It was trained with no softmax, so 1 / logit_scale is
+        not a temperature that it learned, and in a softmax the bias has no effect. 0 for models that have none.
+    """
+
+    runtime: Literal["torch"] = "torch"
+
+    def __init__(
+        self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any], device: str | None = None
+    ):
+        self.spec = spec
+        self.device = torch.device(device or spec["device"])  # the specification names no GPU by its number
+        self.preprocess, self.tokenizer = preprocess, tokenizer
+        # Both more than double the speed of convolutions on CPUs and change no result beyond rounding.
+        sides = spec["preprocess"].get("size") or [1]
+        if fold_batch_norm(cast(nn.Module, model.visual).eval(), sides if isinstance(sides, int) else max(sides)):
+            self.spec = {**spec, "batch_norm": "folded"}
+        self.model: Any = model.eval().to(self.device).to(memory_format=torch.channels_last)
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.spec['model']!r}, pretrained={self.spec['pretrained']!r}, digest={self.digest[:8]})"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the specification."""
+        return hashlib.sha256(json.dumps(self.spec, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def logit_scale(self) -> float:
+        """The learned factor on the cosine."""
+        return float(self.model.logit_scale.detach().exp())
+
+    @property
+    def logit_bias(self) -> float:
+        """The learned shift after the factor, of models trained with a sigmoid; 0 for others."""
+        bias = getattr(self.model, "logit_bias", None)
+        return 0.0 if bias is None else float(bias.detach())
+
+    def as_features(self, kept: np.ndarray) -> Tensor:
+        """Kept features, as this encoder gives them."""
+        return torch.from_numpy(kept)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return autocast(self.spec["precision"], self.device.type)
+
+    def pixels(self, pictures: Iterable[Image.Image]) -> Tensor:
+        """Pictures, at least one, scaled and cut as the model was trained to see them.
+
+        Returns
+        -------
+        Tensor
+            uint8 (N, 3, H, W), or what `prepare` gives where a model's own steps have no such stage. It is a quarter of
+            the size, and `encode_images` does the rest where the model is.
+        """
+        steps = getattr(self.preprocess, "transforms", [])
+        # Where the shorter side is scaled and the middle cut out, a strip of 30,000 x 1 would grow to 11 gigabytes.
+        strips = self.spec["preprocess"].get("resize_mode", "shortest") == "shortest"
+        upright = ((without_far_ends if strips else to_rgb)(picture) for picture in pictures)
+        last = steps[-2:]  # open_clip's own steps derive from these
+        if len(last) < 2 or not isinstance(last[0], ToTensor) or not isinstance(last[1], Normalize):
+            return torch.stack([self.preprocess(picture) for picture in upright])
+        made = []
+        for ready in upright:
+            for step in steps[:-2]:
+                ready = step(ready)
+            made.append(np.asarray(ready))
+        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2)
+
+    def prepare(self, pictures: Iterable[Image.Image]) -> Tensor:
+        """Preprocess pictures, at least one, as the model was trained to see them: float (N, 3, H, W)."""
+        return self._normalised(self.pixels(pictures))
+
+    def _normalised(self, batch: Tensor) -> Tensor:
+        """The last two steps, from bytes to normalised numbers, on all pictures at once: several times faster."""
+        if batch.dtype != torch.uint8:
+            return batch
+        return cast(Tensor, self.preprocess.transforms[-1](batch.float().div_(255)))
+
+    def encode_images(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
+        """Image features.
+
+        Parameters
+        ----------
+        pictures : sequence of PIL images, or Tensor
+            Pictures, or a batch that `pixels` or `prepare` made, (N, 3, H, W).
+        batch_size : int
+            Pictures in memory at a time.
+
+        Returns
+        -------
+        Tensor
+            (N, D) float32 on the CPU, L2-normalised.
+        """
+        return self._encode(pictures, batch_size, self.model.encode_image)
+
+    def encode_patches(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
+        """Local image features in the space of the text features, as GL-MCM and LoCoOp use them.
+
+        Takes what `encode_images` takes and gives (N, P, D) float32 on the CPU, L2-normalised: P patches a picture, row
+        by row. At 196 patches of 512 numbers a picture takes 400 KB. See `oodlib.encoders.patches.local_features`.
+        """
+        return self._encode(pictures, batch_size, lambda batch: local_features(self.model.visual, batch))
+
+    def _encode(
+        self, pictures: Sequence[Image.Image] | Tensor, batch_size: int, encode: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        if len(pictures) == 0:
+            raise OodlibError("there are no pictures to encode: pass at least one")
+        parts = []
+        for start in range(0, len(pictures), batch_size):
+            some = pictures[start : start + batch_size]
+            batch = some if isinstance(some, Tensor) else self.pixels(some)
+            batch = self._normalised(batch.to(self.device)).contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode(), self._autocast():
+                parts.append(F.normalize(encode(batch).float(), dim=-1).cpu())
+        return torch.cat(parts).clone()
+
+    def encode_texts(
+        self, texts: Sequence[str], templates: Sequence[str] | None = None, batch_size: int = 256
+    ) -> Tensor:
+        """Text features; with several templates their ensemble (normalise, mean, normalise).
+
+        Parameters
+        ----------
+        texts : sequence of str
+            C class names or sentences.
+        templates : sequence of str, optional
+            Prompts with `{}` where the text goes; by default the texts are used as they are.
+        batch_size : int
+            Prompts in memory at a time.
+
+        Returns
+        -------
+        Tensor
+            (C, D) float32 on the CPU, L2-normalised.
+
+        Raises
+        ------
+        OodlibError
+            If there is no text, or one of them is empty.
+        """
+        prompts, each = check_prompts(texts, templates)
+        tokens = self.tokens(prompts)
+        lengths = self.lengths(tokens)
+        order = lengths.argsort(stable=True)  # prompts of one length go together, because padding costs as much as text
+        parts = []
+        for rows in order.split(batch_size):
+            batch = tokens[rows, : int(lengths[rows].max())].to(self.device)
+            with torch.inference_mode(), self._autocast():
+                parts.append(F.normalize(self.encode_tokens(batch).float(), dim=-1).cpu())
+        encoded = torch.cat(parts)
+        features = torch.empty(encoded.shape).index_copy_(0, order, encoded.clone())
+        return ensemble(features.view(len(texts), each, -1))
+
+    def tokens(self, prompts: Sequence[str]) -> Tensor:
+        """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""
+        tokens = self.tokenizer(list(prompts))
+        return tokens[:, : int(self.lengths(tokens).max())]
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        """How many of each prompt's tokens decide its feature, the others being padding: (n, L) -> int64 (n,)."""
+        if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):  # its towers mask padding
+            return (tokens != self.tokenizer.tokenizer.pad_token_id).sum(1)
+        return text_lengths(tokens) if is_causal(self.model) else torch.full((len(tokens),), tokens.shape[1])
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """What the text tower makes of tokens of this encoder, (n, L), as it comes: (n, D)."""
+        with for_length(self.model, tokens.shape[1]):
+            return cast(Tensor, self.model.encode_text(tokens))

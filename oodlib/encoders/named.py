@@ -1,0 +1,28 @@
+"""An encoder by its name, for whoever wants decisions soon: the small model comes without torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+
+def named_encoder(
+    name: str, pretrained: str | None = None, *, precision: str = "fp32", device: str = "cpu"
+) -> Encoder | LightEncoder:
+    """`pocket` on the CPU as a `LightEncoder`, every other encoder as `oodlib.encoders.load_encoder` loads it.
+
+    Raises
+    ------
+    OodlibError
+        As `load_encoder`.
+    """
+    if (name, pretrained, precision, device) == ("pocket", None, "fp32", "cpu"):
+        from oodlib.pocket.light import LightEncoder
+
+        return LightEncoder()
+    from oodlib.encoders.load import load_encoder
+
+    return load_encoder(name, pretrained, precision=precision, device=device)

@@ -1,0 +1,112 @@
+"""What every experiment of a profile starts from: model, pictures, kept features, and concepts with outlier words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.datasets.base import Benchmark, Manifest
+from oodlib.embeddings.embedding import Embeddings, embed
+from oodlib.embeddings.texts import embed_texts
+from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.evaluation.evaluate import classify
+from oodlib.experiments.pictures import pictures_of
+from oodlib.experiments.profiles import Profile
+from oodlib.outlier_labels.envision import SHIPPED, load_envisioned
+from oodlib.outlier_labels.envision_prompts import Form
+from oodlib.outlier_labels.lexicon import Lexicon
+from oodlib.pocket.no_head import NoTexts
+from oodlib.prompts.sets import templates
+from oodlib.provenance import note
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """Model, pictures and features of a profile, each made once. Make one with `Experiment.of`.
+
+    Parameters
+    ----------
+    run : Profile
+    encoder : Encoder
+    benchmarks : dict of str to Benchmark
+        The profile's ID sets, the main one first.
+    sets : dict of str to dict of str to Manifest
+        For each ID set its own pictures, under its own name, and those of its OOD sets.
+    embeddings : Embeddings
+        Features of all of them.
+    """
+
+    run: Profile
+    encoder: Encoder
+    benchmarks: dict[str, Benchmark]
+    sets: dict[str, dict[str, Manifest]]
+    embeddings: Embeddings
+
+    @classmethod
+    def of(cls, run: Profile) -> Experiment:
+        """Load the model and the pictures of a profile, embed what is not embedded, and note it in the run record."""
+        found = pictures_of(run)
+        encoder = load_encoder(**run.encoder.options())
+        embeddings = Embeddings.join([embed(encoder, part) for part in found.to_embed])
+        note(device=str(encoder.device), dtype=run.encoder.precision, seeds={"all": run.seed})
+        note(encoder=encoder.spec | {"digest": encoder.digest}, embeddings={run.dataset: embeddings.key})
+        note(manifests=found.digests)
+        return cls(run, encoder, found.benchmarks, found.sets, embeddings)
+
+    @property
+    def main(self) -> str:
+        """The ID set that pages speak about."""
+        return self.run.id_sets[0]
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The profile's prompts."""
+        return templates(self.run.templates)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The profile's outlier words: nouns with its own templates, adjectives with NegLabel's."""
+        words = self.run.outlier_words()
+        return Lexicon.encode(self.encoder, words, {"noun": self.templates, "adjective": templates("nice-adjective")})
+
+    def envisioned(self, id_set: str, form: Form) -> Lexicon:
+        """Labels envisioned for an ID set: the library's, or for photographs those in `envisioned/` beside them."""
+        folder = self.run.photo_root / "envisioned" if self.run.photos else SHIPPED
+        return self.words(load_envisioned(id_set, form, folder))
+
+    def words(self, listed: Sequence[str]) -> Lexicon:
+        """Other outlier words, as nouns."""
+        return Lexicon.encode(self.encoder, {"noun": list(listed)}, {"noun": self.templates})
+
+    def concepts(self, id_set: str) -> Concepts:
+        """The class names of an ID set; with "no" features where the model has a head for them."""
+        names = self.benchmarks[id_set].names
+        told = Concepts(
+            names=names,
+            text=embed_texts(self.encoder, names, self.templates),
+            logit_scale=self.encoder.logit_scale,
+        )
+        if self.encoder.spec["model"] != "pocket":
+            return told
+        return replace(told, no_text=embed_texts(NoTexts(self.encoder), names, self.templates))
+
+    def features(self, id_set: str, kinds: Sequence[str] = ("far", "near", "hard", "covariate")) -> dict[str, Tensor]:
+        """Features of an ID set and of its OOD sets of some kinds, by set name."""
+        known = self.benchmarks[id_set].kinds
+        return {
+            part: self.embeddings.of(pictures)
+            for part, pictures in self.sets[id_set].items()
+            if part == id_set or known[part] in kinds
+        }
+
+    def correct(self, id_set: str) -> np.ndarray:
+        """Whether the best-matching name of each ID picture is its own, bool (n,)."""
+        told, inside = self.concepts(id_set), self.sets[id_set][id_set]
+        guessed = classify(told, self.embeddings.of(inside)).tolist()
+        # By name, because two of ImageNet's classes share one.
+        return np.array([told.names[k] for k in guessed]) == inside.table["label"].to_numpy(dtype=str)

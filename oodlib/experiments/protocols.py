@@ -1,0 +1,275 @@
+"""Running the papers' protocols: for every encoder and every protocol that can be run, the rows of its table.
+
+What cannot be run, because a set, the weights or a list of words is not there, has a reason instead of rows.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from oodlib.concepts import Concepts
+from oodlib.datasets.base import Benchmark, Manifest
+from oodlib.datasets.images import read_image
+from oodlib.detectors import Detector, get_detector
+from oodlib.embeddings.embedding import Embeddings, embed
+from oodlib.embeddings.texts import embed_texts
+from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.errors import OodlibError
+from oodlib.evaluation.evaluate import Scores, classify, score, tabulate
+from oodlib.evaluation.results import COLUMNS
+from oodlib.experiments.pictures import Shelf, distinct, limited
+from oodlib.experiments.profile_parts import Protocol
+from oodlib.experiments.profiles import Profile
+from oodlib.outlier_labels.envision import load_envisioned
+from oodlib.outlier_labels.envision_prompts import Form
+from oodlib.outlier_labels.lexicon import Lexicon
+from oodlib.prompts.sets import templates
+from oodlib.tuning import Tuned, get_tuner, take_shots, tune
+
+BATCH = 64
+FIRST_ONLY = "a small run takes the first encoder of a protocol"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One protocol under one encoder, ready to run.
+
+    Parameters
+    ----------
+    run : Profile
+    label : str
+        The protocol's.
+    protocol : Protocol
+    encoder : Encoder
+    named : str
+        What the results call the encoder.
+    shelf : Shelf
+        The photographs, with the protocol's way of naming classes.
+    """
+
+    run: Profile
+    label: str
+    protocol: Protocol
+    encoder: Encoder
+    named: str
+    shelf: Shelf
+
+    def rows(self, current: str) -> pd.DataFrame:
+        """The tidy rows of its table; `current` is the id of the run that makes them."""
+        skip = [part for _, _, part in self.protocol.pairs if not self.shelf.has(part)]
+        benchmarks = {
+            name: self.shelf.benchmark(name, kinds, skip)
+            for name, kinds in self.protocol.sets.items()
+            if self.shelf.has(name)
+        }
+        benchmarks = {name: benchmark for name, benchmark in benchmarks.items() if benchmark.ood}
+        if not benchmarks:
+            return pd.DataFrame(columns=list(COLUMNS))
+        sets = limited(self.run, benchmarks)
+        kept = self._embed(self.encoder, sets)
+        found = [self._table(benchmarks[name], sets[name], kept, current) for name in benchmarks]
+        return pd.concat(found, ignore_index=True)
+
+    def _embed(self, encoder: Encoder, sets: Mapping[str, Mapping[str, Manifest]]) -> Embeddings:
+        parts = distinct(part for found in sets.values() for part in found.values())
+        return Embeddings.join([embed(encoder, part) for part in parts])
+
+    def _table(self, benchmark: Benchmark, sets: Mapping[str, Manifest], kept: Embeddings, run: str) -> pd.DataFrame:
+        text = embed_texts(self.encoder, benchmark.names, self._sentences(self.protocol.prompts))
+        told = Concepts(names=benchmark.names, text=text, logit_scale=self.encoder.logit_scale)
+        tables = []
+        for shots, seed, tuned in self._tuned(told):
+            source = kept if tuned.encoder is None else self._embed(tuned.encoder, {benchmark.name: sets})
+            features = {part: tuned.transform(source.of(some)) for part, some in sets.items()}
+            concepts = self._beside(tuned, benchmark.name)
+            detectors = self._detectors()
+            patches = functools.partial(self._patches, sets)
+            scores = score(concepts, detectors, features, id_set=benchmark.name, seed=self.run.seed, patches=patches)
+            tables.append(self._tabulate(benchmark, sets, tuned, features, scores, detectors, (shots, seed), run))
+        return pd.concat(tables, ignore_index=True)
+
+    def _patches(self, sets: Mapping[str, Manifest], name: str) -> Iterator[Tensor]:
+        """Local features of a set, a batch at a time: they are not kept, 100,000 numbers a picture."""
+        paths = sets[name].paths()
+        for start in range(0, len(paths), BATCH):
+            yield self.encoder.encode_patches([read_image(path) for path in paths[start : start + BATCH]])
+
+    def _tuned(self, told: Concepts) -> Iterator[tuple[int, int, Tuned]]:
+        """The model as it is, or tuned to each number of shots with each seed."""
+        chosen = self.protocol.tuning
+        if chosen is None:
+            yield 0, self.run.seed, Tuned(told, {})
+            return
+        teachers = self.shelf.manifest("imagenet-1k-train")
+        parameters = chosen.parameters | (chosen.small if self.run.is_small else {})
+        needs = get_tuner(chosen.method).needs
+        views = 1 if self.run.is_small else chosen.views
+        for count in chosen.shots[: 1 if self.run.is_small else None]:
+            few = few_of_each(teachers, told.names, count)
+            for seed in range(chosen.seeds):
+                wanted = {needs: True} if needs else {}
+                shots = take_shots(self.encoder, few, told.names, views=views, seed=seed, **wanted)
+                yield count, seed, tune(chosen.method, self.encoder, told, shots, seed=seed, **parameters)
+
+    def _beside(self, tuned: Tuned, id_set: str) -> Concepts:
+        """The classes with the protocol's outlier words, in the prompts that were learned if any were."""
+        words = self.protocol.words
+        if words is None:
+            return tuned.concepts
+        if words not in self.run.lexicons:
+            listed = {"noun": load_envisioned(id_set, cast(Form, words), self.shelf.root / "envisioned")}
+            prompts = {"noun": self._sentences(self.protocol.prompts)}
+        else:
+            chosen = self.run.lexicons[words]
+            if self.run.is_small and self.run.vocabulary:
+                chosen = chosen.model_copy(update={"words": self.run.vocabulary.words})
+            listed = chosen.listed(self.run.seed)
+            prompts = {
+                "noun": self._sentences(chosen.prompts or self.protocol.prompts),
+                "adjective": self._sentences(chosen.adjective_prompts),
+            }
+        lexicon = Lexicon.encode(self.encoder, listed, prompts)
+        if tuned.encode is not None:
+            lexicon = replace(lexicon, text=tuned.encode(lexicon.words))
+        return lexicon.beside(tuned.concepts)
+
+    def _sentences(self, name: str) -> tuple[str, ...]:
+        """A set of prompts; of a long one a small run takes the first two."""
+        return templates(name)[: 2 if self.run.is_small else None]
+
+    def _detectors(self) -> dict[str, Detector]:
+        made = {}
+        for label, chosen in self.protocol.detectors.items():
+            parameters = {key: value for key, value in chosen.items() if key != "method"}
+            made[label] = get_detector(chosen.get("method", label), **parameters)
+        if self.run.is_small and self.protocol.tuning:  # patches take a pass over the pictures for each tuned model
+            return {label: detector for label, detector in made.items() if "patches" not in detector.requires}
+        return made
+
+    def _tabulate(
+        self,
+        benchmark: Benchmark,
+        sets: Mapping[str, Manifest],
+        tuned: Tuned,
+        features: Mapping[str, Tensor],
+        scores: Scores,
+        detectors: Mapping[str, Detector],
+        trial: tuple[int, int],
+        run: str,
+    ) -> pd.DataFrame:
+        inside = sets[benchmark.name].table["label"].to_numpy(dtype=str)
+        guessed = np.array(tuned.concepts.names)[classify(tuned.concepts, features[benchmark.name]).numpy()]
+        chosen = self.protocol.tuning
+        table = tabulate(
+            scores,
+            detectors,
+            id_set=benchmark.name,
+            kinds=benchmark.kinds,
+            correct=guessed == inside if inside.any() else None,
+            means={name: parts for name, parts in self.protocol.means.items() if set(parts) <= set(benchmark.kinds)},
+            n_boot=self.run.n_boot,
+            seed=self.run.seed,
+            profile=self.run.name,
+            encoder=self.named,
+            tuning=chosen.method if chosen else "none",
+            shots=trial[0],
+            run=run,
+        )
+        about = {"prompts": self.protocol.prompts, "names": self.protocol.names, "words": self.protocol.words}
+        about |= {"preprocess": self.encoder.spec["preprocess"].get("variant"), "protocol": self.label}
+        told = [json.dumps(json.loads(text) | about, sort_keys=True) for text in table["parameters"]]
+        return table.assign(parameters=told, seed=trial[1])
+
+
+@dataclass
+class Outcome:
+    """What came of a profile's protocols.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Tidy rows of everything that was run.
+    ran : list of (protocol, encoder)
+        Those that gave rows.
+    reasons : dict of (protocol, encoder) to str
+        Why one was not run, or not on all of its sets.
+    specs : dict of str to dict
+        The specification of every encoder that was used.
+    """
+
+    rows: pd.DataFrame
+    ran: list[tuple[str, str]]
+    reasons: dict[tuple[str, str], str]
+    specs: dict[str, dict[str, Any]]
+
+
+def run_protocols(run: Profile, current: str) -> Outcome:
+    """Run every protocol of a profile under every one of its encoders, as far as that can be done.
+
+    Parameters
+    ----------
+    run : Profile
+    current : str
+        Id of the run, for the rows.
+    """
+    found = Outcome(pd.DataFrame(columns=list(COLUMNS)), [], {}, {})
+    tables = []
+    for named, choice in run.encoders.items():
+        encoder, refused = None, ""
+        for label, protocol in run.protocols.items():
+            if named not in protocol.encoders:
+                continue
+            skipped = protocol.not_run or (FIRST_ONLY if run.is_small and named != protocol.encoders[0] else "")
+            if skipped:
+                found.reasons[label, named] = skipped
+                continue
+            shelf = Shelf(run.photo_root, protocol.names)
+            missing = [name for name in protocol.names_of_sets if not shelf.has(name)]
+            if missing:
+                found.reasons[label, named] = f"not there: {', '.join(missing)}"
+            if all({one, other} & set(missing) for one, _, other in protocol.pairs):
+                continue
+            if encoder is None and not refused:
+                try:
+                    encoder = load_encoder(**choice.options())
+                except OodlibError as error:  # asked once: a host that does not answer takes seconds to say so
+                    refused = str(error)
+            if encoder is None:
+                found.reasons[label, named] = refused
+                continue
+            try:
+                rows = Trial(run, label, protocol, encoder, choice.label, shelf).rows(current)
+            except OodlibError as error:
+                found.reasons[label, named] = str(error)
+                continue
+            tables.append(rows)
+            found.ran.append((label, named))
+            found.specs[named] = encoder.spec | {"digest": encoder.digest}
+    if tables:
+        found.rows = pd.concat(tables, ignore_index=True)
+    return found
+
+
+def few_of_each(manifest: Manifest, names: tuple[str, ...], count: int) -> Manifest:
+    """The first pictures of each class, by picture hash: the same ones on every machine.
+
+    Raises
+    ------
+    OodlibError
+        If a class has fewer.
+    """
+    table = manifest.table[manifest.table["label"].isin(names)]
+    few = table.sort_values("sha256", kind="stable").groupby("class_id", sort=True).head(count).sort_values("id")
+    sizes = few.groupby("label")["id"].size()
+    short = [name for name in names if sizes.get(name, 0) < count]
+    if short:
+        raise OodlibError(f"{manifest.name} has fewer than {count} pictures of {short[0]!r}: choose fewer shots")
+    return Manifest(manifest.name, manifest.root, few.reset_index(drop=True))

@@ -1,0 +1,190 @@
+"""A guard on disk: one safetensors file, its features as tensors and the rest as JSON in the header. Never pickle.
+
+What the detector learned is in the file, so that nothing is fitted again, and a hash of everything, so that a damaged
+file decides nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from oodlib.arrays import as_numpy
+from oodlib.cache import write_atomically
+from oodlib.concepts import Concepts
+from oodlib.detectors import Detector, get_detector, list_detectors, name_of
+from oodlib.encoders.named import named_encoder
+from oodlib.errors import OodlibError
+from oodlib.evaluation.thresholds import Threshold
+
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+FORMAT = "oodlib guard 2"
+LEARNED = "learned."  # before the names of arrays that the detector learned
+# Other versions and devices, and torch or ONNX Runtime, change features by rounding only (1e-5); everything else in a
+# specification changes their meaning.
+FREE = ("versions", "device", "runtime")
+
+
+def save_guard(
+    path: Path,
+    *,
+    encoder: Encoder | LightEncoder,
+    detector: Detector,
+    concepts: Concepts,
+    descriptions: Mapping[str, tuple[str, ...]],
+    templates: tuple[str, ...],
+    threshold: Threshold,
+    calibration: Any,
+    notes: tuple[str, ...],
+) -> None:
+    """Write the parts of a `Guard`, which explains them: the whole file or none.
+
+    Raises
+    ------
+    OodlibError
+        If the method is not one of `oodlib.detectors`, has parameters that JSON cannot hold, or the disk refuses.
+    """
+    method = name_of(detector)
+    if method not in list_detectors():
+        raise OodlibError(f"{method} is no detector of oodlib, so that a file could not bring it back: keep its code")
+    learned = detector.state()
+    arrays = {name: value for name, value in learned.items() if hasattr(value, "dtype")}
+    about = {
+        "format": FORMAT,
+        "encoder": encoder.spec,
+        "labels": [[name, list(descriptions[name])] for name in concepts.names],
+        "outliers": [list(concepts.outlier_names), list(concepts.outlier_kinds)],
+        "logit_scale": concepts.logit_scale,
+        "templates": list(templates),
+        "method": method,
+        "parameters": detector.get_params(),
+        "learned": {name: value for name, value in learned.items() if name not in arrays},
+        "threshold": asdict(threshold),
+        "notes": list(notes),
+    }
+    every = {
+        "text": concepts.text,
+        "no_text": concepts.no_text,
+        "outlier_text": concepts.outlier_text,
+        "calibration": calibration,
+        **{LEARNED + name: array for name, array in arrays.items()},
+    }
+    tensors = {name: np.ascontiguousarray(as_numpy(array)) for name, array in every.items() if array is not None}
+    try:
+        header = json.dumps(about)
+    except TypeError as error:
+        raise OodlibError(f"{detector!r} cannot be kept ({error}): use plain numbers and words") from None
+    facts = {"guard": header, "sha256": _sha256(header, tensors)}
+    write_atomically(path, functools.partial(save_file, tensors, metadata=facts))
+
+
+def load_guard(
+    path: Path, encoder: str | Encoder | LightEncoder | None = None, pretrained: str | None = None
+) -> dict[str, Any]:
+    """Read the parts of a `Guard`, by their names; its classes are not encoded again.
+
+    Parameters
+    ----------
+    path : Path
+    encoder : str, Encoder or LightEncoder, optional
+        By default the one that the file names, where its name is enough to load it.
+    pretrained : str, optional
+        Weights of an architecture given by name.
+
+    Raises
+    ------
+    OodlibError
+        If the file is missing or none of this kind, or was made with another encoder: model, weights, activation,
+        preprocessing and precision must agree; versions, device and runtime may differ.
+    """
+    about, tensors = _read(path)
+    spec = about["encoder"]
+    if encoder is None:
+        encoder, pretrained = _name(spec, path), spec["pretrained"]
+    if isinstance(encoder, str):
+        encoder = named_encoder(encoder, pretrained, precision=spec["precision"])
+    for field in sorted((spec.keys() | encoder.spec.keys()) - set(FREE)):
+        made, given = spec.get(field), encoder.spec.get(field)
+        if made != given:
+            raise OodlibError(
+                f"{path} belongs to another encoder ({field} {_brief(made)}, here {_brief(given)}): load that one, "
+                "or make the guard again"
+            )
+    features: dict[str, Any] = {name: encoder.as_features(array) for name, array in tensors.items()}
+    concepts = Concepts(
+        names=tuple(name for name, _ in about["labels"]),
+        text=features["text"],
+        outlier_names=tuple(about["outliers"][0]),
+        outlier_text=features.get("outlier_text"),
+        outlier_kinds=tuple(about["outliers"][1]),
+        no_text=features.get("no_text"),
+        logit_scale=about["logit_scale"],
+    )
+    parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in about["parameters"].items()}
+    learned = {name: tuple(value) if isinstance(value, list) else value for name, value in about["learned"].items()}
+    learned |= {name.removeprefix(LEARNED): value for name, value in features.items() if name.startswith(LEARNED)}
+    detector = get_detector(about["method"], **parameters).restore(learned)
+    threshold = Threshold(**about["threshold"])
+    detector.threshold_ = threshold.value
+    described = {name: tuple(lines) for name, lines in about["labels"]}
+    return {
+        "encoder": encoder,
+        "detector": detector,
+        "concepts": concepts,
+        "descriptions": described,
+        "templates": tuple(about["templates"]),
+        "threshold": threshold,
+        "calibration": features.get("calibration"),
+        "notes": tuple(about["notes"]),
+    }
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            facts = file.metadata() or {}
+            about = json.loads(facts["guard"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except OSError as error:
+        raise OodlibError(f"cannot read {path} ({error.strerror or error}): check the path") from None
+    except (SafetensorError, KeyError, ValueError):
+        raise OodlibError(f"{path} is no guard or is damaged: make it again with `oodlib detect --save`") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise OodlibError(f"{path} was made by another version of oodlib: make it again with `oodlib detect --save`")
+    if _sha256(facts["guard"], tensors) != facts.get("sha256"):
+        raise OodlibError(f"{path} is damaged: make it again with `oodlib detect --save`")
+    return about, tensors
+
+
+def _sha256(header: str, tensors: dict[str, np.ndarray]) -> str:
+    """Over everything in the file."""
+    found = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        found.update(tensors[name].tobytes())
+    return found.hexdigest()
+
+
+def _name(spec: dict[str, Any], path: Path) -> str:
+    """What to load, where the specification says it: a file or folder of weights may lie anywhere."""
+    name = str(spec["model"])
+    if name != "pocket" and (spec["weights_sha256"] or name.startswith("local-dir:")):
+        raise OodlibError(f"{path} belongs to weights in a file ({name}, {spec['pretrained']}): name the encoder, too")
+    return name
+
+
+def _brief(value: Any) -> str:
+    said = str(value)
+    return said if len(said) <= 40 else f"{said[:36]} ..."

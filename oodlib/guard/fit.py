@@ -1,0 +1,101 @@
+"""From class names to a fitted detector, with outlier words beside the names where the method asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from oodlib.arrays import normalize
+from oodlib.concepts import Concepts
+from oodlib.datasets.synonyms import synonyms
+from oodlib.datasets.wordnet import default_words, normal
+from oodlib.detectors import Detector, name_of
+from oodlib.embeddings.texts import embed_texts
+from oodlib.errors import OodlibError
+from oodlib.guard.labels import check_labels
+from oodlib.outlier_labels.lexicon import Lexicon
+
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+
+def fit_names(
+    detector: Detector,
+    told: Concepts,
+    encoder: Encoder | LightEncoder,
+    prompts: tuple[str, ...],
+    outliers: Sequence[str] | None,
+) -> tuple[Detector, Concepts]:
+    """Fit to the classes; if the method then asks for outlier words, fit to classes and words.
+
+    Parameters
+    ----------
+    detector : Detector
+    told : Concepts
+        Names and their features, and what else the encoder makes of names.
+    encoder : Encoder or LightEncoder
+    prompts : tuple of str
+        Templates of the outlier words.
+    outliers : sequence of str or None
+        The words; by default the method's own (`Detector.default_words`), else `default_words`.
+
+    Returns
+    -------
+    (Detector, Concepts)
+        The fitted detector, and what it was fitted to.
+
+    Raises
+    ------
+    OodlibError
+        If the method needs more than words, or gives every picture the same score.
+    """
+    name = name_of(detector)
+    if "no_text" in detector.requires and told.no_text is None:
+        raise OodlibError(f"{name} needs a 'no' text tower, which this encoder lacks: choose another method")
+    if "shots" in detector.requires:
+        raise OodlibError(f"{name} learns from labelled pictures, not from words: choose another method")
+    if "patches" in detector.requires:
+        raise OodlibError(f"{name} looks at patches, which are not kept: choose another method")
+    if "outlier_text" in detector.requires:
+        told = beside(told, _lexicon(encoder, prompts, outliers, detector.default_words))
+    detector.fit(told)
+    check_that_it_tells(detector, told)
+    return detector, told
+
+
+def _lexicon(
+    encoder: Encoder | LightEncoder,
+    prompts: tuple[str, ...],
+    outliers: Sequence[str] | None,
+    default: Sequence[str],
+) -> Lexicon:
+    words = list(check_labels(outliers if outliers is not None else default or default_words(), "outlier word"))
+    return Lexicon(tuple(words), ("noun",) * len(words), embed_texts(encoder, words, prompts))
+
+
+def beside(concepts: Concepts, lexicon: Lexicon) -> Concepts:
+    """Outlier words beside classes, without the words that name a class or a synonym of one."""
+    try:
+        taken = frozenset().union(*(synonyms(name) for name in concepts.names))
+    except OodlibError:  # words of one's own need no WordNet
+        taken = frozenset(map(normal, concepts.names))
+    kept = lexicon.subset([row for row, word in enumerate(lexicon.words) if normal(word) not in taken])
+    if not len(kept):
+        raise OodlibError("every outlier word names one of the classes: pass words for other things")
+    return kept.beside(concepts)
+
+
+def check_that_it_tells(detector: Detector, concepts: Concepts) -> None:
+    """Refuse a method that gives every picture the same score, as a softmax over one class does."""
+    if len(concepts.names) > 1:
+        return
+    noise = np.random.default_rng(0).standard_normal((15, concepts.text.shape[1]), dtype=np.float32)
+    scores = detector.score_samples(np.concatenate([np.asarray(concepts.text), normalize(noise)]))
+    if float(scores.max() - scores.min()) < 1e-6:
+        raise OodlibError(
+            f"with {concepts.names[0]!r} alone {name_of(detector)} scores every picture the same: add a class, or "
+            "choose a method that needs no second one, such as max_logit or outlier_softmax"
+        )

@@ -1,0 +1,153 @@
+"""From whatever a person calls "my images" to features: paths, folders, globs, PIL pictures, arrays.
+
+Every source ends with a feature or with the reason why it has none; one bad file never loses the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from oodlib.datasets.folder import from_folder, from_paths
+from oodlib.datasets.images import MAX_PIXELS, to_rgb
+from oodlib.embeddings.embedding import embed
+from oodlib.embeddings.filling import groups_encoded
+from oodlib.errors import OodlibError
+
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Images with their features.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Every image in the order given: its path, or "image 3" for the third picture in memory.
+    good : tuple of str
+        Those that could be read, n.
+    features : Tensor or array
+        (n, D) float32, L2-normalised; (0, 0) if none could be read.
+    bad : dict of str to str
+        The others, with the reason.
+    files : dict of str to Path
+        Where images that are files lie.
+    passed_over : tuple of str
+        Files in folders that are not named like pictures.
+    """
+
+    names: tuple[str, ...]
+    good: tuple[str, ...]
+    features: Any
+    bad: dict[str, str]
+    files: dict[str, Path]
+    passed_over: tuple[str, ...] = ()
+
+
+def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False, home: Path | None = None) -> Seen:
+    """Features of images. Those of files are kept, so that the same files are never encoded twice.
+
+    Parameters
+    ----------
+    encoder : Encoder or LightEncoder
+    images : path, str, PIL image, array, or an iterable of one of these kinds
+        A string or path names a file, a folder or a glob. An array is (H, W), (H, W, 3) or (H, W, 4), whole numbers up
+        to 255 (16-bit grey: 65,535) or fractions from 0 to 1; a batch is (N, H, W, 3) or (N, H, W, 4).
+    progress : bool
+        Show a progress bar on standard error.
+    home : Path, optional
+        Cache folder.
+
+    Returns
+    -------
+    Seen
+
+    Raises
+    ------
+    OodlibError
+        If there are no images, or files and pictures are mixed.
+    """
+    if isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        images = [images]
+    if not isinstance(images, Iterable):
+        raise OodlibError(f"images must be paths, PIL images or arrays, not {type(images).__name__}")
+    items = list(images)
+    if not items:
+        raise OodlibError("there are no images: pass at least one")
+    paths = [isinstance(item, str | os.PathLike) for item in items]
+    if all(paths):
+        return _look_at_files(encoder, [Path(item) for item in items], progress, home)
+    if any(paths):
+        raise OodlibError("some images are paths and some are pictures: pass the two kinds in two calls")
+    names = tuple(f"image {place}" for place in range(1, len(items) + 1))
+    from rich.console import Console
+    from rich.progress import Progress
+
+    encode = groups_encoded(encoder, len(items))
+    with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
+        task = bar.add_task("embedding images", total=len(items))
+        ((features, bad),) = encode([items], as_picture, tolerate=True, advance=lambda count: bar.advance(task, count))
+    good = tuple(name for place, name in enumerate(names) if place not in bad)
+    return Seen(names, good, features, {names[place]: reason for place, reason in bad.items()}, {})
+
+
+def _look_at_files(encoder: Encoder | LightEncoder, paths: list[Path], progress: bool, home: Path | None) -> Seen:
+    found = from_folder(paths[0]) if len(paths) == 1 and paths[0].is_dir() else from_paths(paths)
+    listing = found.listing
+    shown = {row.id: row.shown for row in listing.rows}
+    files = dict(zip(shown.values(), listing.paths(), strict=True))
+    if not len(listing):
+        return Seen(found.order, (), np.empty((0, 0), np.float32), found.bad, files, found.passed_over)
+    kept = embed(encoder, listing, progress=progress, home=home, tolerate=True)
+    bad = found.bad | {shown[identity]: reason for identity, reason in kept.bad.items()}
+    good = tuple(shown[identity] for identity in kept.ids)
+    return Seen(found.order, good, kept.features, bad, files, found.passed_over)
+
+
+def as_picture(source: Any) -> Image.Image:
+    """Turn a PIL image or one array into an RGB picture.
+
+    Raises
+    ------
+    OodlibError
+        If it is neither, is empty, damaged or larger than 100 megapixels.
+
+    Examples
+    --------
+    >>> as_picture(np.full((2, 3), 0.5)).getpixel((0, 0))
+    (128, 128, 128)
+    """
+    if isinstance(source, Image.Image):
+        if source.width * source.height > MAX_PIXELS:
+            raise OodlibError(f"it has {source.width} x {source.height} pixels: scale it down first")
+        try:
+            return to_rgb(source)
+        except Exception as error:  # a picture that Pillow opened is decoded only now
+            raise OodlibError(f"it is damaged ({error}): replace it by a whole picture") from error
+    if not isinstance(source, np.ndarray):
+        raise OodlibError(f"it is of type {type(source).__name__}: pass paths, PIL images or NumPy arrays")
+    flat = source[..., 0] if source.ndim == 3 and source.shape[-1] == 1 else source
+    if not flat.size or not (flat.ndim == 2 or (flat.ndim == 3 and flat.shape[-1] in (3, 4))):
+        raise OodlibError(f"its shape is {source.shape}: pass (H, W), (H, W, 3) or (H, W, 4)")
+    if flat.shape[0] * flat.shape[1] > MAX_PIXELS:
+        raise OodlibError(f"it has {flat.shape[1]} x {flat.shape[0]} pixels: scale it down first")
+    if flat.dtype == bool:
+        flat = flat * np.uint8(255)
+    if np.issubdtype(flat.dtype, np.floating):
+        if not np.isfinite(flat).all() or flat.min() < 0 or flat.max() > 1:
+            raise OodlibError("its fractions are not all from 0 to 1: divide by the largest value a pixel can have")
+        flat = np.rint(flat * 255).astype(np.uint8)
+    elif flat.dtype == np.uint16:
+        flat = (flat // 257).astype(np.uint8)
+    elif not np.issubdtype(flat.dtype, np.integer) or flat.min() < 0 or flat.max() > 255:
+        raise OodlibError(f"its numbers ({flat.dtype}) are not all from 0 to 255: convert it to uint8")
+    return to_rgb(Image.fromarray(np.ascontiguousarray(flat, dtype=np.uint8)))

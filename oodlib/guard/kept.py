@@ -1,0 +1,64 @@
+"""Guards that are kept between runs of the command: the second run with the same words reads what the first one made.
+
+The key holds all that a guard depends on: labels, method, templates, outlier words, the threshold's rule and the
+encoder. A guard that was calibrated depends on pictures, too, and is not kept. A file that is damaged is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oodlib import __version__
+from oodlib.cache import home_folder
+from oodlib.detectors import Detector, name_of
+from oodlib.errors import OodlibError
+from oodlib.guard.file import FORMAT, FREE
+from oodlib.guard.guard import Guard, prompts_for
+from oodlib.guard.labels import Labels, check_labels
+
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
+LAYOUT = 1  # raise when the same words make another guard
+
+
+def kept_guard(
+    labels: Labels,
+    encoder: Encoder | LightEncoder,
+    detector: Detector,
+    *,
+    threshold: str | float = "auto",
+    outliers: Sequence[str] | None = None,
+    templates: str | Sequence[str] | None = None,
+    home: Path | None = None,
+) -> Guard:
+    """Read the guard of these words from the cache folder, or make and keep it; `Guard.make` explains the parameters.
+
+    Raises
+    ------
+    OodlibError
+        As `Guard.make`, or if the cache folder cannot be written.
+    """
+    told = [
+        [LAYOUT, FORMAT, __version__],
+        {key: value for key, value in encoder.spec.items() if key not in FREE},
+        [[name, list(lines)] for name, lines in check_labels(labels).items()],
+        [name_of(detector), detector.get_params()],
+        list(prompts_for(templates, encoder)),
+        None if outliers is None else list(outliers),
+        str(threshold),
+    ]
+    key = hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()[:24]
+    path = home_folder(home) / "guards" / f"{key}.safetensors"
+    if path.exists():
+        with contextlib.suppress(OodlibError):  # damaged
+            return Guard.load(path, encoder)
+    made = Guard.make(labels, encoder, detector, threshold=threshold, outliers=outliers, templates=templates)
+    made.save(path)
+    return made

@@ -1,0 +1,5 @@
+"""Words for what is not one of the classes: lexicons, phrases, and names that a language model envisions."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

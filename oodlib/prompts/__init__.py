@@ -1,0 +1,5 @@
+"""What is said to a text tower: named sets of templates, those of the papers among them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

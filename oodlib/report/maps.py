@@ -1,0 +1,104 @@
+"""Figures of maps: points of several kinds, side by side, by colour or by a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from oodlib.report.plots import ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
+
+SCALE = (OOD_COLOUR, "#B8B8B8", ID_COLOUR)  # from low scores to high ones; book/_static/explorer.js has the same
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Points of one kind on a map.
+
+    Parameters
+    ----------
+    places : (n, 2)
+    label : str
+        Its entry in the legend.
+    colour : str
+        Used where there are no `values`.
+    values : (n,), optional
+        From 0 to 1, such as the share of points that score lower: points are coloured by it, along `SCALE`.
+    marker : str
+        As matplotlib has them.
+    size : float
+        In square points.
+    """
+
+    places: Any
+    label: str
+    colour: str = "#bbbbbb"
+    values: Any = None
+    marker: str = "o"
+    size: float = 4.0
+
+
+def draw_layers(
+    panels: Mapping[str, Sequence[Layer]],
+    *,
+    columns: int = 2,
+    height: float = 3.2,
+    scale: str = "",
+    shared: bool = True,
+) -> Figure:
+    """Maps side by side: one panel a title, its layers from the lowest to the highest.
+
+    Parameters
+    ----------
+    panels : mapping of title to layers
+    columns : int
+        Panels in a row.
+    height : float
+        Of a row, in inches.
+    scale : str
+        What the values of layers are: the label of a colour bar. Without, there is none.
+    shared : bool
+        Whether one legend serves all panels; else each has its own below it.
+    """
+    rows = -(-len(panels) // columns)
+    colours = LinearSegmentedColormap.from_list("low to high", SCALE)
+    legend: dict[str, Any] = {}
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height * rows + 0.5), layout="constrained", dpi=100)
+        for k, (title, layers) in enumerate(panels.items()):
+            axes = figure.add_subplot(rows, columns, k + 1)
+            entries = legend if shared else {}
+            for layer in layers:
+                x, y = np.asarray(layer.places).T
+                style: dict[str, Any] = {
+                    "s": layer.size,
+                    "marker": layer.marker,
+                    "linewidths": 0 if layer.marker in "osDv^" else 0.8,
+                }
+                if layer.values is not None:
+                    axes.scatter(x, y, c=np.asarray(layer.values), cmap=colours, vmin=0, vmax=1, **style)
+                else:
+                    dots = axes.scatter(x, y, color=layer.colour, **style)
+                    entries.setdefault(layer.label, dots)
+            axes.set(title=title, xticks=[], yticks=[])
+            axes.grid(visible=False)
+            if not shared:
+                axes.legend(*_listed(entries), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, markerscale=2)
+        if scale:
+            bar = figure.colorbar(
+                ScalarMappable(cmap=colours), ax=figure.axes, location="bottom", shrink=0.6, aspect=40, pad=0.02
+            )
+            bar.set_label(scale)
+        if legend:
+            figure.legend(*_listed(legend), loc="outside lower center", ncols=4, markerscale=2)
+    return figure
+
+
+def _listed(entries: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
+    return list(entries.values()), list(entries)

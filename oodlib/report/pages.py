@@ -1,0 +1,183 @@
+"""What a notebook puts on its page: figures with alternative text, captioned tables, sentences with numbers.
+
+Everything goes out twice: as MyST Markdown, which the book turns into numbered figures and tables, and as HTML, which a
+notebook program shows. So a page reads the same in the book and in Jupyter.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+from PIL import Image
+
+from oodlib.provenance import RunRecord, product, recording
+from oodlib.report.tidy_csv import write_csv
+
+DPI = 160
+BANDS = (
+    1.5  # mean difference, of 255, from which on a palette shows: photographs are above it, drawings and curves below
+)
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
+    """Put a figure on the page.
+
+    Parameters
+    ----------
+    figure : Figure
+    name : str
+        Its file `figures/<name>.png` and its label: other pages refer to it with ``{numref}`fig-<name>` ``.
+    alt : str
+        What the figure shows, for a reader who cannot see it: say the finding, with its numbers.
+    caption : str
+        What it is: sets, n, convention, interval. MyST markup is fine.
+
+    Raises
+    ------
+    ValueError
+        If the alternative text says nothing (fewer than 20 characters).
+    """
+    if len(alt.strip()) < 20:
+        raise ValueError(f"the figure {name!r} needs alternative text that says what it shows: pass alt=...")
+    png = _png(figure)
+    if recording():
+        product(f"figures/{name}.png", Path()).write_bytes(png)
+    _emit(figure_markdown(name, alt=alt, caption=caption), _figure_html(png, alt, caption))
+
+
+def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = None) -> str:
+    """The MyST directive that shows `figures/<name>.png`; for a second showing elsewhere, give another label.
+
+    The figure links to itself: on a telephone, a tap shows it alone and as large as it is.
+    """
+    quoted = json.dumps(" ".join(alt.split()), ensure_ascii=False)
+    options = f":name: fig-{label or name}\n:target: ../_images/{name}.png\n:alt: {quoted}"
+    return f"```{{figure}} /figures/{name}.png\n{options}\n\n{_typeset(caption)}\n```"
+
+
+def table_markdown(frame: pd.DataFrame, *, name: str, caption: str, data: str = "") -> str:
+    """A table as a MyST directive with a caption and the label `tab-<name>`; cells are shown as they are.
+
+    `data` is the path of a file with its rows, in the site's sources; the caption then ends with a link to it.
+    """
+    if data:
+        caption = f"{caption} {{download}}`Data (csv) <{data}>`"
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.itertuples(index=False)]
+    right = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    lines = [
+        "| " + " | ".join(str(column) for column in frame.columns) + " |",
+        "|" + "|".join("---:" if numeric else "---" for numeric in right) + "|",
+        *("| " + " | ".join(row) + " |" for row in cells),
+    ]
+    return f":::{{table}} {_typeset(caption)}\n:name: tab-{name}\n\n" + "\n".join(lines) + "\n:::"
+
+
+def table(frame: pd.DataFrame, name: str, *, caption: str, fold: str = "") -> None:
+    """Put a table on the page: column names and cells as they are, the index left out.
+
+    A recorded run also writes its rows to `tables/<name>.csv` (see `oodlib.report.tidy_csv`), and the page links that
+    file.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Format the numbers first (`percent`, `interval`): a table shows what it is given.
+    name : str
+        Its label: other pages refer to it with ``{numref}`tab-<name>` ``.
+    caption : str
+        n, convention and interval belong here.
+    fold : str
+        For a table that few readers want to see whole: it stands in a fold with this title, shut at first.
+    """
+    twin = f"<p><b>{html.escape(caption)}</b></p>" + frame.to_html(index=False)
+    data = ""
+    if recording():
+        write_csv(frame, product(f"tables/{name}.csv", Path()))
+        data = f"/tables/{name}.csv"
+    markdown = table_markdown(frame, name=name, caption=caption, data=data)
+    if fold:
+        twin = f"<details><summary>{html.escape(fold)}</summary>{twin}</details>"
+        markdown = f"::::{{admonition}} {_typeset(fold)}\n:class: dropdown note table-fold\n\n{markdown}\n::::"
+    _emit(markdown, twin)
+
+
+def say(text: str) -> None:
+    """Put Markdown on the page; this is how a sentence gets its numbers from the run."""
+    display(Markdown(_typeset(text)))
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one decimal, without the sign: 0.4309 is "43.1"."""
+    return f"{100 * share:.1f}"
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """A share with its interval in percent, on one line: "43.1 [41.9, 44.2]"."""
+    return f"{percent(value)}{NBSP}[{percent(low)},{NBSP}{percent(high)}]"
+
+
+def _typeset(text: str) -> str:
+    """Keep a percent sign on the line of its number."""
+    return text.replace(" %", f"{NBSP}%")
+
+
+def how_made(record: RunRecord) -> str:
+    """The fold "How this page was made" of an executed page, as MyST Markdown."""
+    state = "with changes that are not committed" if record.dirty else "as committed"
+    rows = {
+        "Run": f"`{record.run}`, started {record.started}, {record.wall_seconds:.1f} s on {record.platform}",
+        "Sources": f"commit `{record.commit[:12]}`, {state}; notebook `{record.source_sha256[:12]}`, "
+        f"code `{record.code_sha256[:12]}`, lock `{record.lock_sha256[:12]}`",
+        "Parameters": _pairs(record.parameters),
+        "Model": f"{record.encoder.get('name', 'none')}, digest `{record.encoder.get('digest', 'none')[:12]}`, "
+        f"{record.dtype} on {record.device}",
+        "Pictures": _pairs({name: digest[:12] for name, digest in record.manifests.items()}) or "none",
+        "Kept features": _pairs({name: key[:12] for name, key in record.embeddings.items()}) or "none",
+        "Seeds": _pairs(record.seeds) or "none",
+        "Versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
+    }
+    if not record.encoder:
+        del rows["Model"]
+    lines = "\n".join(f"- **{name}**: {value}" for name, value in rows.items())
+    return f"```{{admonition}} How this page was made\n:class: dropdown note how-made\n\n{lines}\n```"
+
+
+def _pairs(values: dict) -> str:
+    """A dictionary as `name` = `value`, in code type."""
+    return ", ".join(f"`{name} = {value}`" for name, value in values.items())
+
+
+def _png(figure: Figure) -> bytes:
+    """A figure as PNG, with a palette of 256 colours where nobody sees the difference: a third of the bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})  # read back at once
+    with Image.open(buffer) as drawn:
+        full = drawn.convert("RGB")
+    few = full.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    apart = np.abs(np.asarray(few.convert("RGB"), dtype=np.int16) - np.asarray(full, dtype=np.int16)).mean()
+    small = io.BytesIO()
+    (few if apart < BANDS else full).save(small, format="png", optimize=True, dpi=(DPI, DPI))
+    return small.getvalue()
+
+
+def _figure_html(png: bytes, alt: str, caption: str) -> str:
+    """The figure for a notebook program: the picture inside the page, the alternative text real."""
+    data = base64.b64encode(png).decode()
+    return (
+        f'<figure style="background:white"><img alt="{html.escape(alt)}" style="max-width:100%" '
+        f'src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+    )
+
+
+def _emit(markdown: str, twin: str) -> None:
+    """Show both forms; the book's configuration prefers the Markdown."""
+    display({"text/markdown": markdown, "text/html": twin, "text/plain": ""}, raw=True)

@@ -1,0 +1,268 @@
+"""Executing notebooks: what is checked before, kept after, and left alone when a cell fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from oodlib import provenance
+from oodlib.book import notebooks
+from oodlib.errors import OodlibError
+from oodlib.experiments.profiles import load_profile, project_root
+
+SOURCES = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+PROFILE = {
+    "title": "Made up",
+    "encoder": {"name": "none"},
+    "dataset": "emojishift",
+    "templates": "none",
+    "detectors": {"mcm": {}},
+    "id_sets": ["none"],
+    "n_boot": 10,
+    "small": {"n_boot": 11},
+}
+MAKES_A_PRODUCT = """
+from oodlib.experiments import profiles
+from oodlib.provenance import current_run, note, product
+run = profiles.load_profile(profile, small=small)
+note(seeds={"x": 7}, device="cpu")
+product("results/number.txt", run.folder).write_text(f"{number} {run.n_boot} {current_run()}")
+print(number)
+"""
+
+
+def cell(source: str, *tags: str) -> dict:
+    made = nbformat.v4.new_code_cell(source)
+    made["metadata"] = {"tags": list(tags)} if tags else {}
+    return made
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A checkout with one profile and one notebook; returns a function that writes a notebook's cells."""
+    monkeypatch.setenv("OODLIB_PROJECT", str(tmp_path))
+    monkeypatch.setenv("OODLIB_BUILD", str(tmp_path / "_build"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "pocket.yaml").write_text(yaml.safe_dump(PROFILE), encoding="utf-8")
+    chapters = [{"file": "notebooks/reads"}, {"file": "book/prose"}, {"file": "notebooks/page"}]
+    toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "x", "chapters": chapters}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+
+    def write(*sources: str, name: str = "page", reads: tuple[str, ...] = (), about: str = "") -> None:
+        first = cell('profile = "pocket"\nsmall = False\nnumber = 3\n', "parameters")
+        book = nbformat.v4.new_notebook(cells=[first, *map(cell, sources)])
+        book["metadata"] = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "oodlib": {"reads": list(reads)} | ({"profile": about} if about else {}),
+        }
+        for k, made in enumerate(book["cells"]):
+            made["id"] = f"cell-{k}"
+        nbformat.write(book, tmp_path / "notebooks" / f"{name}.ipynb")
+
+    write(MAKES_A_PRODUCT)
+    return write
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_sources_are_stripped_and_take_parameters(path):
+    book = json.loads(path.read_text(encoding="utf-8"))
+    nbformat.validate(nbformat.reads(json.dumps(book), as_version=4))
+    assert "papermill" not in book["metadata"]
+    code = [c for c in book["cells"] if c["cell_type"] == "code"]
+    for made in code:
+        assert made["outputs"] == []
+        assert made["execution_count"] is None
+        compile("".join(made["source"]), str(path), "exec")
+    parameters = [c for c in code if "parameters" in c["metadata"].get("tags", [])]
+    assert len(parameters) == 1
+    names: dict = {}
+    exec("".join(parameters[0]["source"]), names)
+    assert names["profile"] == "pocket"
+    assert names["small"] is False
+
+
+def test_every_notebook_is_a_page():
+    assert sorted(notebooks.notebook_names()) == [path.stem for path in SOURCES]
+
+
+def test_notebooks_that_read_others_run_last(project):
+    project("1", name="reads", reads=("results",))
+    assert notebooks.notebook_names() == ["page", "reads"]
+
+
+@pytest.fixture
+def two_profiles(project, tmp_path):
+    """A second profile, and a page that is about the first one in every book."""
+    (tmp_path / "profiles" / "other.yaml").write_text(yaml.safe_dump(PROFILE), encoding="utf-8")
+    project("1", name="reads", reads=("results",), about="pocket")
+    return project
+
+
+def test_a_page_is_made_under_the_profile_that_it_is_about(two_profiles):
+    for small in (False, True):
+        pocket, other = (load_profile(name, small=small) for name in ("pocket", "other"))
+        assert notebooks.made_under("page", other) is other
+        about = notebooks.made_under("reads", other)
+        assert (about.name, about.is_small) == ("pocket", small)
+        assert about.folder.name == ("pocket-small" if small else "pocket")
+        assert notebooks.made_under("reads", pocket) is pocket, "a profile is not read again"
+    two_profiles("1", name="reads", about="nobody")
+    with pytest.raises(OodlibError, match="there is no profile 'nobody'"):
+        notebooks.made_under("reads", other)
+
+
+def test_pages_of_other_profiles_run_first_with_what_they_read(two_profiles):
+    pocket, other = (load_profile(name) for name in ("pocket", "other"))
+    assert notebooks.runs_of(pocket) == [("page", pocket), ("reads", pocket)]
+    jobs = [(name, run.name) for name, run in notebooks.runs_of(other)]
+    assert jobs == [("page", "pocket"), ("reads", "pocket"), ("page", "other")]
+    two_profiles("1", name="reads", reads=("results",))
+    assert [(name, run.name) for name, run in notebooks.runs_of(other)] == [("page", "other"), ("reads", "other")]
+
+
+def test_a_page_about_another_profile_is_executed_once_for_both_books(two_profiles, tmp_path):
+    other = load_profile("other")
+    for name, run in notebooks.runs_of(other):
+        notebooks.execute(name, run.name, small=run.is_small)
+    assert {path.parent.parent.name for path in (tmp_path / "_build").glob("*/runs/reads.json")} == {"pocket"}
+    pocket = load_profile("pocket")
+    assert not any(notebooks.execute(name, run.name).fresh for name, run in notebooks.runs_of(pocket))
+
+
+def test_runs_records_and_then_does_nothing(project, tmp_path):
+    done = notebooks.execute("page", parameters={"number": 5}, small=True)
+    folder = tmp_path / "_build" / "pocket-small"
+    assert done.fresh
+    record = provenance.read_record(done.record)
+    assert (folder / "results" / "number.txt").read_text() == f"5 11 {record.run}"
+    assert record.parameters == {"profile": "pocket", "small": True, "number": 5}
+    assert record.seeds == {"x": 7}
+    assert record.products == {"results/number.txt": provenance.file_sha256(folder / "results" / "number.txt")}
+    assert record.source_sha256 == provenance.file_sha256(tmp_path / "notebooks" / "page.ipynb")
+    assert record.wall_seconds > 0
+    assert record.cpu_seconds > 0
+    before = files(folder)
+    assert set(before) == {"notebooks/page.ipynb", "runs/page.json", "results/number.txt"}, (
+        "nothing else is left behind"
+    )
+    assert not notebooks.execute("page", parameters={"number": 5}, small=True).fresh
+    assert files(folder) == before
+
+
+def test_threads_that_wait_sleep_unless_told_otherwise(project, monkeypatch):
+    project("import os; print('policy', os.environ['OMP_WAIT_POLICY'], os.environ['OPENBLAS_NUM_THREADS'])")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert "policy passive 1" in notebooks.execute("page").path.read_text(encoding="utf-8")
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert "policy active" in notebooks.execute("page", parameters={"number": 4}).path.read_text(encoding="utf-8")
+
+
+def test_effective_parameters_include_the_defaults(project):
+    record = provenance.read_record(notebooks.execute("page").record)
+    assert record.parameters == {"profile": "pocket", "small": False, "number": 3}
+
+
+def test_what_makes_it_run_again(project, tmp_path):
+    assert notebooks.execute("page").fresh
+    folder = tmp_path / "_build" / "pocket"
+    changes = {
+        "another parameter": lambda: {"parameters": {"number": 4}},
+        "a product is gone": lambda: (folder / "results" / "number.txt").unlink() or {"parameters": {"number": 4}},
+        "a product has changed": lambda: (
+            (folder / "results" / "number.txt").write_text("?") and {"parameters": {"number": 4}}
+        ),
+        "an input": lambda: {"parameters": {"number": 4}, "inputs": {"pictures": "0"}},
+        "the lock file": lambda: (tmp_path / "requirements.lock").write_text("x") and {"parameters": {"number": 4}},
+        "the source": lambda: project(MAKES_A_PRODUCT, "1 + 1") or {"parameters": {"number": 4}},
+    }
+    for what, change in changes.items():
+        arguments = change()
+        assert notebooks.execute("page", **arguments).fresh, what
+        assert not notebooks.execute("page", **arguments).fresh, what
+
+
+def test_two_runs_are_byte_identical(project, tmp_path, monkeypatch):
+    one = notebooks.execute("page", parameters={"number": 5}).path.read_bytes()
+    monkeypatch.setenv("OODLIB_BUILD", str(tmp_path / "elsewhere"))
+    two = notebooks.execute("page", parameters={"number": 5}).path.read_bytes()
+    assert one == two
+
+
+def test_the_injected_cell_is_named_and_folded(project):
+    book = json.loads(notebooks.execute("page", parameters={"number": 5}).path.read_text(encoding="utf-8"))
+    injected = [c for c in book["cells"] if "injected-parameters" in c["metadata"].get("tags", [])]
+    assert [c["id"] for c in injected] == ["injected-parameters"]
+    assert "hide-input" in injected[0]["metadata"]["tags"]
+    assert "papermill" not in json.dumps(book)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("numbr", "did you mean 'number'"), ("zzz", "choose one of number, profile")]
+)
+def test_a_mistyped_parameter_stops_before_anything_runs(project, tmp_path, name, hint):
+    with pytest.raises(OodlibError, match=hint):
+        notebooks.execute("page", parameters={name: 1})
+    assert not (tmp_path / "_build").exists()
+
+
+def test_unknown_notebook(project):
+    with pytest.raises(OodlibError, match="no notebook 'pge': did you mean 'page'"):
+        notebooks.execute("pge")
+
+
+def test_a_failing_cell_is_one_sentence_and_leaves_what_was_there(project, tmp_path):
+    notebooks.execute("page")
+    folder = tmp_path / "_build" / "pocket"
+    before = files(folder)
+    project(MAKES_A_PRODUCT.replace("{number}", "half"), "raise ValueError('no such thing\\nsecond line')")
+    with pytest.raises(OodlibError) as caught:
+        notebooks.execute("page")
+    log = folder / "logs" / "page.log"
+    message = str(caught.value)
+    assert "notebooks/page.ipynb failed in code cell 4: ValueError: no such thing" in message
+    assert str(log) in message
+    assert "\n" not in message
+    assert "second line" in log.read_text(encoding="utf-8")
+    after = files(folder)
+    after.pop("logs/page.log")
+    assert after == before, "neither the page nor what it makes may be half new"
+    project(MAKES_A_PRODUCT)
+    assert not notebooks.execute("page").fresh
+
+
+def test_a_folder_that_cannot_be_written(project, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("OODLIB_BUILD", str(tmp_path / "file"))
+    with pytest.raises(OodlibError, match=r"cannot write in .*: free some space, or set OODLIB_BUILD"):
+        notebooks.execute("page")
+
+
+def test_a_killed_kernel_is_said_in_one_sentence(project, tmp_path):
+    project("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(OodlibError, match="its Python process died"):
+        notebooks.execute("page")
+    assert files(tmp_path / "_build" / "pocket") == {}
+
+
+def test_the_check_for_changes_is_cheap(project):
+    """`make reproduce` a second time must not pay for importing torch or papermill."""
+    notebooks.execute("page")
+    code = (
+        "import sys; from oodlib.book import notebooks; assert not notebooks.execute('page').fresh; "
+        "slow = {'torch', 'papermill', 'open_clip', 'matplotlib', 'pandas', 'IPython'} & set(sys.modules); "
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=project_root())

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch.nn.functional import normalize
+from torch.testing import assert_close
+
+from oodlib.embeddings.texts import embed_texts
+from oodlib.errors import OodlibError
+from oodlib.pocket.no_head import NoTexts, encode_no
+
+
+class Counting:
+    """An encoder that notes what it works on."""
+
+    digest = "a" * 64
+
+    def __init__(self):
+        self.seen = []
+
+    def encode_texts(self, texts, templates=None):
+        self.seen.append(list(texts))
+        numbers = [[float(len(text)), float(ord(text[0])), float(len(templates or ()))] for text in texts]
+        return normalize(torch.tensor(numbers), dim=1)
+
+    def as_features(self, kept):
+        return torch.from_numpy(kept)
+
+
+def test_texts_are_encoded_once(tmp_path):
+    encoder = Counting()
+    first = embed_texts(encoder, ["cat", "horse", "cat"], home=tmp_path)
+    again = embed_texts(encoder, ["cat", "horse", "cat"], home=tmp_path)
+    assert encoder.seen == [["cat", "horse"]]
+    assert torch.equal(first, again)
+
+
+def test_of_another_list_only_new_texts_are_encoded(tmp_path):
+    encoder = Counting()
+    embed_texts(encoder, ["cat", "horse"], home=tmp_path)
+    found = embed_texts(encoder, ["bee", "horse", "owl", "cat"], home=tmp_path)
+    assert encoder.seen[1:] == [["bee", "owl"]]
+    assert torch.equal(found, Counting().encode_texts(["bee", "horse", "owl", "cat"]))
+
+
+@pytest.mark.parametrize("change", [{"templates": ["a {}"]}, {"digest": "b" * 64}])
+def test_another_prompt_or_model_is_another_key(tmp_path, change):
+    encoder = Counting()
+    embed_texts(encoder, ["cat", "dog"], home=tmp_path)
+    encoder.digest = change.get("digest", encoder.digest)
+    embed_texts(encoder, ["cat", "dog"], change.get("templates"), home=tmp_path)
+    assert len(encoder.seen) == 2
+
+
+def test_kept_features_are_those_of_the_encoder(tmp_path, pocket):
+    names, templates = ["cat", "a rather long name of a thing"], ["{}", "a drawing of a {}", "an icon of a {}"]
+    assert_close(embed_texts(pocket, names, templates, home=tmp_path), pocket.encode_texts(names, templates))
+
+
+def test_the_no_head_is_kept_under_another_key(tmp_path, pocket):
+    names, templates = ["cat", "dog"], ["{}", "a drawing of a {}"]
+    embed_texts(pocket, names, templates, home=tmp_path)
+    assert_close(embed_texts(NoTexts(pocket), names, templates, home=tmp_path), encode_no(pocket, names, templates))
+
+
+@pytest.mark.parametrize("content", [b"", b"not tensors"])
+def test_a_damaged_file_is_made_again(tmp_path, content):
+    encoder = Counting()
+    first = embed_texts(encoder, ["cat", "dog"], home=tmp_path)
+    (path,) = (tmp_path / "texts").glob("*/*.safetensors")
+    path.write_bytes(content)
+    assert torch.equal(embed_texts(encoder, ["cat", "dog"], home=tmp_path), first)
+    assert len(encoder.seen) == 2
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OodlibError, match="cannot write in the cache folder"):
+        embed_texts(Counting(), ["cat"], home=tmp_path / "file")

@@ -1,0 +1,348 @@
+"""Running protocols: on a made-up tree, with one model of random weights and a handful of words."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from oodlib.concepts import Concepts
+from oodlib.datasets.base import Manifest
+from oodlib.datasets.images import read_image
+from oodlib.detectors import get_detector
+from oodlib.embeddings.embedding import embed
+from oodlib.encoders.load import load_encoder
+from oodlib.errors import OodlibError
+from oodlib.evaluation.evaluate import score
+from oodlib.evaluation.metrics import ood_metrics
+from oodlib.evaluation.results import COLUMNS, KEY
+from oodlib.experiments import protocols
+from oodlib.experiments.pictures import Shelf
+from oodlib.experiments.profiles import Profile
+from oodlib.experiments.protocols import FIRST_ONLY, Trial, few_of_each, run_protocols
+from oodlib.outlier_labels.envision import EnvisionedList
+from oodlib.outlier_labels.lexicon import Lexicon
+from oodlib.prompts.sets import templates
+from oodlib.tuning import Tuned
+
+PAIR = {"imagenet-10": {"far": ["sun"], "hard": ["imagenet-20"]}}
+PROFILE = {
+    "name": "mine",
+    "title": "Mine",
+    "encoder": {"name": "RN50", "pretrained": "random"},
+    "dataset": "photos",
+    "photos": {"root": "PROTOCOLS_ROOT", "sets": {"imagenet-10": {"far": ["sun"]}}},
+    "templates": "photo",
+    "vocabulary": {"nouns": ["noun.food"], "words": 10},
+    "detectors": {"mcm": {}},
+    "id_sets": ["imagenet-10"],
+    "n_boot": 10,
+    "pictures": 10,
+    "encoders": {"RN50": {"name": "RN50", "pretrained": "random"}},
+    "lexicons": {"food": {"nouns": ["noun.food"], "words": 400, "prompts": "bare"}},
+    "is_small": True,
+}
+PROTOCOL = {
+    "title": "One",
+    "papers": ["ming2022delving"],
+    "encoders": ["RN50"],
+    "prompts": "photo",
+    "names": "clean",
+    "sets": PAIR,
+    "detectors": {"mcm": {"temperature": 0.5}, "half": {"method": "mcm", "temperature": 0.25}},
+}
+
+
+def profile(encoders=None, **chosen) -> Profile:
+    """A profile with some protocols, each told by what is other than in the plain one."""
+    made = {label: PROTOCOL | changes for label, changes in chosen.items()}
+    return Profile(**PROFILE | {"protocols": made} | ({"encoders": encoders} if encoders else {}))
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return load_encoder("RN50", "random")
+
+
+@pytest.fixture
+def loaded(encoder, monkeypatch):
+    """Every encoder is the one that is loaded; returns how often one was asked for."""
+    asked = []
+    monkeypatch.setattr(protocols, "load_encoder", lambda **options: asked.append(options) or encoder)
+    return asked
+
+
+@pytest.fixture
+def shelf(sample_tree, monkeypatch):
+    monkeypatch.setenv("PROTOCOLS_ROOT", str(sample_tree))
+    return Shelf(sample_tree, "clean")
+
+
+@pytest.fixture
+def openai(shelf):
+    """The tradition in which ImageNet-10 calls its classes as ImageNet-1k's training set does, which has the shots."""
+    return Shelf(shelf.root, "openai")
+
+
+def trial(encoder, shelf, **changes) -> pd.DataFrame:
+    run = profile(one=changes)
+    return Trial(run, "one", run.protocols["one"], encoder, "RN50 random", shelf).rows("run 7")
+
+
+def test_rows_are_what_the_parts_give_by_hand(encoder, shelf):
+    means = {"mean of both": ["sun", "imagenet-20"]}
+    rows = trial(encoder, shelf, means=means)
+    assert tuple(rows.columns) == COLUMNS
+    assert not rows.duplicated(list(KEY)).any()
+    run = Profile(**PROFILE)
+    sets = {name: run.limit(shelf.manifest(name)) for name in ("imagenet-10", "sun", "imagenet-20")}
+    features = {name: embed(encoder, part).features for name, part in sets.items()}
+    names = shelf.benchmark("imagenet-10", {}).names
+    text = encoder.encode_texts(names, templates("photo"))
+    scores = {
+        name: get_detector("mcm", temperature=0.25).fit(Concepts(names, text)).score_samples(part)
+        for name, part in features.items()
+    }
+    half = rows[rows["detector"] == "half"].set_index(["ood_set", "metric"])
+    by_hand = {name: ood_metrics(scores["imagenet-10"], scores[name])["auroc"] for name in ("sun", "imagenet-20")}
+    assert half.loc[("sun", "auroc"), "value"] == pytest.approx(by_hand["sun"])
+    assert half.loc[("imagenet-20", "auroc"), "value"] == pytest.approx(by_hand["imagenet-20"])
+    assert half.loc[("mean of both", "auroc"), "value"] == pytest.approx(np.mean(list(by_hand.values())))
+    (right,) = rows.loc[rows["metric"] == "id_accuracy", "value"]
+    guessed = [names[k] for k in (features["imagenet-10"] @ text.T).argmax(dim=1)]
+    assert right == np.mean(np.array(guessed) == sets["imagenet-10"].table["label"].to_numpy(dtype=str))
+
+
+def test_a_row_says_how_it_was_made(encoder, shelf):
+    rows = trial(encoder, shelf)
+    told = json.loads(rows.loc[rows["detector"] == "half", "parameters"].iloc[0])
+    assert told == {
+        "temperature": 0.25,
+        "prompts": "photo",
+        "names": "clean",
+        "words": None,
+        "preprocess": None,
+        "protocol": "one",
+    }
+    same = {"profile": "mine", "encoder": "RN50 random", "tuning": "none", "shots": 0, "seed": 0, "run": "run 7"}
+    for column, value in same.items():
+        assert set(rows[column]) == {value}
+    assert set(zip(rows["ood_set"], rows["ood_kind"], strict=True)) == {
+        ("sun", "far"),
+        ("imagenet-20", "hard"),
+        ("", ""),
+    }
+    assert set(rows.loc[rows["ood_set"] != "", "n_id"]) == {10}
+
+
+def test_what_is_not_there_is_left_out(encoder, shelf, tmp_path):
+    for folder in ("imagenet", "SUN", "SAMPLE.json"):
+        (tmp_path / folder).symlink_to(shelf.root / folder)
+    sets = {
+        "imagenet-10": {"far": ["sun", "textures"]},
+        "cub-100": {"near": ["cub-100-rest"]},
+        "imagenet-20": {"far": ["textures"]},
+    }
+    means = {"mean of two": ["sun", "textures"]}
+    rows = trial(encoder, Shelf(tmp_path, "clean"), sets=sets, means=means)
+    assert set(zip(rows["id_set"], rows["ood_set"], strict=True)) == {("imagenet-10", "sun"), ("imagenet-10", "")}
+    nothing = trial(encoder, Shelf(tmp_path / "nowhere", "clean"))
+    assert nothing.empty
+    assert tuple(nothing.columns) == COLUMNS
+
+
+def test_words_stand_beside_the_classes(encoder, shelf):
+    run = profile(one={"words": "food", "detectors": {"neg_label": {"temperature": 0.01}}})
+    one = Trial(run, "one", run.protocols["one"], encoder, "RN50 random", shelf)
+    rows = one.rows("r")
+    listed = run.lexicons["food"].model_copy(update={"words": 10}).listed(0)
+    prompts = {"noun": templates("bare"), "adjective": templates("nice-adjective")[:2]}
+    names = shelf.benchmark("imagenet-10", {}).names
+    told = Lexicon.encode(encoder, listed, prompts).beside(
+        Concepts(names, encoder.encode_texts(names, templates("photo")))
+    )
+    detector = get_detector("neg_label", temperature=0.01).fit(told)
+    inside, outside = (
+        detector.score_samples(embed(encoder, run.limit(shelf.manifest(name))).features)
+        for name in ("imagenet-10", "sun")
+    )
+    (found,) = rows.loc[(rows["ood_set"] == "sun") & (rows["metric"] == "auroc"), "value"]
+    assert found == pytest.approx(ood_metrics(inside, outside)["auroc"])
+    assert set(rows.loc[rows["metric"] == "auroc", "parameters"].map(lambda text: json.loads(text)["words"])) == {
+        "food"
+    }
+
+
+def test_a_method_that_reads_the_stream_says_so(encoder, shelf):
+    rows = trial(encoder, shelf, words="food", detectors={"ada_neg": {"temperature": 0.01}, "mcm": {}})
+    by_detector = rows.groupby("detector")["transductive"].unique().map(list).to_dict()
+    assert by_detector == {"ada_neg": [True], "argmax": [False], "mcm": [False]}
+
+
+def envisioned(folder: Path, id_set: str, labels: tuple[str, ...]) -> None:
+    EnvisionedList(id_set, "far", "somebody", "", ("a",), ("b",), (labels,), labels).write(
+        folder / f"{id_set}-far.json"
+    )
+
+
+def test_envisioned_labels_lie_beside_the_photographs(encoder, shelf, tmp_path):
+    for folder in ("imagenet", "SUN", "SAMPLE.json"):
+        (tmp_path / folder).symlink_to(shelf.root / folder)
+    chosen = {"words": "far", "detectors": {"eoe-far": {"method": "eoe"}}, "sets": {"imagenet-10": {"far": ["sun"]}}}
+    there = Shelf(tmp_path, "clean")
+    with pytest.raises(OodlibError, match="imagenet-10"):
+        trial(encoder, there, **chosen)
+    (tmp_path / "envisioned").mkdir()
+    envisioned(tmp_path / "envisioned", "imagenet-10", ("lagoon", "attic"))
+    rows = trial(encoder, there, **chosen)
+    assert {"eoe-far", "argmax"} == set(rows["detector"])
+
+
+def test_a_tuned_model_has_rows_for_its_shots_and_seeds(encoder, openai):
+    tuning = {"method": "tip_adapter", "shots": [1, 2], "seeds": 2, "views": 3, "parameters": {"alpha": 5.0}}
+    rows = trial(encoder, openai, tuning=tuning, sets={"imagenet-10": {"far": ["sun"]}})
+    assert set(rows["tuning"]) == {"tip_adapter"}
+    assert set(rows["shots"]) == {1}, "a small run takes the first number of shots"
+    assert set(rows["seed"]) == {0, 1}
+    assert not rows.duplicated(list(KEY)).any()
+    untuned = trial(encoder, openai, sets={"imagenet-10": {"far": ["sun"]}})
+    areas = [found.loc[found["metric"] == "auroc", "value"].iloc[0] for found in (rows, untuned)]
+    assert areas[0] != areas[1], "the shots count"
+
+
+def test_outlier_words_are_asked_in_the_prompts_that_were_learned(encoder, shelf):
+    run = profile(one={"words": "food"})
+    one = Trial(run, "one", run.protocols["one"], encoder, "", shelf)
+    told = Concepts(["apple", "dog"], encoder.encode_texts(["apple", "dog"]))
+
+    def learned(words):
+        return torch.nn.functional.one_hot(torch.arange(len(words)), told.text.shape[1]).float()
+
+    plain, tuned = (one._beside(Tuned(told, {}, encode=how), "imagenet-10") for how in (None, learned))
+    assert tuned.outlier_names == plain.outlier_names
+    assert set(tuned.outlier_text.unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(plain.outlier_text, tuned.outlier_text)
+
+
+def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameters(encoder, openai, monkeypatch):
+    """Without pictures or training: what `take_shots` and `tune` are called with."""
+    asked = []
+    monkeypatch.setattr(
+        protocols, "take_shots", lambda *given, **named: asked.append((len(given[1]), named)) or "shots"
+    )
+    monkeypatch.setattr(protocols, "tune", lambda *given, **named: asked.append((given[0], named)))
+    tuning = {"method": "locoop", "shots": [1, 2], "views": 3, "parameters": {"epochs": 9}, "small": {"epochs": 1}}
+    whole = profile(one={"tuning": tuning})
+    told = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10))
+    for run, counts, views, epochs in (
+        (whole.model_copy(update={"is_small": False}), [1, 2], 3, 9),
+        (whole, [1], 1, 1),
+    ):
+        asked.clear()
+        made = list(Trial(run, "one", run.protocols["one"], encoder, "", openai)._tuned(told))
+        assert [(count, seed) for count, seed, _ in made] == [(count, 0) for count in counts]
+        for count, (pictures, taken), (method, tuned) in zip(counts, asked[::2], asked[1::2], strict=True):
+            assert pictures == 10 * count
+            assert taken == {"views": views, "seed": 0, "patches": True}, "LoCoOp needs local features"
+            assert (method, tuned) == ("locoop", {"seed": 0, "epochs": epochs})
+
+
+def test_gl_mcm_reads_patches_a_batch_at_a_time(encoder, shelf, monkeypatch):
+    monkeypatch.setattr(protocols, "BATCH", 3)
+    sets = {name: shelf.manifest(name).select(np.arange(len(shelf.manifest(name))) < 4) for name in ("sun", "places")}
+    features = {name: embed(encoder, part).features for name, part in sets.items()}
+    text = encoder.encode_texts(["cat", "dog"])
+    concepts, detectors = Concepts(["cat", "dog"], text), {"gl_mcm": get_detector("gl_mcm", temperature=0.1)}
+    run = profile(one={})
+    made = Trial(run, "one", run.protocols["one"], encoder, "RN50 random", shelf)
+    found = score(concepts, detectors, features, patches=lambda name: made._patches(sets, name))["gl_mcm"]
+    for name, part in sets.items():
+        patches = encoder.encode_patches([read_image(path) for path in part.paths()])
+        whole = (features[name] @ text.T / 0.1).softmax(-1).amax(-1)
+        local = (patches @ text.T / 0.1).softmax(-1).amax((1, 2))
+        np.testing.assert_allclose(found[name], whole + local, rtol=1e-4)
+    rows = trial(encoder, shelf, detectors={"gl_mcm": {"temperature": 0.1}}, sets={"imagenet-10": {"far": ["sun"]}})
+    assert set(rows["detector"]) == {"gl_mcm", "argmax"}
+
+
+def test_shots_are_the_first_pictures_of_each_class_by_hash(openai):
+    teachers = openai.manifest("imagenet-1k-train")
+    names = openai.benchmark("imagenet-10", {}).names
+    for count in (1, 2):
+        few = few_of_each(teachers, names, count)
+        assert Counter(few.table["label"]) == dict.fromkeys(names, count)
+        assert few.table["id"].is_monotonic_increasing
+        for name in names:
+            hashes = sorted(teachers.table.loc[teachers.table["label"] == name, "sha256"])
+            assert sorted(few.table.loc[few.table["label"] == name, "sha256"]) == hashes[:count]
+    with pytest.raises(OodlibError, match=r"imagenet-1k-train has fewer than 3 pictures of '.+': choose fewer shots"):
+        few_of_each(teachers, names, 3)
+
+
+def test_two_classes_of_one_name_have_shots_each():
+    rows = [(f"{k}", "crane", "bird" if k < 3 else "machine", f"{9 - k}") for k in range(6)]
+    table = pd.DataFrame(rows, columns=["id", "label", "class_id", "sha256"]).assign(uri="", split="train")
+    few = few_of_each(Manifest("made", None, table), ("crane",), 2)
+    assert few.table["id"].tolist() == ["1", "2", "4", "5"]
+    with pytest.raises(OodlibError, match="fewer than 1 pictures of 'cat'"):
+        few_of_each(Manifest("made", None, table), ("crane", "cat"), 1)
+
+
+def test_every_protocol_has_rows_or_a_reason(shelf, loaded):
+    two = {"RN50": PROFILE["encoders"]["RN50"], "other": {"name": "RN50", "pretrained": "random", "quick_gelu": True}}
+    tuning = {"method": "tip_adapter", "shots": [9]}
+    run = profile(
+        two,
+        runs={"encoders": ["other", "RN50"]},
+        short={"sets": {"imagenet-10": {"far": ["sun"], "near": ["ssb-hard"]}}},
+        never={"not_run": "it cannot be"},
+        words={"words": "near", "detectors": {"eoe": {}}},
+        shots={"tuning": tuning},
+    )
+    found = run_protocols(run, "run 7")
+    assert found.ran == [("short", "RN50"), ("runs", "other")]
+    assert set(found.reasons) == {("runs", "RN50"), ("never", "RN50"), ("words", "RN50"), ("shots", "RN50")}
+    assert found.reasons["runs", "RN50"] == FIRST_ONLY
+    assert found.reasons["never", "RN50"] == "it cannot be"
+    assert "imagenet-10" in found.reasons["words", "RN50"]
+    assert "fewer than 9 pictures" in found.reasons["shots", "RN50"]
+    assert len(loaded) == 2, "an encoder is loaded once for all its protocols"
+    assert set(found.specs) == {"RN50", "other"}
+    assert all(len(spec["digest"]) == 64 for spec in found.specs.values())
+    told = found.rows["parameters"].map(lambda text: json.loads(text)["protocol"])
+    assert set(zip(told, found.rows["run"], strict=True)) == {("short", "run 7"), ("runs", "run 7")}
+
+
+def test_nothing_is_loaded_where_nothing_is_there(tmp_path, monkeypatch, loaded):
+    monkeypatch.setenv("PROTOCOLS_ROOT", str(tmp_path))
+    found = run_protocols(profile(one={}), "r")
+    assert found.reasons == {("one", "RN50"): "not there: imagenet-10, sun, imagenet-20"}
+    assert (found.ran, found.specs, found.rows.empty) == ([], {}, True)
+    assert tuple(found.rows.columns) == COLUMNS
+    assert not loaded, "the weights of a model are hundreds of megabytes"
+    assert run_protocols(profile(), "r").reasons == {}
+
+
+def test_an_encoder_that_cannot_be_had_is_a_reason(shelf, monkeypatch):
+    asked = []
+
+    def refuse(**options):
+        asked.append(options)
+        raise OodlibError("the weights are not on this machine")
+
+    monkeypatch.setattr(protocols, "load_encoder", refuse)
+    found = run_protocols(profile(one={}, two={}), "r")
+    assert set(found.reasons.values()) == {"the weights are not on this machine"}
+    assert len(asked) == 1, "a host that does not answer is asked once, not for every protocol"
+
+
+def test_a_set_that_is_partly_missing_is_said_beside_the_rows(shelf, tmp_path, monkeypatch, loaded):
+    for folder in ("imagenet", "SUN", "SAMPLE.json"):
+        (tmp_path / folder).symlink_to(shelf.root / folder)
+    monkeypatch.setenv("PROTOCOLS_ROOT", str(tmp_path))
+    found = run_protocols(profile(one={"sets": {"imagenet-10": {"far": ["sun", "places"]}}}), "r")
+    assert found.ran == [("one", "RN50")]
+    assert found.reasons == {("one", "RN50"): "not there: places"}

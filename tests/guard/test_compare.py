@@ -1,0 +1,151 @@
+"""`oodlib compare`: every detector on a person's own two folders."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from oodlib.cli.main import app
+from oodlib.concepts import Concepts
+from oodlib.datasets import emojishift
+from oodlib.detectors import get_detector
+from oodlib.evaluation.metrics import ood_metrics
+from oodlib.guard.compare import compare
+from oodlib.prompts.sets import templates
+
+ROOT = Path(__file__).parents[2]
+WORDS = ["hammer", "bottle", "car", "rocket", "house", "glasses"]
+
+
+@pytest.fixture(autouse=True)
+def _one_model(pocket, monkeypatch):
+    """What runs in this process shares the model that is loaded already."""
+    monkeypatch.setattr("oodlib.guard.compare.load_encoder", lambda *_, **__: pocket)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Twelve drawings as a person has them: two folders of classes, and one of other things."""
+    manifest = emojishift.load()
+    home = manifest.table["hand"] == "twemoji"
+    for group, folder in (("animal-mammal", "in/mammal"), ("food-fruit", "in/fruit"), ("tool", "out")):
+        (tmp_path / folder).mkdir(parents=True)
+        for path in manifest.select(home & (manifest.table["subgroup"] == group)).paths()[:4]:
+            shutil.copy(path, tmp_path / folder)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_in_a_pipe_there_is_data_on_stdout_and_sentences_on_stderr(own):
+    (own / "out" / "broken.png").write_bytes(b"")
+    options = ["--format", "json", "--resamples", "20"]
+    done = subprocess.run(
+        [sys.executable, "-m", "oodlib.cli", "compare", "in", "out", "--outliers", *WORDS, *options],
+        cwd=own,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["detector"]: row for row in json.loads(done.stdout)}
+    assert {"mcm", "ole", "unknown", "clipn_atd", "ada_neg", "knn", "fdbd", "ash"} <= rows.keys()
+    assert rows["ole"]["auroc"] > 0.8
+    assert all(row["auroc_low"] <= row["auroc"] <= row["auroc_high"] for row in rows.values())
+    assert rows["ada_neg"]["transductive"]
+    said = done.stderr.splitlines()
+    assert said[-1] == "tested on 4 pictures inside and 4 outside; intervals: 95 % of 20 bootstrap resamples"
+    assert all(line.startswith("note: ") for line in said[:-1]), done.stderr
+    assert any("left out 1 file(s) that cannot be read (the first: broken.png" in line for line in said)
+
+
+def test_numbers_are_those_of_a_computation_by_hand(own, pocket):
+    made = compare(own / "in", own / "out", outliers=WORDS, n_boot=10)
+    assert made.pictures.groupby(["set", "label", "part"]).size().to_dict() == {
+        ("inside", "fruit", "fitted"): 2,
+        ("inside", "fruit", "test"): 2,
+        ("inside", "mammal", "fitted"): 2,
+        ("inside", "mammal", "test"): 2,
+        ("outside", "", "test"): 4,
+    }
+    told = Concepts.from_encoder(pocket, ["fruit", "mammal"], templates=templates("drawings"))
+    scores = get_detector("mcm").fit(told).score_samples(made.features).numpy()
+    test, within = made.pictures["part"] == "test", made.pictures["set"] == "inside"
+    expected = ood_metrics(scores[test & within], scores[test & ~within])
+    found = made.results[made.results["detector"] == "mcm"].set_index("metric")["value"]
+    for metric in ("auroc", "fpr95", "fpr95_ood"):
+        assert found[metric] == pytest.approx(expected[metric], abs=1e-6)
+    assert {f"{name} is left out" for name in ("vim",)} == {note.split(":")[0] for note in made.notes}
+
+
+def test_a_csv_says_the_same_as_folders(own):
+    lines = [f"in/{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(own.glob("in/*/*.png"))]
+    (own / "mine.csv").write_text("\n".join(["path,label", *lines]), encoding="utf-8")
+    from_folders = compare(own / "in", own / "out", outliers=WORDS, n_boot=10).results
+    from_csv = compare(own / "mine.csv", own / "out", outliers=WORDS, n_boot=10).results
+    pd.testing.assert_frame_equal(from_folders, from_csv)
+
+
+def test_names_without_folders_make_all_pictures_the_test(own):
+    for path in own.glob("in/*/*.png"):
+        path.rename(own / "in" / f"{path.parent.name}-{path.name}")
+    made = compare(own / "in", own / "out", labels=["mammal", "fruit"], outliers=WORDS, n_boot=10)
+    assert set(made.pictures["part"]) == {"test"}
+    assert set(made.results["n_id"]) == {8}
+    assert "mcm" in set(made.results["detector"])
+    assert "knn" not in set(made.results["detector"])
+    assert any(note.startswith("detectors on features are left out") for note in made.notes)
+
+
+def test_a_picture_in_both_folders_is_reported(own):
+    shutil.copy(next(own.glob("in/fruit/*.png")), own / "out" / "again.png")
+    notes = compare(own / "in", own / "out", outliers=WORDS, n_boot=10).notes
+    assert any(note.startswith("1 picture(s) lie in both folders") for note in notes)
+
+
+def test_bad_input_is_one_sentence(own):
+    def refused(*arguments):
+        result = CliRunner().invoke(app, ["compare", *map(str, arguments)])
+        assert result.exit_code == 1, result.output
+        assert result.stdout == ""
+        assert result.stderr.count("\n") == 1
+        return result.stderr
+
+    inside, outside = own / "in", own / "out"
+    assert "has no folder for a class: sort the pictures into one for each" in refused(outside, inside)
+    shutil.copytree(inside / "fruit", own / "one" / "fruit")
+    assert "has one class only (fruit)" in refused(own / "one", outside)
+    (own / "empty").mkdir()
+    assert f"there is no picture in {own / 'empty'}: name files" in refused(inside, own / "empty")
+    assert "is no folder" in refused(inside, own / "gone")
+    assert "there is no format 'html': choose one of table, json, csv" in refused(inside, outside, "--format", "html")
+    shutil.copy(next(outside.iterdir()), inside / "loose.png")
+    assert "1 pictures in" in refused(inside, outside)
+    (inside / "loose.png").unlink()
+    for path in outside.iterdir():
+        path.write_bytes(b"no picture")
+    assert "0 picture(s) outside can be read: pass two at least" in refused(inside, outside, "--outliers", *WORDS)
+
+
+@pytest.mark.slow
+def test_results_coordinates_and_map_are_kept(own):
+    target = own / "kept"
+    result = CliRunner().invoke(
+        app,
+        ["compare", str(own / "in"), str(own / "out"), "--outliers", *WORDS, "--resamples", "10", "-o", str(target)],
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[0].split() == ["detector", "AUROC", "(%)", "fpr95", "(%)"]
+    assert sorted(path.name for path in target.iterdir()) == [
+        *("comparison.csv", "comparison.parquet", "map.csv", "map.parquet", "map.png")
+    ]
+    placed = pd.read_parquet(target / "map.parquet")
+    assert len(placed) == 12
+    assert placed[["x", "y"]].notna().all(axis=None)
+    assert len(pd.read_parquet(target / "comparison.parquet")) == len(pd.read_csv(target / "comparison.csv"))

@@ -1,0 +1,288 @@
+"""`oodlib.detect` and the object behind it, on the real small model."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import oodlib
+from oodlib.encoders.load import load_encoder
+from oodlib.errors import OodlibError
+from oodlib.guard.decisions import COLUMNS
+from oodlib.guard.fit import default_words
+from oodlib.guard.guard import Guard
+
+LABELS = ["banana", "tiger", "pineapple"]
+OUTLIERS = ["glasses", "bicycle", "rocket", "hammer", "shoe"]
+
+
+@pytest.fixture(scope="module")
+def guard(pocket):
+    return Guard.make(LABELS, pocket, "outlier_softmax", outliers=OUTLIERS)
+
+
+@pytest.fixture
+def album(drawings, tmp_path):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for name, path in drawings.items():
+        shutil.copy(path, folder / f"{name}.png")
+    return folder
+
+
+def test_from_a_folder_and_words_to_decisions(pocket, album):
+    # OLE with WordNet's nouns, cut where both are equally likely; one template, because there are 2,000 nouns
+    table = oodlib.detect(album, LABELS, pocket, templates="bare")
+    assert list(table.columns) == COLUMNS
+    decided = {Path(row.image).stem: row for row in table.itertuples()}
+    assert {name: decided[name].decision for name in (*LABELS, "glasses", "bicycle", "rocket")} == {
+        **dict.fromkeys(LABELS, "in"),
+        **dict.fromkeys(["glasses", "bicycle", "rocket"], "out"),
+    }
+    assert all(decided[name].best_label == name for name in LABELS)
+    assert set(table["nearest_outlier"]) <= set(default_words()) - {"banana", "tiger", "pineapple", "ananas"}
+    assert (table["threshold"] == 0.5).all()
+    np.testing.assert_allclose(table["margin"], table["score"] - 0.5)
+    assert ((table["margin"] >= 0) == (table["decision"] == "in")).all()
+    assert repr(decided["banana"].nearest_outlier) in decided["banana"].reason
+
+
+def test_importing_the_package_stays_light():
+    program = "import sys, oodlib; assert 'detect' in dir(oodlib); assert not {'torch', 'pandas'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(oodlib.__file__).parent.parent)
+
+
+def test_one_picture_is_a_path_a_glob_a_pil_image_or_an_array(guard, drawings, album):
+    picture = Image.open(drawings["tiger"])
+    array = np.asarray(picture.convert("RGB"))
+    sources = [drawings["tiger"], str(album / "tig*.png"), picture, array, array / 255.0, np.stack([array])]
+    scores = [guard.detect(source)["score"].item() for source in sources]
+    assert scores == pytest.approx([scores[0]] * len(sources), abs=1e-3)
+
+
+def test_order_and_names_are_those_of_the_input(guard, drawings):
+    paths = [drawings["rocket"], "none.png", drawings["tiger"]]
+    assert guard.detect(paths)["image"].tolist() == [str(path) for path in paths]
+    pictures = [Image.open(drawings["rocket"]), np.zeros((0, 3)), Image.open(drawings["tiger"])]
+    table = guard.detect(pictures)
+    assert table["image"].tolist() == ["image 1", "image 2", "image 3"]
+    assert table["decision"].tolist() == ["out", "unreadable", "in"]
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((2, 2, 7)), "its shape is"),
+        (np.full((2, 2), np.nan), "from 0 to 1"),
+        (np.full((2, 2), 300), "from 0 to 255"),
+        (b"text", "of type bytes"),
+    ],
+)
+def test_arrays_that_are_no_pictures_have_a_reason(guard, array, reason):
+    table = guard.detect([array, np.zeros((4, 4), dtype=np.uint8)])
+    assert table["decision"][0] == "unreadable"
+    assert reason in table["reason"][0]
+    assert np.isfinite(table["score"][1])
+
+
+def bad_and_odd(folder: Path, source: Path) -> tuple[set[str], set[str]]:
+    """Write what people have in their folders; returns the names that cannot and that can be read."""
+    whole = Image.open(source).convert("RGB")
+    whole.convert("CMYK").save(folder / "cmyk.jpg")
+    whole.convert("P").save(folder / "palette.png")
+    whole.save(folder / "animated.gif", save_all=True, append_images=[whole.rotate(90)])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole.rotate(90, expand=True).save(folder / "rotated.jpg", exif=exif, quality=95)
+    Image.fromarray(np.linspace(0, 65535, 4096).astype(np.uint16).reshape(64, 64)).save(folder / "deep.png")
+    Image.new("RGB", (1, 1), "red").save(folder / "dot.png")
+    Image.new("RGB", (30_000, 1), "red").save(folder / "strip.png")
+    Image.new("RGB", (30_000, 40), "red").save(folder / "wide.png")
+    shutil.copy(source, folder / "really_png.jpg")
+    odd = {"cmyk.jpg", "palette.png", "animated.gif", "rotated.jpg", "deep.png", "dot.png", "strip.png", "wide.png"}
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "half.png").write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    (folder / "words.jpg").write_text("hello")
+    Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
+    (folder / "gone.png").symlink_to(folder / "nothing")
+    (folder / "round").symlink_to(folder)
+    return {"empty.png", "half.png", "words.jpg", "bomb.png", "gone.png", "round"}, odd | {"really_png.jpg"}
+
+
+def test_no_bad_file_loses_the_others(guard, tmp_path, drawings, monkeypatch):
+    monkeypatch.setenv("OODLIB_HOME", str(tmp_path / ".home"))  # nothing is kept there yet
+    bad, odd = bad_and_odd(tmp_path, drawings["tiger"])
+    table = guard.detect(tmp_path).assign(name=lambda rows: [Path(image).name for image in rows["image"]])
+    unreadable = table[table["decision"] == "unreadable"]
+    assert set(unreadable["name"]) == bad
+    assert (unreadable["reason"].str.len() > 10).all()
+    assert not unreadable["reason"].str.contains(str(tmp_path / "half")).any()  # kept reasons name no folder
+    readable = table[table["decision"] != "unreadable"].set_index("name")
+    assert set(readable.index) == odd
+    assert np.isfinite(readable["score"].astype(float)).all()
+    for same in ("really_png.jpg", "cmyk.jpg", "animated.gif", "rotated.jpg"):
+        assert readable.loc[same, "best_label"] == "tiger", same
+    assert guard.detect(tmp_path).equals(table.drop(columns="name"))  # what is kept says the same, reasons included
+
+
+def test_a_file_that_vanishes_is_not_remembered_as_bad(guard, tmp_path, drawings, monkeypatch):
+    from oodlib.embeddings import embed as embeddings
+
+    monkeypatch.setenv("OODLIB_HOME", str(tmp_path / "home"))  # nothing is kept there yet
+    path = tmp_path / "tiger.png"
+    shutil.copy(drawings["tiger"], path)
+    read = embeddings.read_image
+
+    def vanish(source):
+        Path(source).rename(tmp_path / "away")
+        return read(source)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(embeddings, "read_image", vanish)
+        assert guard.detect(path)["reason"].item().endswith("does not exist: check the path")
+    (tmp_path / "away").rename(path)
+    assert guard.detect(path)["decision"].item() == "in"
+
+
+def test_features_of_files_are_kept(guard, album, monkeypatch):
+    first = guard.detect(album)
+    monkeypatch.setattr(guard.encoder, "encode_images", lambda *_, **__: pytest.fail("encoded again"))
+    pd.testing.assert_frame_equal(guard.detect(album), first)
+
+
+def test_only_unreadable_files_are_a_table_and_no_images_an_error(guard, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    assert guard.detect(tmp_path)["decision"].tolist() == ["unreadable"]
+    assert guard.detect([tmp_path / "b.png"])["decision"].tolist() == ["unreadable"]
+    with pytest.raises(OodlibError, match="no images"):
+        guard.detect([])
+    with pytest.raises(OodlibError, match="two calls"):
+        guard.detect([tmp_path / "a.png", np.zeros((2, 2))])
+
+
+def test_a_class_more_encodes_only_that_class(pocket, guard, drawings, monkeypatch):
+    encoded = []
+    encode = pocket.encode_texts
+    monkeypatch.setattr(pocket, "encode_texts", lambda texts, *rest: encoded.extend(texts) or encode(texts, *rest))
+    grown = guard.with_labels(["bicycle"])
+    assert {text.split()[-1] for text in encoded} == {"bicycle"}
+    assert guard.detect(drawings["bicycle"])["decision"].item() == "out"
+    assert grown.detect(drawings["bicycle"])["decision"].item() == "in"
+    assert "bicycle" not in grown.concepts.outlier_names
+    anew = Guard.make([*LABELS, "bicycle"], pocket, "outlier_softmax", outliers=OUTLIERS)
+    torch.testing.assert_close(grown.concepts.text, anew.concepts.text, atol=1e-5, rtol=1e-4)
+    with pytest.raises(OodlibError, match="'tiger' and 'tiger' are the same"):
+        grown.with_labels(["tiger"])
+
+
+def test_calibration_chooses_the_cut_and_does_so_again_for_more_classes(pocket, album, drawings):
+    known = [drawings[name] for name in LABELS]
+    made = Guard.make(LABELS, pocket, "mcm", calibrate=known)
+    scores = made.detect(known)["score"]
+    assert (made.threshold.rule, made.threshold.n, made.threshold.value) == ("id95", 3, scores.min())
+    grown = made.with_labels(["bicycle"])
+    assert grown.threshold.value == grown.detect(known)["score"].min() != made.threshold.value
+    with pytest.raises(OodlibError, match="at least 19"):
+        made.with_threshold("conformal")
+    assert made.with_threshold(0.4).threshold.rule == "number"
+    (album / "bad.png").write_bytes(b"")
+    assert "1 calibration picture(s) left out" in Guard.make(LABELS, pocket, "mcm", calibrate=album).notes[0]
+    with pytest.raises(OodlibError, match="no calibration picture can be read"):
+        Guard.make(LABELS, pocket, "mcm", calibrate=album / "bad.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "mcm"}, "mcm has no cut that words alone justify"),
+        ({"method": "mcn"}, "unknown detector 'mcn'"),
+        ({"method": "mcm", "temprature": 2}, "no parameter 'temprature'"),
+        (
+            {"labels": ["tiger"], "method": "mcm", "threshold": 0.5},
+            "with 'tiger' alone mcm scores every picture the same",
+        ),
+        ({"labels": []}, "there are no labels"),
+        (
+            {"outliers": ["big cat", "Tiger", "banana"], "method": "outlier_softmax", "labels": ["banana", "tiger"]},
+            None,
+        ),
+        ({"outliers": ["tiger"], "method": "outlier_softmax"}, "every outlier word names one of the classes"),
+        ({"method": "clip_scope", "outliers": OUTLIERS, "calibrate": np.zeros((4, 4))}, "scores a picture by those"),
+        ({"templates": "photos"}, "no template set 'photos'"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_sentence(pocket, arguments, message):
+    arguments = {"labels": LABELS, "encoder": pocket} | arguments
+    if message is None:
+        assert any("left out" in note for note in Guard.make(**arguments).notes)
+        return
+    with pytest.raises(OodlibError, match=message):
+        Guard.make(**arguments)
+
+
+def test_one_class_is_enough_with_outlier_words(pocket, drawings):
+    made = Guard.make(["tiger"], pocket, "outlier_softmax", outliers=OUTLIERS)
+    assert made.detect([drawings["tiger"], drawings["rocket"]])["decision"].tolist() == ["in", "out"]
+
+
+def test_the_unknown_candidate_brings_its_own_words(pocket):
+    assert Guard.make(LABELS, pocket, "unknown").concepts.outlier_names == ("unknown object", "something else")
+
+
+def test_synonyms_and_useless_words_are_warned_about(pocket, drawings):
+    with pytest.warns(UserWarning, match="'car' and 'automobile' can mean the same"):
+        oodlib.detect(drawings["tiger"], ["car", "automobile", "tiger"], pocket, "energy", 0.0)
+    with pytest.warns(UserWarning, match="energy uses no outlier words"):
+        oodlib.detect(drawings["tiger"], LABELS, pocket, "energy", 0.0, outliers=["shoe"])
+
+
+def test_a_saved_guard_decides_the_same(pocket, album, tmp_path, drawings):
+    labels = {"banana": ["a yellow fruit"], "tiger": [], "pineapple": []}
+    made = Guard.make(labels, pocket, "ole", outliers=default_words(60), n_prototypes=40, quantile=0.5, threshold=0.25)
+    made.save(tmp_path / "mine.safetensors")
+    back = Guard.load(tmp_path / "mine.safetensors", pocket)
+    pd.testing.assert_frame_equal(back.detect(album), made.detect(album))
+    assert back.threshold == made.threshold
+    assert back.descriptions == made.descriptions
+    assert back.detector.get_params() == made.detector.get_params()
+    with safe_open(tmp_path / "mine.safetensors", framework="pt") as file:
+        about = json.loads(file.metadata()["guard"])
+    assert about["encoder"] == pocket.spec
+    assert [name for name, _ in about["labels"]] == LABELS
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.safetensors"]
+
+
+def test_a_saved_guard_is_refused_under_another_encoder(guard, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    guard.save(path)
+    other = load_encoder("pocket", precision="bf16")
+    with pytest.raises(OodlibError, match=r"another encoder \(precision fp32, here bf16\)"):
+        Guard.load(path, other)
+    other.spec = guard.encoder.spec | {"versions": {"torch": "0"}}
+    Guard.load(path, other)  # another version of torch only rounds otherwise
+
+
+def test_files_that_are_no_guard_are_refused(guard, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    with pytest.raises(OodlibError, match="cannot read"):
+        Guard.load(path)
+    guard.save(path)
+    for content in (b"", path.read_bytes()[:200]):
+        path.write_bytes(content)
+        with pytest.raises(OodlibError, match="is no guard or is damaged"):
+            Guard.load(path)
+    save_file({"text": torch.eye(2)}, path)
+    with pytest.raises(OodlibError, match="is no guard or is damaged"):
+        Guard.load(path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OodlibError, match="cannot write"):
+        guard.save(tmp_path / "file" / "mine.safetensors")

@@ -1,0 +1,122 @@
+"""A guard that is kept, or made by the other runtime, decides as one that is made."""
+
+import numpy as np
+import pytest
+
+from oodlib.datasets.wordnet import default_words
+from oodlib.detectors import get_detector
+from oodlib.errors import OodlibError
+from oodlib.guard import kept as module
+from oodlib.guard.guard import Guard
+from oodlib.guard.kept import kept_guard
+from oodlib.pocket.light import LightEncoder
+from oodlib.pocket.words import WORDS, ship, shipped_words
+from oodlib.prompts.sets import templates
+
+LABELS = ["banana", "tiger", "pineapple"]
+
+
+@pytest.fixture(scope="module")
+def light():
+    return LightEncoder()
+
+
+@pytest.fixture(scope="module")
+def made(light):
+    return Guard.make(LABELS, light)
+
+
+def refuse(*_, **__):
+    pytest.fail("fitted again")
+
+
+def same(one, other, atol=0.0):
+    np.testing.assert_allclose(one["score"], other["score"], atol=atol, rtol=0)
+    for column in ("image", "decision", "best_label", "nearest_outlier"):
+        assert one[column].tolist() == other[column].tolist()
+
+
+def test_the_second_run_fits_nothing_and_decides_the_same(light, made, drawings, tmp_path, monkeypatch):
+    paths = list(drawings.values())
+    first = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
+    monkeypatch.setattr(module.Guard, "make", refuse)
+    second = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
+    same(first.detect(paths), made.detect(paths), atol=1e-6)
+    same(second.detect(paths), first.detect(paths))
+    assert second.threshold == first.threshold
+
+
+def test_notes_come_along(light, tmp_path):
+    labels = ["car", "dog", "automobile"]
+    first, second = (kept_guard(labels, light, get_detector("outlier_softmax"), home=tmp_path) for _ in range(2))
+    assert len(first.notes) == 1
+    assert second.notes == first.notes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": {"banana": ["a yellow fruit"], "tiger": [], "pineapple": []}},
+        {"labels": LABELS[::-1]},
+        {"detector": get_detector("ole", quantile=0.2)},
+        {"threshold": 0.4},
+        {"outliers": ["hammer", "bicycle"]},
+        {"templates": "bare"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_a_guard_depends_on_is_in_its_key(change, light, made, tmp_path, monkeypatch):
+    asked = {"labels": LABELS, "detector": get_detector("ole")}
+    monkeypatch.setattr(module.Guard, "make", lambda *_, **__: made)
+    kept_guard(**asked, encoder=light, home=tmp_path)
+    kept_guard(**asked, encoder=light, home=tmp_path)
+    assert len(list((tmp_path / "guards").iterdir())) == 1
+    kept_guard(**{**asked, **change}, encoder=light, home=tmp_path)
+    assert len(list((tmp_path / "guards").iterdir())) == 2
+
+
+def test_a_damaged_guard_is_made_again(light, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.Guard, "make", lambda *_, **__: made)
+    kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
+    (file,) = (tmp_path / "guards").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])  # one bit of one feature
+    with pytest.raises(OodlibError, match="is damaged"):
+        Guard.load(file, light)
+    again = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
+    assert again is made
+    np.testing.assert_array_equal(Guard.load(file, light).concepts.outlier_text, made.concepts.outlier_text)
+
+
+def test_either_runtime_reads_the_guards_of_the_other(light, made, pocket, drawings, tmp_path):
+    paths = list(drawings.values())
+    of_torch = Guard.make(LABELS, pocket)
+    same(of_torch.detect(paths), made.detect(paths), atol=1e-4)
+    of_torch.save(tmp_path / "torch.safetensors")
+    made.save(tmp_path / "light.safetensors")
+    same(Guard.load(tmp_path / "torch.safetensors", light).detect(paths), of_torch.detect(paths), atol=1e-4)
+    same(Guard.load(tmp_path / "light.safetensors", pocket).detect(paths), made.detect(paths), atol=1e-4)
+
+
+def test_shipped_words_are_those_of_the_encoder(light):
+    words, prompts = default_words(), templates("drawings")
+    shipped = shipped_words(light.spec["weights_sha256"], words, prompts)
+    assert shipped is not None, "run `python -m oodlib.pocket.words`"
+    some = range(0, len(words), 100)
+    exact = light.encode_texts([words[row] for row in some], prompts)
+    np.testing.assert_allclose(shipped[list(some)], exact, atol=1e-5, rtol=0)
+
+
+def test_shipped_words_stand_for_nothing_else(light, tmp_path):
+    words, prompts, weights = default_words(), templates("drawings"), light.spec["weights_sha256"]
+    assert shipped_words("0" * 64, words, prompts) is None
+    assert shipped_words(weights, words[::-1], prompts) is None
+    assert shipped_words(weights, words, prompts[::-1]) is None
+    assert shipped_words(weights, words, None) is None
+    assert shipped_words(weights, words, prompts, tmp_path / "none.safetensors") is None
+    (tmp_path / "half.safetensors").write_bytes(WORDS.read_bytes()[:1000])
+    assert shipped_words(weights, words, prompts, tmp_path / "half.safetensors") is None
+    features = np.eye(3, 256, dtype=np.float32)
+    ship(weights, ["a", "b", "c"], prompts, features, tmp_path / "own.safetensors")
+    found = shipped_words(weights, ["a", "b", "c"], prompts, tmp_path / "own.safetensors")
+    np.testing.assert_array_equal(found, features)

@@ -1,0 +1,173 @@
+"""What notebooks put on their pages."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from oodlib import provenance
+from oodlib.provenance import RunRecord
+from oodlib.report import pages
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list:
+    caught: list = []
+    monkeypatch.setattr(pages, "display", lambda data, **_: caught.append(data))
+    return caught
+
+
+def test_a_figure_goes_out_with_its_alternative_text_in_both_forms(shown, tmp_path, monkeypatch):
+    monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    alt = 'A "curve" that rises: first slowly,\nthen fast'
+    pages.show(Figure(), "curve", alt=alt, caption="The curve.")
+    markdown, twin = shown[0]["text/markdown"], shown[0]["text/html"]
+    assert ':alt: "A \\"curve\\" that rises: first slowly, then fast"' in markdown
+    assert markdown.startswith("```{figure} /figures/curve.png\n:name: fig-curve\n")
+    assert 'alt="A &quot;curve&quot; that rises' in twin
+    assert (tmp_path / "figures" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interactive_run_writes_no_file(shown, tmp_path, monkeypatch):
+    monkeypatch.delenv(provenance.PRODUCTS_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    pages.show(Figure(), "curve", alt="A curve that rises slowly", caption="The curve.")
+    assert list(tmp_path.iterdir()) == []
+    assert "data:image/png;base64," in shown[0]["text/html"]
+
+
+@pytest.mark.parametrize("alt", ["", "   ", "figure 1"])
+def test_a_figure_without_alternative_text_is_refused(shown, alt):
+    with pytest.raises(ValueError, match="alternative text"):
+        pages.show(Figure(), "curve", alt=alt, caption="The curve.")
+    assert shown == []
+
+
+def test_a_table_shows_what_it_is_given():
+    frame = pd.DataFrame({"score": ["a|b", "c"], "n": [1, 22]})
+    markdown = pages.table_markdown(frame, name="counts", caption="Counts in `code`.")
+    assert markdown.splitlines() == [
+        ":::{table} Counts in `code`.",
+        ":name: tab-counts",
+        "",
+        "| score | n |",
+        "|---|---:|",
+        "| a\\|b | 1 |",
+        "| c | 22 |",
+        ":::",
+    ]
+
+
+def test_a_recorded_table_links_its_rows(shown, tmp_path, monkeypatch):
+    frame = pd.DataFrame({"score": ["`mcm`"], "AUROC": [pages.interval(0.9, 0.8, 0.95)]})
+    monkeypatch.delenv(provenance.PRODUCTS_VARIABLE, raising=False)
+    pages.table(frame, "counts", caption="Counts.")
+    monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    pages.table(frame, "counts", caption="Counts.")
+    assert [part["text/markdown"].splitlines()[0] for part in shown] == [
+        ":::{table} Counts.",
+        ":::{table} Counts. {download}`Data (csv) </tables/counts.csv>`",
+    ]
+    assert all("csv" not in part["text/html"] for part in shown), "there is no file beside a notebook program"
+    rows = (tmp_path / "tables" / "counts.csv").read_text(encoding="utf-8")
+    assert rows == "score,AUROC,AUROC low,AUROC high\nmcm,90.0,80.0,95.0\n"
+
+
+def drawn(pixels: np.ndarray) -> Figure:
+    """A figure of 4 by 3 inches that shows an image and, above it, a line on white."""
+    figure = Figure(figsize=(4, 3))
+    figure.add_axes((0, 0, 1, 0.8)).imshow(pixels, aspect="auto")
+    figure.add_axes((0, 0.8, 1, 0.2)).plot([0, 1, 0], color="#0072B2")
+    return figure
+
+
+def test_a_figure_is_stored_with_few_colours_where_nobody_sees_it(shown, tmp_path, monkeypatch):
+    monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    rng = np.random.default_rng(0)
+    flat = np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((20, 20, 1))).astype(np.uint8)
+    noise = rng.integers(0, 256, (80, 80, 3)).astype(np.uint8)
+    for name, pixels, mode in (("drawing", flat, "P"), ("photograph", noise, "RGB")):
+        figure = drawn(pixels)
+        pages.show(figure, name, alt="Squares under a line that rises and falls", caption=".")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=pages.DPI)
+        with Image.open(tmp_path / "figures" / f"{name}.png") as kept, Image.open(buffer) as before:
+            assert kept.mode == mode
+            assert kept.size == before.size
+            apart = np.abs(np.asarray(kept.convert("RGB"), dtype=int) - np.asarray(before.convert("RGB"), dtype=int))
+        assert apart.mean() < pages.BANDS
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size < len(buffer.getvalue())
+
+
+def test_a_long_table_can_stand_in_a_fold(shown):
+    frame = pd.DataFrame({"n": [1]})
+    pages.table(frame, "counts", caption="Counts.", fold="All 5 % of them")
+    markdown = shown[0]["text/markdown"]
+    inside = pages.table_markdown(frame, name="counts", caption="Counts.")
+    assert markdown.splitlines()[:2] == [
+        f"::::{{admonition}} All 5{pages.NBSP}% of them",
+        ":class: dropdown note table-fold",
+    ]
+    assert inside in markdown
+    assert markdown.endswith(":::\n::::"), "the outer fence is the longer one"
+    assert shown[0]["text/html"].startswith("<details><summary>All 5 % of them</summary>")
+
+
+def test_numbers_are_percentages_with_one_decimal():
+    assert pages.percent(0.43085) == "43.1"
+    assert pages.interval(0.4, 0.395, 0.40499) == "40.0\N{NO-BREAK SPACE}[39.5,\N{NO-BREAK SPACE}40.5]"
+
+
+def test_a_percent_sign_stays_with_its_number(shown):
+    pages.say("about 5 % of it")
+    assert shown[0].data == "about 5\N{NO-BREAK SPACE}% of it"
+
+
+def test_the_fold_names_every_ingredient():
+    record = RunRecord(
+        name="page",
+        profile="pocket",
+        run="0123456789ab",
+        commit="c" * 40,
+        dirty=True,
+        parameters={"small": True},
+        source_sha256="d" * 64,
+        code_sha256="e" * 64,
+        lock_sha256="absent",
+        versions={"python": "3.11"},
+        platform="Linux x86_64",
+        seeds={"bootstrap": 4},
+        manifests={"emojishift": "f" * 64},
+        encoder={"name": "pocket", "digest": "a" * 64},
+        embeddings={"emojishift": "b" * 64},
+        started="2026-01-02T03:04:05+00:00",
+        wall_seconds=12.34,
+    )
+    fold = pages.how_made(record)
+    for part in (
+        "0123456789ab",
+        "c" * 12,
+        "not committed",
+        "small = True",
+        "d" * 12,
+        "absent",
+        "python 3.11",
+        "bootstrap = 4",
+    ):
+        assert part in fold
+    for part in (
+        "emojishift = " + "f" * 12,
+        "a" * 12,
+        "b" * 12,
+        "2026-01-02T03:04:05",
+        "12.3 s",
+        "Linux x86_64",
+        "float32 on cpu",
+    ):
+        assert part in fold
+    assert "dropdown" in fold
+    json.dumps(fold)
