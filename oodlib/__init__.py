@@ -1,8 +1,14 @@
 """oodlib: out-of-distribution detection with vision-language models."""
 
+from typing import TYPE_CHECKING
+
 import lazy_loader
+
+if TYPE_CHECKING:
+    from oodlib.guard.guard import Guard as Guard
+    from oodlib.guard.guard import detect as detect
 
 __version__ = "0.1.0"
 
-# The names that the stub imports are there at once; their modules are loaded when one is used.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+# Both names are there at once; what they need is loaded when one is used.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"guard.guard": ["Guard", "detect"]})

@@ -152,7 +152,7 @@ def score(
     return scores
 
 
-def _score_blocks(fitted: Detector, features: Any, blocks: Iterable[Any]) -> Array:
+def _score_blocks(fitted: Any, features: Any, blocks: Iterable[Any]) -> Array:
     """Score pictures by blocks of their patches."""
     parts, start = [], 0
     for block in blocks:
