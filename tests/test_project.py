@@ -149,7 +149,7 @@ def test_binder_runs_what_is_there():
     subprocess.run(["bash", "-n", str(script)], check=True)
     verbs = re.findall(r"^oodlib (.+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
     assert verbs == ["data get emojishift", "doctor"]
-    cli = (ROOT / "oodlib" / "cli.py").read_text(encoding="utf-8")
+    cli = (ROOT / "oodlib" / "cli" / "main.py").read_text(encoding="utf-8")
     assert re.search(r"^@command\ndef doctor\(", cli, re.MULTILINE)
     assert "def get(" in (ROOT / "oodlib" / "cli" / "data.py").read_text(encoding="utf-8")
 
@@ -243,7 +243,7 @@ def test_the_book_is_published_as_an_edition():
     publish = WORKFLOWS["publish"]
     assert publish["env"]["OODLIB_REPOSITORY"] == "${{ github.repository }}"
     assert publish["env"]["OODLIB_REF"] == "${{ github.ref_type == 'tag' && github.ref_name || github.sha }}"
-    cli = (ROOT / "oodlib" / "cli.py").read_text(encoding="utf-8")
+    cli = (ROOT / "oodlib" / "cli" / "main.py").read_text(encoding="utf-8")
     assert all(f'envvar="{name}"' in cli for name in publish["env"])
     assert "launch" in publish["jobs"]["deploy"]["needs"], "links come after what they open"
     assert set(WORKFLOWS["linkcheck"][True]) == {"schedule", "workflow_dispatch"}, "it never stops a change"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.filesize import decimal
 from rich.table import Column, Table
 
 from oodlib.cli.console import app, command, notes, out
@@ -177,19 +178,7 @@ def _describe(card: Card, place: Path) -> None:
 
 
 def _size(count: int | None, unknown: str = "not verified") -> str:
-    """Bytes for people, in powers of ten.
-
-    >>> _size(625239812), _size(1199), _size(None)
-    ('625 MB', '1.2 kB', 'not verified')
-    """
-    if count is None:
-        return unknown
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
+    return unknown if count is None else decimal(count)
 
 
 def _number(count: int | None, unknown: str = "not verified") -> str:

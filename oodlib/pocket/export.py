@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodlib.cache import write_atomically
+from oodlib.cache import write_atomically, write_text
 from oodlib.errors import OodlibError
 from oodlib.pocket.assemble import assemble
 from oodlib.pocket.light import LightEncoder
@@ -85,7 +85,7 @@ def export(folder: Path | str, home: Path | None = None) -> dict[str, Path]:
     write_atomically(paths["text"], lambda path: onnx.save(text, path))
     write_atomically(paths["tokenizer"], lambda path: shutil.copy(assemble(home) / "tokenizer.json", path))
     facts = json.dumps(_preprocessing(LightEncoder(home)), indent=2)
-    write_atomically(paths["preprocessing"], lambda path: path.write_text(facts + "\n", encoding="utf-8"))
+    write_text(paths["preprocessing"], facts + "\n")
     return paths
 
 
