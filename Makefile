@@ -23,7 +23,7 @@ reproduce: setup ## make every number, figure and page of the book
 	$(OODLIB) run --profile $(PROFILE)
 	$(OODLIB) book --profile $(PROFILE)
 
-test: setup ## run the tests (TESTS=tests/book for some of them)
+test: setup ## run the tests (TESTS=tests/pages for some of them)
 	$(PY) -m pytest -n logical --maxprocesses 4 --durations 15 $(TESTS)
 
 lint: setup ## check style, types and that imports go down
