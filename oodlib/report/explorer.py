@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from IPython.display import display
 from PIL import Image
 
 from oodlib.cache import write_atomically, write_text
 from oodlib.datasets.images import read_image
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
+
+with naming_extras():
+    from IPython.display import display
 
 CELL = 48  # pixels of a picture's side on the sheet
 LARGEST = 16_383  # pixels: a WebP picture can have no longer side
