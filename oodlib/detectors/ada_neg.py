@@ -62,7 +62,7 @@ class AdaNeg(NegLabel):
 
     Parameters
     ----------
-    percentile, keep, temperature, seed
+    quantile, keep, temperature, seed
         As in `NegLabel`.
     groups : int, default=5
         As in `NegLabel`, which takes 100.
@@ -107,7 +107,7 @@ class AdaNeg(NegLabel):
 
     def __init__(
         self,
-        percentile: float = 0.95,
+        quantile: float = 0.95,
         keep: float = 0.15,
         groups: int = 5,
         temperature: float = 0.01,
@@ -118,7 +118,7 @@ class AdaNeg(NegLabel):
         weight: float = 0.1,
         batch: int = 256,
     ):
-        super().__init__(percentile, keep, groups, temperature, seed)
+        super().__init__(quantile, keep, groups, temperature, seed)
         self.slots = slots
         self.middle = middle
         self.gap = gap

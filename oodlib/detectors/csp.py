@@ -17,7 +17,7 @@ class CSP(NegLabel):
 
     Parameters
     ----------
-    percentile, keep, groups, temperature, seed
+    quantile, keep, groups, temperature, seed
         As in `NegLabel`.
     too_near : float, default=0.95
         Cosine with a class above which a candidate is put last; it is kept only if `keep` reaches so far.
@@ -48,19 +48,19 @@ class CSP(NegLabel):
 
     def __init__(
         self,
-        percentile: float = 0.95,
+        quantile: float = 0.95,
         keep: float = 0.15,
         groups: int = 100,
         temperature: float = 0.01,
         seed: int = 0,
         too_near: float = 0.95,
     ):
-        super().__init__(percentile, keep, groups, temperature, seed)
+        super().__init__(quantile, keep, groups, temperature, seed)
         self.too_near = too_near
 
     def similarity(self, candidates: Array) -> Array:
         def last_if_too_near(cosines: Array) -> Array:
             near = largest(cosines) > self.too_near
-            return namespace(cosines).where(near, 1.0, quantile(cosines, self.percentile))
+            return namespace(cosines).where(near, 1.0, quantile(cosines, self.quantile))
 
         return over_candidates(candidates, self.text_, last_if_too_near)
