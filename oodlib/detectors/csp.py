@@ -9,7 +9,7 @@ class CSP(NegLabel):
     r"""NegLabel's score over a conjugated semantic pool: nouns, and phrases such as "blue thing".
 
     Mining and score are those of `NegLabel`, with one difference: a candidate whose best cosine with a class exceeds
-    `too_near` is put last, as if its :math:`d_j` were 1. Larger = more in-distribution.
+    `max_similarity` is put last, as if its :math:`d_j` were 1. Larger = more in-distribution.
 
     The pool is made before: `oodlib.outlier_labels.superclass_phrases` turns each adjective into a phrase, nouns and
     classes are encoded with the template set "csp-noun", phrases with "csp-adjective" (`oodlib.prompts.sets`); the
@@ -19,7 +19,7 @@ class CSP(NegLabel):
     ----------
     quantile, keep, groups, temperature, seed
         As in `NegLabel`.
-    too_near : float, default=0.95
+    max_similarity : float, default=0.95
         Cosine with a class above which a candidate is put last; it is kept only if `keep` reaches so far.
 
     Attributes
@@ -53,14 +53,14 @@ class CSP(NegLabel):
         groups: int = 100,
         temperature: float = 0.01,
         seed: int = 0,
-        too_near: float = 0.95,
+        max_similarity: float = 0.95,
     ):
         super().__init__(quantile, keep, groups, temperature, seed)
-        self.too_near = too_near
+        self.max_similarity = max_similarity
 
     def similarity(self, candidates: Array) -> Array:
-        def last_if_too_near(cosines: Array) -> Array:
-            near = largest(cosines) > self.too_near
+        def last_if_near(cosines: Array) -> Array:
+            near = largest(cosines) > self.max_similarity
             return namespace(cosines).where(near, 1.0, quantile(cosines, self.quantile))
 
-        return over_candidates(candidates, self.text_, last_if_too_near)
+        return over_candidates(candidates, self.text_, last_if_near)
