@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
-from oodlib.detectors._no import agreeing_to_differ, check_scale
+from oodlib.detectors._no import agreeing_to_differ
 from oodlib.detectors._outliers import known_mass
 from oodlib.detectors._prototypes import (
     Clustering,
@@ -22,14 +22,14 @@ class OLE(Detector):
     r"""How much of the picture the classes explain, against prototypes learned from thousands of outlier labels.
 
     .. math:: S(x) = \sum_{i \le C} p_i
-        \frac{e^{\kappa s_i}}{\sum_{j \le C} e^{\kappa s_j} + \sum_{o \in O} e^{\kappa v^\top o}}, \qquad
-        p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
+        \frac{e^{s_i/\tau}}{\sum_{j \le C} e^{s_j/\tau} + \sum_{o \in O} e^{v^\top o/\tau}}, \qquad
+        p_i = \frac{e^{s_i/\tau}}{e^{s_i/\tau} + e^{\bar{s}_i/\tau}}
 
     `s` are the cosines of an image `v` with the names, :math:`\bar{s}` those with their "no" features. Larger = more
     in-distribution. The bank O is learned in three parts (`oodlib.detectors._prototypes`): clusters of the outlier
     labels; of these the ones far from every class; and hard ones, mixed from classes at the border and their nearest
     prototype. The score is a product: the share of the classes in the softmax, times the score of `ClipnATD` at the
-    same scale.
+    same temperature.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class OLE(Detector):
         Clusters of outlier labels. With None, or with no more labels than that, every label is its own prototype.
     quantile : float, default=0.1
         Share of the prototypes that the filter keeps; the cut is also the limit for hard prototypes.
-    scale : float, default=50.0
-        The factor kappa on the cosines; the released code has 50 where CLIPN has 100.
+    temperature : float, default=0.02
+        Divides the raw cosines; the released code multiplies them by 50, where CLIPN has 100.
     cluster : {"kmeans", "gmm"}, default="kmeans"
         How labels and classes are clustered; "gmm" as in the released code, and much slower.
     hard : bool, default=True
@@ -105,7 +105,7 @@ class OLE(Detector):
         self,
         n_prototypes: int | None = 500,
         quantile: float = 0.1,
-        scale: float = 50.0,
+        temperature: float = 0.02,
         cluster: Clustering = "kmeans",
         hard: bool = True,
         filtered: bool = True,
@@ -117,7 +117,7 @@ class OLE(Detector):
     ):
         self.n_prototypes = n_prototypes
         self.quantile = quantile
-        self.scale = scale
+        self.temperature = temperature
         self.cluster = cluster
         self.hard = hard
         self.filtered = filtered
@@ -129,7 +129,6 @@ class OLE(Detector):
 
     def fit(self, concepts: Concepts) -> Self:
         super().fit(concepts)
-        check_scale(self.scale, self)
         self.outlier_text_ = concepts.require("outlier_text", by="OLE")
         self.outlier_names_ = concepts.outlier_names
         self.no_text_ = concepts.no_text if self.use_no else None
@@ -161,7 +160,7 @@ class OLE(Detector):
     def score_block(self, features: Array) -> Array:
         cosines = self.cosines(features)
         outliers = features @ like(self.bank_, features).T
-        share = known_mass(self.scale * cosines, self.scale * outliers[:, None])
+        share = known_mass(cosines / self.temperature, outliers[:, None] / self.temperature)
         if self.no_text_ is None:
             return share
-        return share * agreeing_to_differ(cosines, features @ like(self.no_text_, features).T, self.scale)
+        return share * agreeing_to_differ(cosines, features @ like(self.no_text_, features).T, self.temperature)
