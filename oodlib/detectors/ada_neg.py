@@ -62,7 +62,7 @@ class AdaNeg(NegLabel):
 
     Parameters
     ----------
-    quantile, keep, temperature, seed
+    quantile, keep, temperature, random_state
         As in `NegLabel`.
     groups : int, default=5
         As in `NegLabel`, which takes 100.
@@ -111,14 +111,14 @@ class AdaNeg(NegLabel):
         keep: float = 0.15,
         groups: int = 5,
         temperature: float = 0.01,
-        seed: int = 0,
+        random_state: int = 0,
         slots: int = 10,
         middle: float = 0.5,
         gap: float = 0.5,
         weight: float = 0.1,
         batch: int = 256,
     ):
-        super().__init__(quantile, keep, groups, temperature, seed)
+        super().__init__(quantile, keep, groups, temperature, random_state)
         self.slots = slots
         self.middle = middle
         self.gap = gap

@@ -17,7 +17,7 @@ class CSP(NegLabel):
 
     Parameters
     ----------
-    quantile, keep, groups, temperature, seed
+    quantile, keep, groups, temperature, random_state
         As in `NegLabel`.
     max_similarity : float, default=0.95
         Cosine with a class above which a candidate is put last; it is kept only if `keep` reaches so far.
@@ -52,10 +52,10 @@ class CSP(NegLabel):
         keep: float = 0.15,
         groups: int = 100,
         temperature: float = 0.01,
-        seed: int = 0,
+        random_state: int = 0,
         max_similarity: float = 0.95,
     ):
-        super().__init__(quantile, keep, groups, temperature, seed)
+        super().__init__(quantile, keep, groups, temperature, random_state)
         self.max_similarity = max_similarity
 
     def similarity(self, candidates: Array) -> Array:

@@ -36,7 +36,7 @@ class NegLabel(Detector):
         fewer words than groups, is left out of the score; with fewer words than groups, each word is a group.
     temperature : float, default=0.01
         Divides the raw cosine: CLIP's own scale.
-    seed : int, default=0
+    random_state : int, default=0
         Of the permutation, drawn on the CPU. The authors' code draws it on the GPU, which gives another one.
 
     Attributes
@@ -87,13 +87,13 @@ class NegLabel(Detector):
         keep: float = 0.15,
         groups: int = 100,
         temperature: float = 0.01,
-        seed: int = 0,
+        random_state: int = 0,
     ):
         self.quantile = quantile
         self.keep = keep
         self.groups = groups
         self.temperature = temperature
-        self.seed = seed
+        self.random_state = random_state
 
     def fit(self, concepts: Concepts) -> Self:
         super().fit(concepts)
@@ -102,7 +102,7 @@ class NegLabel(Detector):
         self.selected_ = farthest(self.similarity(candidates), concepts.outlier_kinds, self.keep)
         self.outlier_names_ = tuple(concepts.outlier_names[row] for row in self.selected_.tolist())
         self.outlier_text_ = candidates[self.selected_]
-        self.group_rows_ = group_rows(len(self.selected_), self.groups, self.seed)
+        self.group_rows_ = group_rows(len(self.selected_), self.groups, self.random_state)
         return self
 
     def similarity(self, candidates: Array) -> Array:

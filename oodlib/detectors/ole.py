@@ -49,7 +49,7 @@ class OLE(Detector):
         Clusters of classes and classes of each at the border; `boundary_embeddings` says what small sets do.
     mix : (float, float), default=(0.0, 0.5)
         Range of a class's share in a hard prototype.
-    seed : int, default=42
+    random_state : int, default=42
         Of the clusterings and of the shares.
     use_no : bool, default=True
         Whether to use ``concepts.no_text``. Without, or where the concepts have none, :math:`p_i = 1`: the share of the
@@ -112,7 +112,7 @@ class OLE(Detector):
         clusters: int = 5,
         each: int = 30,
         mix: tuple[float, float] = (0.0, 0.5),
-        seed: int = 42,
+        random_state: int = 42,
         use_no: bool = True,
     ):
         self.n_prototypes = n_prototypes
@@ -124,7 +124,7 @@ class OLE(Detector):
         self.clusters = clusters
         self.each = each
         self.mix = mix
-        self.seed = seed
+        self.random_state = random_state
         self.use_no = use_no
 
     def fit(self, concepts: Concepts) -> Self:
@@ -132,7 +132,7 @@ class OLE(Detector):
         self.outlier_text_ = concepts.require("outlier_text", by="OLE")
         self.outlier_names_ = concepts.outlier_names
         self.no_text_ = concepts.no_text if self.use_no else None
-        self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.seed)
+        self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.random_state)
         kept, self.prototype_threshold_ = filter_prototypes(self.prototypes_, self.text_, self.quantile)
         self.kept_ = kept if self.filtered else self.prototypes_
         if not len(self.kept_):
@@ -145,8 +145,8 @@ class OLE(Detector):
         return self
 
     def _mix_hard(self) -> Array:
-        boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.seed)
-        return hard_prototypes(boundary, self.kept_, self.text_, self.prototype_threshold_, self.mix, self.seed)
+        boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.random_state)
+        return hard_prototypes(boundary, self.kept_, self.text_, self.prototype_threshold_, self.mix, self.random_state)
 
     @property
     def kept_words_(self) -> list[tuple[str, ...]]:
