@@ -34,7 +34,8 @@ def as_numpy(values: Array) -> np.ndarray:
     if not is_tensor(values):
         return np.asarray(values)
     values = values.detach().cpu()
-    return (values.float() if values.dtype == sys.modules["torch"].bfloat16 else values).numpy()
+    numbers: np.ndarray = (values.float() if values.dtype == sys.modules["torch"].bfloat16 else values).numpy()
+    return numbers
 
 
 def as_tensor(values: Array) -> Array:

@@ -62,7 +62,8 @@ def run_papermill(source: Path, output: Path, parameters: dict[str, Any], log: P
             f"notebooks/{source.name}: its Python process died, as it does when memory runs out: close other programs "
             "and try again"
         ) from error
-    return json.loads(output.read_text(encoding="utf-8"))
+    executed: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+    return executed
 
 
 def move_warnings(notebook: dict[str, Any], log: Path) -> None:

@@ -160,12 +160,14 @@ def _choices(name: str, known: list[str]) -> str:
 
 def _metadata(source: Path) -> dict[str, Any]:
     """What a notebook says of itself to this library."""
-    return json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
+    told: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
+    return told
 
 
 def _reads(source: Path) -> list[str]:
     """What the notebook reads of what other notebooks made: `metadata.oodlib.reads`, paths in the profile's folder."""
-    return _metadata(source).get("reads", [])
+    reads: list[str] = _metadata(source).get("reads", [])
+    return reads
 
 
 def _input_digests(source: Path, profile: Profile) -> dict[str, str]:

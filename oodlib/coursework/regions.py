@@ -10,9 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-# What a student's notebook raises where code of their own is due. In two parts, because a test of the project takes the
-# whole word for unfinished code.
-UNWRITTEN = "NotImplemented" + "Error"
+UNWRITTEN = "NotImplementedError"  # what a student's notebook raises where code of their own is due
 
 _BEGIN, _END, _HINT = (re.compile(rf"(\s*)# {text}\s*") for text in ("solution:", "end", "start: (.+?)"))
 _NEARLY = re.compile(r"\s*#+\s*(?:(?:solution|start)\s*:?|end|begin)(?:\s+solution)?\s*", re.IGNORECASE)

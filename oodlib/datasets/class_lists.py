@@ -22,9 +22,10 @@ NAMINGS = ("clean", "openai")
 @cache
 def _content() -> dict[str, Any]:
     try:
-        return json.loads(FILE.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OodlibError(f"{FILE.name} is damaged: restore it with git, or install oodlib again") from error
+    return content
 
 
 def listed(name: str) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ def sample(root: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["sample"] is True and isinstance(content["classes"], list) and isinstance(content["others"], dict):
             return content
     except (OSError, ValueError, KeyError, TypeError):

@@ -110,7 +110,7 @@ class Store:
         """Whether a shard left by an earlier run can be kept; only its head is read."""
         try:
             with safe_open(self.folder / part.name, framework="np") as file:
-                rows = file.get_slice("features").get_shape()[0]
+                rows: int = file.get_slice("features").get_shape()[0]
             return rows + len(self._reasons(part)) == part.stop - part.start
         except (FileNotFoundError, SafetensorError, ValueError):
             return False

@@ -191,17 +191,19 @@ class Encoder:
                 parts.append(F.normalize(self.encode_tokens(batch).float(), dim=-1).cpu())
         encoded = torch.cat(parts)
         features = torch.empty(encoded.shape).index_copy_(0, order, encoded.clone())
-        return ensemble(features.view(len(texts), each, -1))
+        means: Tensor = ensemble(features.view(len(texts), each, -1))
+        return means
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""
-        tokens = self.tokenizer(list(prompts))
+        tokens: Tensor = self.tokenizer(list(prompts))
         return tokens[:, : int(self.lengths(tokens).max())]
 
     def lengths(self, tokens: Tensor) -> Tensor:
         """How many of each prompt's tokens decide its feature, the others being padding: (n, L) -> int64 (n,)."""
         if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):  # its towers mask padding
-            return (tokens != self.tokenizer.tokenizer.pad_token_id).sum(1)
+            padding: int = self.tokenizer.tokenizer.pad_token_id
+            return (tokens != padding).sum(1)
         return text_lengths(tokens) if is_causal(self.model) else torch.full((len(tokens),), tokens.shape[1])
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:

@@ -69,7 +69,8 @@ def _vision_transformer(visual: VisionTransformer, batch: Tensor) -> Tensor:
     )["image_intermediates"][0]
     n, patches, width = before.shape
     alone = before.reshape(n * patches, 1, width)
-    return (visual.ln_post(blocks[-1](alone)) @ visual.proj).view(n, patches, -1)
+    projected: Tensor = visual.ln_post(blocks[-1](alone)) @ visual.proj
+    return projected.view(n, patches, -1)
 
 
 def _attention_pooled(visual: ModifiedResNet, batch: Tensor) -> Tensor:
@@ -78,7 +79,8 @@ def _attention_pooled(visual: ModifiedResNet, batch: Tensor) -> Tensor:
     for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
         features = layer(features)
     pool = visual.attnpool
-    return pool.c_proj(pool.v_proj(features.flatten(2).transpose(1, 2)))
+    projected: Tensor = pool.c_proj(pool.v_proj(features.flatten(2).transpose(1, 2)))
+    return projected
 
 
 def at_places(visual: TimmModel, features: Tensor) -> Tensor:
@@ -92,7 +94,8 @@ def at_places(visual: TimmModel, features: Tensor) -> Tensor:
     pooled, mean = visual.trunk.forward_head(features).float(), features.float().mean((2, 3))
     if pooled.shape != mean.shape or (pooled - mean).norm() > MEAN_TOLERANCE * mean.norm():
         raise _unknown(visual)
-    return visual.head(features.flatten(2).transpose(1, 2))
+    projected: Tensor = visual.head(features.flatten(2).transpose(1, 2))
+    return projected
 
 
 def _unknown(visual: Any) -> OodlibError:

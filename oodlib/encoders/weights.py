@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import open_clip
-from huggingface_hub import hf_hub_url, try_to_load_from_cache
-from huggingface_hub.utils import get_session
+from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
 from open_clip.pretrained import download_pretrained
 
 from oodlib.encoders.papers import paper_encoder

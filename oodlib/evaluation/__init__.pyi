@@ -2,10 +2,10 @@ from .evaluate import beside as beside
 from .evaluate import classify as classify
 from .evaluate import score as score
 from .evaluate import tabulate as tabulate
-from .metrics import METRICS as METRICS
 from .metrics import bootstrap_metrics as bootstrap_metrics
 from .metrics import fpr_at_recall as fpr_at_recall
 from .metrics import ood_metrics as ood_metrics
+from .ranking import METRICS as METRICS
 from .results import read_results as read_results
 from .results import write_results as write_results
 from .thresholds import at_recall as at_recall

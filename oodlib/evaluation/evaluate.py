@@ -186,7 +186,8 @@ def _score_pairs(
 
 def classify(concepts: Concepts, features: Tensor) -> Tensor:
     """Return the place of the best-matching class for each picture: (N, D) -> (N,)."""
-    return get_detector("max_logit").fit(concepts).cosines(torch.as_tensor(features)).argmax(dim=1)
+    cosines: Tensor = get_detector("max_logit").fit(concepts).cosines(torch.as_tensor(features))
+    return cosines.argmax(dim=1)
 
 
 def tabulate(

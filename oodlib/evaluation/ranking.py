@@ -134,13 +134,15 @@ class Side:
     def auroc(self) -> Array:
         """Return the chance that a positive ranks before a negative, ties counting one half: (R,)."""
         half_points = 2 * self.kept[:, -1] * self.negatives[:, 0]
-        return (half_points - _dot(self.count, self.before + self.false)) / half_points
+        area: Array = (half_points - _dot(self.count, self.before + self.false)) / half_points
+        return area
 
     def accuracy(self) -> Array:
         """Return the best mean of "positives kept" and "negatives left out" over all cuts: (R,)."""
         positives = self.kept[:, -1:]
         gain = self.negatives * self.kept - positives * self.false  # the best cut lies right behind some positive
-        return (1 + gain.max(1, initial=0) / (positives * self.negatives)[:, 0]) / 2
+        best: Array = (1 + gain.max(1, initial=0) / (positives * self.negatives)[:, 0]) / 2
+        return best
 
     def area(self, rule: Aupr) -> Array:
         """Return the area under the precision-recall curve: (R,)."""
@@ -177,7 +179,8 @@ def _running(count: Array) -> Array:
 
 
 def _dot(a: Array, b: Array) -> Array:
-    return np.einsum("ra,ra->r", a, b)
+    product: Array = np.einsum("ra,ra->r", a, b)
+    return product
 
 
 def _pick(array: Array, index: Array) -> Array:

@@ -107,6 +107,7 @@ class Experiment:
     def correct(self, id_set: str) -> np.ndarray:
         """Whether the best-matching name of each ID picture is its own, bool (n,)."""
         told, inside = self.concepts(id_set), self.sets[id_set][id_set]
-        guessed = classify(told, self.embeddings.of(inside)).tolist()
+        guessed = np.array([told.names[k] for k in classify(told, self.embeddings.of(inside)).tolist()])
         # By name, because two of ImageNet's classes share one.
-        return np.array([told.names[k] for k in guessed]) == inside.table["label"].to_numpy(dtype=str)
+        right: np.ndarray = guessed == inside.table["label"].to_numpy(dtype=str)
+        return right

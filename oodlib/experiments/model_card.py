@@ -208,5 +208,5 @@ def oracle(features: Tensor, concepts: Concepts, others: Tensor) -> Tensor:
     """
     logits = concepts.logit_scale * features @ torch.cat([concepts.text, others]).T
     # The log of the odds ranks like the share, but does not round to 1 where the model is sure.
-    inside, outside = logits.split([len(concepts.text), len(others)], dim=1)
+    inside, outside = logits.tensor_split([len(concepts.text)], dim=1)
     return inside.logsumexp(1) - outside.logsumexp(1)

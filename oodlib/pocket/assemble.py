@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -34,7 +35,7 @@ _UNUSED = ("pooler.", "embeddings.position_ids")  # of the package's text tower
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
-def config(text_tower: Path) -> dict[str, dict]:
+def config(text_tower: Path) -> dict[str, dict[str, Any]]:
     """What open_clip reads as `open_clip_config.json`; `text_tower` is the folder with the tower's `config.json`."""
     return {
         "model_cfg": {

@@ -16,7 +16,9 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = stride, padding
-        return torch.ops.aten.convolution(x, weight, None, stride, padding, (1, 1), False, (0, 0), weight.shape[0])
+        arguments = (None, stride, padding, (1, 1), False, (0, 0), weight.shape[0])
+        convolved: Tensor = torch.ops.aten.convolution(x, weight, *arguments)
+        return convolved
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
@@ -45,6 +47,7 @@ def _forward(conv: nn.Conv2d) -> Any:
         if torch.is_autocast_enabled("cpu"):
             kind = torch.get_autocast_dtype("cpu")
             x, weight = x.to(kind), weight.to(kind)
-        return _Depthwise.apply(x, weight, conv.stride, padding)
+        convolved: Tensor = _Depthwise.apply(x, weight, conv.stride, padding)
+        return convolved
 
     return forward

@@ -35,7 +35,8 @@ class _Pooled(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         states = self.tower.transformer(input_ids=input_ids, attention_mask=attention_mask)
-        return self.tower.pooler(states, attention_mask)
+        pooled: Tensor = self.tower.pooler(states, attention_mask)
+        return pooled
 
 
 def make_graphs(folder: Path) -> dict[str, Path]:

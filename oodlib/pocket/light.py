@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from oodlib.arrays import normalize
+from oodlib.arrays import as_numpy, normalize
 from oodlib.cache import sha256_of
 from oodlib.datasets.images import without_far_ends
 from oodlib.errors import OodlibError
@@ -139,7 +139,7 @@ class LightEncoder:
         """Text features, (C, 256) float32, as `Encoder.encode_texts` explains them."""
         prompts, each = check_prompts(texts, templates)
         features = self.pooled(prompts, batch_size) @ self._weight("text.proj.weight").T
-        return ensemble(features.reshape(len(texts), each, -1))
+        return as_numpy(ensemble(features.reshape(len(texts), each, -1)))
 
     def shipped_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray | None:
         """Features of `oodlib.pocket.words`, if it is these texts in these templates that are asked for."""
@@ -150,7 +150,7 @@ class LightEncoder:
         prompts = tuple(templates) if templates is not None else ("{}",)
         head = {name: array.astype(np.float32) for name, array in load_file(NO_HEAD).items()}
         features = self.pooled(fill(list(names), prompts)) @ head["weight"].T + head["bias"]
-        return ensemble(features.reshape(len(names), len(prompts), -1))
+        return as_numpy(ensemble(features.reshape(len(names), len(prompts), -1)))
 
     def pooled(self, prompts: Sequence[str], batch_size: int = BATCH) -> np.ndarray:
         """Output of the frozen text tower before its projection, (N, 384), on all cores."""
@@ -164,7 +164,7 @@ class LightEncoder:
             ids = np.zeros((len(batch), max(len(rows[row].ids) for row in batch)), np.int64)  # 0 pads
             for place, row in enumerate(batch):
                 ids[place, : len(rows[row].ids)] = rows[row].ids
-            return session.run(None, {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)})[0]
+            return np.asarray(session.run(None, {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)})[0])
 
         with ThreadPoolExecutor(cores()) as pool:
             found = np.concatenate(list(pool.map(run, batches)))
@@ -191,7 +191,7 @@ class LightEncoder:
 
     def _weight(self, name: str) -> np.ndarray:
         with safe_open(self._folder / MODEL, framework="np") as file:
-            return file.get_tensor(name)
+            return np.asarray(file.get_tensor(name))
 
 
 def _square(picture: Image.Image) -> np.ndarray:

@@ -142,7 +142,8 @@ def encode_no(
         raise OodlibError(f"PocketCLIP's 'no' head {head} is damaged ({error}): check the file out again") from error
     prompts = tuple(templates) if templates is not None else ("{}",)
     features = F.normalize(F.linear(pooled(encoder, fill(list(names), prompts)), weight, bias), dim=-1)
-    return ensemble(features.view(len(names), len(prompts), -1))
+    means: Tensor = ensemble(features.view(len(names), len(prompts), -1))
+    return means
 
 
 @dataclass(frozen=True)

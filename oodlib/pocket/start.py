@@ -42,7 +42,7 @@ def untrained(text_tower: Path, drop: float = 0.0, drop_path: float = 0.0) -> nn
     """
     parts = {name: part for name, part in config(text_tower)["model_cfg"].items() if name != "custom_text"}
     parts["vision_cfg"] |= {"timm_drop": drop, "timm_drop_path": drop_path}
-    model = open_clip.model.CustomTextCLIP(**parts)
+    model: nn.Module = open_clip.model.CustomTextCLIP(**parts)
     trunk = model.visual.trunk
     trunk.load_state_dict(image_tower_weights(trunk))
     tower = load_file(text_tower / "model.safetensors")

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from oodlib.arrays import normalize
+from oodlib.arrays import as_numpy, normalize
 from oodlib.cache import write_atomically
 
 WORDS = Path(__file__).with_name("words.safetensors")
@@ -31,9 +31,10 @@ def shipped_words(
         with safe_open(file, framework="np") as content:
             if (content.metadata() or {}).get("key") != _key(weights_sha256, texts, templates):
                 return None
-            return normalize(content.get_tensor("features").astype(np.float32) * content.get_tensor("scale"))
+            features: np.ndarray = content.get_tensor("features").astype(np.float32) * content.get_tensor("scale")
     except (FileNotFoundError, SafetensorError):
         return None
+    return as_numpy(normalize(features))
 
 
 def ship(weights_sha256: str, texts: Sequence[str], templates: Sequence[str], features: np.ndarray, file: Path) -> None:

@@ -76,7 +76,8 @@ def neighbours(features: Any, k: int = 10) -> NDArray[np.int64]:
         raise OodlibError(f"{len(rows)} rows have no {k} neighbours each: pass k from 1 to {len(rows) - 1}")
     cosines = rows @ rows.T
     cosines.fill_diagonal_(-torch.inf)
-    return cosines.topk(k, dim=1).indices.cpu().numpy()
+    nearest: NDArray[np.int64] = cosines.topk(k, dim=1).indices.cpu().numpy()
+    return nearest
 
 
 def purity(near: NDArray[np.int64], labels: ArrayLike) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import base64
 import html
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,7 @@ def how_made(record: RunRecord) -> str:
     return f"```{{admonition}} How this page was made\n:class: dropdown note how-made\n\n{lines}\n```"
 
 
-def _pairs(values: dict) -> str:
+def _pairs(values: Mapping[str, object]) -> str:
     """A dictionary as `name` = `value`, in code type."""
     return ", ".join(f"`{name} = {value}`" for name, value in values.items())
 
