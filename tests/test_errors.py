@@ -50,6 +50,7 @@ def test_drawing_names_its_extra(monkeypatch):
 @pytest.mark.parametrize(
     ("package", "arguments", "extra"),
     [
+        ("matplotlib", ["detect", "none.png", "--labels", "cat", "dog", "--output", "report.html"], "plots"),
         ("matplotlib", ["compare", "in", "out", "--output", "folder"], "plots"),
         ("papermill", ["run", "zero_shot", "-p", "n_boot=10"], "book"),
     ],

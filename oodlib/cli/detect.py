@@ -119,6 +119,8 @@ def detect(
     from oodlib.cli.printing import format_of, present
 
     shape = format_of(kind, output)
+    if shape == "html":
+        import oodlib.cli.gallery  # noqa: F401 (a report that cannot be drawn is refused before anything takes time)
     if not paths and save is None:
         raise OodlibError(
             "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
