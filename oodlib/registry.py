@@ -9,7 +9,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar
 
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
 
 
 class Estimator(Protocol):
@@ -52,11 +52,12 @@ class Registry(Generic[Method]):
         Raises
         ------
         OodlibError
-            If there is no such module, or it defines another number of classes than one.
+            If there is no such module, it needs an extra, or it defines another number of classes than one.
         """
         if name not in self.names:
             raise OodlibError(f"unknown {self.kind} {name!r}: choose from {', '.join(self.names)}.")
-        module = import_module(f"{self.package}.{name}")
+        with naming_extras():
+            module = import_module(f"{self.package}.{name}")
         classes = [value for _, value in inspect.getmembers(module, inspect.isclass)]
         found = [value for value in classes if issubclass(value, self.base) and value.__module__ == module.__name__]
         if len(found) != 1:

@@ -33,7 +33,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            return "book" if "/book/" in file and not file.endswith("test_photographs.py") else file
+            return "pages" if "/pages/" in file and not file.endswith("test_photographs.py") else file
 
     return ByFile(config, log)
 

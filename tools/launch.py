@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STAMP = ".launched"  # inside the checkout: the interpreter that it was installed for
 # What shows a notebook brings these itself; only `oodlib run` needs them.
 KERNEL = ("ipykernel", "ipython", "nbclient", "nbformat", "papermill", "prompt-toolkit", "pyzmq", "tornado")
+EXTRAS = ("plots", "tuning", "train", "book")  # what notebooks use beside the library's own packages
+SITE = ("jupyter-book", "sphinx-exercise")  # only `oodlib book` needs them
 SHOWN = ("oodlib", "torch", "open-clip-torch", "numpy", "pandas")
 
 
@@ -31,9 +33,11 @@ def name_of(requirement: str) -> str:
 
 
 def requirements(root: Path) -> list[str]:
-    """What the library needs, without what runs the notebook."""
+    """What the library and its notebooks need, without what runs a notebook and what builds the site."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [line for line in project["dependencies"] if name_of(line) not in KERNEL]
+    extras = project.get("optional-dependencies", {})
+    lines = [*project["dependencies"], *(line for extra in EXTRAS for line in extras.get(extra, []))]
+    return [line for line in lines if name_of(line) not in (*KERNEL, *SITE, project["name"])]
 
 
 def installed() -> dict[str, str]:

@@ -19,7 +19,7 @@ import yaml
 
 from oodlib import provenance
 from oodlib.book.kernel import THREADS, environment, move_warnings, run_papermill, tidy
-from oodlib.cache import write_atomically
+from oodlib.cache import write_text
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, cannot_write, load_profile, profile_path, project_root
 
@@ -138,7 +138,7 @@ def execute(
     except OSError as error:
         raise cannot_write(chosen.folder, error) from error
     text = json.dumps(tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(result.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(result.path, text)
     known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": made, **noted}
     known |= {"started": started, "wall_seconds": round(time.monotonic() - clock, 1)}
     known["cpu_seconds"] = round(_cpu_seconds_of_kernels() - before, 1)

@@ -23,7 +23,7 @@ from oodlib.book.launch import Edition
 from oodlib.book.notebooks import made_under, notebook_names, source_path
 from oodlib.book.staging import SOURCES, mathjax, stage
 from oodlib.book.theme_icons import trim_icons
-from oodlib.cache import replace_folder, write_atomically
+from oodlib.cache import replace_folder, write_text
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, cannot_write, load_profile, project_root
 
@@ -106,7 +106,7 @@ def check_links(profile: str = "pocket", *, small: bool = False, published: Edit
     if not broken:
         return len({link["uri"] for link in links if link["status"] in ("working", "redirected")})
     lines = sorted(f"{link['uri']} on {link['filename']}: {link['info']}" for link in broken)
-    write_atomically(log, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+    write_text(log, "\n".join(lines) + "\n")
     named = ", ".join(sorted({link["uri"] for link in broken})[:3])
     raise OodlibError(
         f"{len(broken)} links do not answer, {named} among them: mend them, or say in _config.yml why not"

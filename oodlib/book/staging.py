@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ import yaml
 from oodlib.book.back_matter import cite, wall_times
 from oodlib.book.launch import Edition, launchable
 from oodlib.book.notebooks import made_under, source_path
-from oodlib.cache import write_atomically
+from oodlib.cache import write_text
 from oodlib.coursework.make import stage as stage_coursework
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, load_profile
@@ -170,4 +169,4 @@ def _markdown(name: str, text: str) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    write_atomically(path, functools.partial(Path.write_text, data=text, encoding="utf-8"))
+    write_text(path, text)

@@ -60,6 +60,8 @@ def compare(
     """
     if kind not in FORMATS:
         raise OodlibError(f"there is no format {kind!r}: choose one of {', '.join(FORMATS)}")
+    if output is not None:
+        import oodlib.report.projection  # noqa: F401 (a map that cannot be drawn is refused before anything takes time)
     from oodlib.guard.compare import compare as run
 
     made = run(

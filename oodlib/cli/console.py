@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
 
 app = typer.Typer(
     help="When should a vision-language model say 'none of these'? Tools of the book Outliers by Name.",
@@ -61,7 +61,8 @@ def command(function: Callable[..., None], group: typer.Typer = app, **options: 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            with naming_extras():
+                function(*args, **kwargs)
         except OodlibError as error:
             notes.print(f"error: {error}", style="red" if notes.is_terminal else None, markup=False)
             raise typer.Exit(1) from None

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.filesize import decimal
 from rich.table import Column, Table
 
 from oodlib.cli.console import app, command, notes, out
+from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
@@ -37,7 +39,10 @@ def list_sets(root: RootOption = None) -> None:
     for numbers in columns[3:5]:
         numbers.justify = "right"
     table = Table(*columns, box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns hold the longest of everything
-    drawn = (emojishift.folder() / "manifest.csv").exists()
+    try:
+        drawn = (emojishift.folder() / "manifest.csv").exists()
+    except OodlibError:  # without the npm packages, which name its folder
+        drawn = False
     count = f"{len(emojishift.load()):,}" if drawn else "0"
     table.add_row(EMOJI, "pocket", "complete" if drawn else "not drawn", count, "", "none")
     for name in photos.names():
@@ -177,19 +182,7 @@ def _describe(card: Card, place: Path) -> None:
 
 
 def _size(count: int | None, unknown: str = "not verified") -> str:
-    """Bytes for people, in powers of ten.
-
-    >>> _size(625239812), _size(1199), _size(None)
-    ('625 MB', '1.2 kB', 'not verified')
-    """
-    if count is None:
-        return unknown
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
+    return unknown if count is None else decimal(count)
 
 
 def _number(count: int | None, unknown: str = "not verified") -> str:

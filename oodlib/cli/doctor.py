@@ -9,14 +9,13 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from oodlib.cache import home_folder, writable
-from oodlib.errors import OodlibError
+from oodlib.errors import EXTRAS, OodlibError
 
-_PACKAGES = (
-    *("torch", "torchvision", "open_clip_torch", "timm", "transformers", "onnxruntime", "numpy", "scikit-learn"),
-    "resvg-py",
-)
+_PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "transformers", "onnxruntime", "numpy", "scikit-learn")
+_FOR_PAGES = {"plots", "tuning", "train", "book"}  # extras
 _FREE = 2e9  # bytes: drawn pictures, an assembled model and features take about 200 MB
 
 
@@ -37,12 +36,37 @@ def _packages() -> str:
     try:
         return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
     except importlib.metadata.PackageNotFoundError as error:
-        raise OodlibError(f"the package {error.name} is missing: run `make setup`") from None
+        raise OodlibError(f"the package {error.name} is missing: run `make setup`, or pip install it") from None
+
+
+def _in_checkout() -> bool:
+    """Whether the book can be made here: elsewhere nothing that only its pages need is missed."""
+    from oodlib.experiments.profiles import project_root
+
+    try:
+        project_root()
+    except OodlibError:
+        return False
+    return True
+
+
+def _extras() -> str:
+    missing = {extra for package, extra in EXTRAS.items() if find_spec(package) is None}
+    if _in_checkout() and (wanted := missing & _FOR_PAGES):
+        raise OodlibError(f"packages of the extra {min(wanted)} are missing: run `make setup`")
+    words = [f"{extra} ({'missing' if extra in missing else 'here'})" for extra in dict.fromkeys(EXTRAS.values())]
+    return ", ".join(words)
 
 
 def _pictures() -> str:
     from oodlib.datasets.emoji_sources import HANDS, node_modules, version
 
+    try:
+        node_modules()
+    except OodlibError:
+        if _in_checkout():
+            raise
+        return "none, and only the book needs them"
     packages = [*(f"@iconify-json/{hand}" for hand in HANDS), "emojibase-data"]
     found = {package: version(package) for package in packages}
     lock = node_modules().parent / "package-lock.json"
@@ -94,6 +118,7 @@ def _cuda_devices() -> int:
 _CHECKS: dict[str, Callable[[], str]] = {
     "Python": _python,
     "Python packages": _packages,
+    "extras": _extras,
     "picture sources": _pictures,
     "cache folder": _cache,
     "model": _model,

@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 from torch import Tensor
 
-from oodlib.cache import write_atomically
+from oodlib.cache import write_atomically, write_text
 from oodlib.datasets import emojishift
 from oodlib.datasets.base import Manifest
 from oodlib.datasets.emoji_sources import BENCHMARK_HANDS, credits
@@ -58,7 +58,7 @@ def write_data(folder: Path, run: Profile) -> None:
     told = _readme(arrays)
     write_atomically(folder / "emojishift.npz", lambda path: np.savez_compressed(path, allow_pickle=False, **arrays))
     write_atomically(folder / "pictures.png", lambda path: sheet.save(path, optimize=True))
-    write_atomically(folder / "README.md", lambda path: path.write_text(told, encoding="utf-8"))
+    write_text(folder / "README.md", told)
 
 
 def collect(run: Profile, pictures: Manifest) -> Arrays:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from oodlib.cache import replace_folder, write_atomically
+from oodlib.cache import replace_folder, write_atomically, write_text
 from oodlib.coursework import versions
 from oodlib.coursework.master import Master, read_master
 from oodlib.errors import OodlibError
@@ -144,7 +144,7 @@ def stage(source: Path, run: Profile) -> None:
         write_data(Path(work) / "data", run)
         pack(place / ARCHIVE, chosen, Path(work) / "data")
     text = table(chosen)
-    write_atomically(source / "fragments" / "coursework.md", lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(source / "fragments" / "coursework.md", text)
 
 
 def table(chosen: Sequence[Master]) -> str:
@@ -175,4 +175,4 @@ def _text(book: Mapping[str, Any]) -> str:
 
 
 def _write(path: Path, book: Mapping[str, Any]) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(_text(book), encoding="utf-8"))
+    write_text(path, _text(book))

@@ -63,7 +63,8 @@ def node_modules() -> Path:
             if (folder / "node_modules" / "emojibase-data").is_dir():
                 return folder / "node_modules"
     raise OodlibError(
-        "the npm packages are missing: run `npm ci` in the checkout (`make setup` does it), or set OODLIB_NODE_MODULES"
+        "the npm packages are missing: run `npm ci` in a checkout of the book (`make setup` does it), or set "
+        "OODLIB_NODE_MODULES"
     )
 
 

@@ -31,7 +31,7 @@ from oodlib.datasets.emoji_sources import (
     hands,
     version,
 )
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
 
 NAME = "emojishift"
 SIDE = 128  # pixels; PocketCLIP's input, so that reading a picture needs no resizing
@@ -94,7 +94,8 @@ def near(concepts: list[Emoji]) -> set[str]:
 
 def draw(svg: str, side: int = SIDE) -> Image.Image:
     """Draw an SVG document on white, `side` pixels square."""
-    import resvg_py
+    with naming_extras():
+        import resvg_py
 
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, background="#ffffff", skip_system_fonts=True)
     picture = Image.open(io.BytesIO(bytes(png))).convert("RGB")

@@ -8,13 +8,13 @@ decoded, once, by `oodlib.embeddings.embed`.
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from oodlib.cache import sha256_of
 from oodlib.datasets.base import Manifest
 from oodlib.datasets.listing import Listing, Row
 from oodlib.errors import OodlibError
@@ -206,8 +206,7 @@ class _Found:
             if file.exists() and not file.is_file():
                 self._reject(given, "is no file: name a picture")
                 return
-            with file.open("rb") as content:
-                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            digest = sha256_of(file)
         except OSError as error:
             remedy = {"FileNotFoundError": "check the path", "PermissionError": "make it readable"}
             said = error.strerror or str(error)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from oodlib.cache import home_folder, write_atomically
+from oodlib.cache import home_folder, sha256_of, write_atomically
 from oodlib.errors import OodlibError
 
 THREADS = 4  # hashing lets go of the interpreter; more readers than this do not help a disk
@@ -25,7 +25,7 @@ def table_path(name: str, root: Path, home: Path | None = None) -> Path:
     return home_folder(home) / "hashes" / f"{name}-{key}.parquet"
 
 
-def sha256_of(name: str, root: Path, uris: Sequence[str], home: Path | None = None) -> list[str]:
+def hashes_of(name: str, root: Path, uris: Sequence[str], home: Path | None = None) -> list[str]:
     """SHA-256 of each file, length N, in the order of `uris`; files that the table knows unchanged are not read.
 
     Parameters
@@ -53,8 +53,7 @@ def sha256_of(name: str, root: Path, uris: Sequence[str], home: Path | None = No
             before = known.get(uri)
             if before and before[:2] == (state.st_size, state.st_mtime_ns):
                 return before
-            with file.open("rb") as content:
-                return state.st_size, state.st_mtime_ns, hashlib.file_digest(content, "sha256").hexdigest()
+            return state.st_size, state.st_mtime_ns, sha256_of(file)
         except OSError as error:
             raise OodlibError(
                 f"cannot read {file} ({error.strerror or error}): make it readable, or unpack the set again"

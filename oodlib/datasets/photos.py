@@ -15,7 +15,7 @@ from oodlib.cache import home_folder
 from oodlib.datasets.base import Manifest
 from oodlib.datasets.class_lists import class_ids, class_names, names_of, readable, sample
 from oodlib.datasets.examination import State, examine, survey
-from oodlib.datasets.hashes import sha256_of
+from oodlib.datasets.hashes import hashes_of
 from oodlib.datasets.photo_cards import Card, card
 from oodlib.datasets.photo_cards import names as card_names
 from oodlib.errors import OodlibError
@@ -96,7 +96,7 @@ def load(name: str, root: Path) -> Manifest:
             "uri": uris,
             "label": [called.get(identity) or readable(identity) for identity in ids],
             "split": chosen.split,
-            "sha256": sha256_of(chosen.home, root, uris),
+            "sha256": hashes_of(chosen.home, root, uris),
             "class_id": ids,
         },
         dtype=object,

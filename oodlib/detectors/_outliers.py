@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, join, logsumexp, permutation, quantile, sigmoid, split
+from oodlib.arrays import Array, as_numpy, join, logsumexp, permutation, sigmoid, split
 from oodlib.errors import OodlibError
 
 _CELLS = 2**22  # cosines in memory at once while mining: 16 MB, and a sort needs a few times that
@@ -27,11 +27,6 @@ def over_candidates(candidates: Array, text: Array, summary: Callable[[Array], A
     """
     rows = max(1, _CELLS // len(text))
     return join([summary(block @ text.T) for block in split(candidates, rows)])
-
-
-def quantile_similarity(candidates: Array, text: Array, percentile: float) -> Array:
-    """How near each candidate is to the classes: the quantile of its cosines, interpolated: (K, D), (C, D) -> (K,)."""
-    return over_candidates(candidates, text, lambda cosines: quantile(cosines, percentile))
 
 
 def farthest(similarity: Array, kinds: Sequence[str], keep: float) -> np.ndarray:
@@ -97,10 +92,10 @@ def known_mass(known: Array, unknown: Array) -> Array:
     return sigmoid(logsumexp(known)[:, None] - logsumexp(unknown)).mean(-1)
 
 
-def check_mining(detector: object, percentile: float, keep: float, groups: int) -> None:
+def check_mining(detector: object, quantile: float, keep: float, groups: int) -> None:
     """Raise if a parameter of the mining makes no sense."""
-    if not 0 <= percentile <= 1:
-        raise OodlibError(f"{detector!r}: the percentile is a quantile, so it must lie between 0 and 1.")
+    if not 0 <= quantile <= 1:
+        raise OodlibError(f"{detector!r}: the quantile must lie between 0 and 1; 1 is the nearest class.")
     if not 0 < keep <= 1:
         raise OodlibError(f"{detector!r}: keep is the share of labels to keep, so it must be above 0 and at most 1.")
     if groups < 1:

@@ -62,7 +62,7 @@ class AdaNeg(NegLabel):
 
     Parameters
     ----------
-    percentile, keep, temperature, seed
+    quantile, keep, temperature, random_state
         As in `NegLabel`.
     groups : int, default=5
         As in `NegLabel`, which takes 100.
@@ -75,7 +75,7 @@ class AdaNeg(NegLabel):
         above 0.75 and below 0.25.
     weight : float, default=0.1
         The :math:`\lambda` of NegLabel's own score.
-    batch : int, default=256
+    batch_size : int, default=256
         Pictures that are stored together and then scored together, so that a picture meets itself in the memory.
 
     Attributes
@@ -107,37 +107,37 @@ class AdaNeg(NegLabel):
 
     def __init__(
         self,
-        percentile: float = 0.95,
+        quantile: float = 0.95,
         keep: float = 0.15,
         groups: int = 5,
         temperature: float = 0.01,
-        seed: int = 0,
+        random_state: int = 0,
         slots: int = 10,
         middle: float = 0.5,
         gap: float = 0.5,
         weight: float = 0.1,
-        batch: int = 256,
+        batch_size: int = 256,
     ):
-        super().__init__(percentile, keep, groups, temperature, seed)
+        super().__init__(quantile, keep, groups, temperature, random_state)
         self.slots = slots
         self.middle = middle
         self.gap = gap
         self.weight = weight
-        self.batch = batch
+        self.batch_size = batch_size
 
     def fit(self, concepts: Concepts) -> Self:
         super().fit(concepts)
         if not (0 <= self.middle <= 1 and 0 <= self.gap <= 1):
             raise OodlibError(f"{self!r}: middle and gap must lie between 0 and 1, as the scores do.")
-        if self.slots < 2 or self.batch < 1:
-            raise OodlibError(f"{self!r}: slots must be at least 2 (a text and a picture) and batch at least 1.")
+        if self.slots < 2 or self.batch_size < 1:
+            raise OodlibError(f"{self!r}: slots must be at least 2 (a text and a picture) and batch_size at least 1.")
         return self
 
     def score_stream(self, matrix: Array) -> Array:
         text = join([like(self.text_, matrix), like(self.outlier_text_, matrix)])
         memory = ProxyMemory(text, self.slots - 1)
         scores = []
-        for features in split(matrix, self.batch):
+        for features in split(matrix, self.batch_size):
             plain = self.grouped(features, self.cosines(features), self.parts(text)[1])
             self.store(features, plain, memory)
             known, unknown = self.parts(memory.proxies())

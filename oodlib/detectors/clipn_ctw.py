@@ -8,15 +8,15 @@ class ClipnCTW(Clipn):
     r"""Whether the picture shows the class that matches best, asked with "no" and the name as the only other answer.
 
     .. math:: S(x) = p_{i^*}, \qquad i^* = \arg\max_{i \le C} s_i, \qquad
-        p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
+        p_i = \frac{e^{s_i/\tau}}{e^{s_i/\tau} + e^{\bar{s}_i/\tau}}
 
     `s` are the cosines of an image with the names, :math:`\bar{s}` those with what a "no" text tower makes of the same
     names. Larger = more in-distribution. The best class wins on `s` alone, the other classes have no further say.
 
     Parameters
     ----------
-    scale : float, default=100.0
-        The factor kappa on the cosines. It changes no ranking, but how soon scores saturate.
+    temperature : float, default=0.01
+        Divides the raw cosines: CLIP's own scale. It changes no ranking, but how soon scores saturate.
 
     Attributes
     ----------
@@ -33,11 +33,12 @@ class ClipnCTW(Clipn):
     >>> from oodlib.concepts import Concepts
     >>> names = torch.eye(4)
     >>> concepts = Concepts(names=["cat", "dog"], text=names[:2], no_text=names[2:])
-    >>> ClipnCTW(scale=1.0).fit(concepts).score_samples(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]]))
+    >>> images = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]])
+    >>> ClipnCTW(temperature=1.0).fit(concepts).score_samples(images)
     tensor([0.7311, 0.4502])
     """
 
     def score_block(self, features: Array) -> Array:
         cosines = self.cosines(features)
-        yes = yes_probability(cosines, features @ like(self.no_text_, features).T, self.scale)
+        yes = yes_probability(cosines, features @ like(self.no_text_, features).T, self.temperature)
         return pick(yes, cosines.argmax(-1))

@@ -9,7 +9,7 @@ class CSP(NegLabel):
     r"""NegLabel's score over a conjugated semantic pool: nouns, and phrases such as "blue thing".
 
     Mining and score are those of `NegLabel`, with one difference: a candidate whose best cosine with a class exceeds
-    `too_near` is put last, as if its :math:`d_j` were 1. Larger = more in-distribution.
+    `max_similarity` is put last, as if its :math:`d_j` were 1. Larger = more in-distribution.
 
     The pool is made before: `oodlib.outlier_labels.superclass_phrases` turns each adjective into a phrase, nouns and
     classes are encoded with the template set "csp-noun", phrases with "csp-adjective" (`oodlib.prompts.sets`); the
@@ -17,9 +17,9 @@ class CSP(NegLabel):
 
     Parameters
     ----------
-    percentile, keep, groups, temperature, seed
+    quantile, keep, groups, temperature, random_state
         As in `NegLabel`.
-    too_near : float, default=0.95
+    max_similarity : float, default=0.95
         Cosine with a class above which a candidate is put last; it is kept only if `keep` reaches so far.
 
     Attributes
@@ -48,19 +48,19 @@ class CSP(NegLabel):
 
     def __init__(
         self,
-        percentile: float = 0.95,
+        quantile: float = 0.95,
         keep: float = 0.15,
         groups: int = 100,
         temperature: float = 0.01,
-        seed: int = 0,
-        too_near: float = 0.95,
+        random_state: int = 0,
+        max_similarity: float = 0.95,
     ):
-        super().__init__(percentile, keep, groups, temperature, seed)
-        self.too_near = too_near
+        super().__init__(quantile, keep, groups, temperature, random_state)
+        self.max_similarity = max_similarity
 
     def similarity(self, candidates: Array) -> Array:
-        def last_if_too_near(cosines: Array) -> Array:
-            near = largest(cosines) > self.too_near
-            return namespace(cosines).where(near, 1.0, quantile(cosines, self.percentile))
+        def last_if_near(cosines: Array) -> Array:
+            near = largest(cosines) > self.max_similarity
+            return namespace(cosines).where(near, 1.0, quantile(cosines, self.quantile))
 
-        return over_candidates(candidates, self.text_, last_if_too_near)
+        return over_candidates(candidates, self.text_, last_if_near)

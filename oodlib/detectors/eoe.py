@@ -24,14 +24,14 @@ def without_shared_words(outlier_names: Sequence[str], names: Sequence[str]) -> 
     return [words.isdisjoint(label.casefold().split()) for label in outlier_names]
 
 
-def not_too_near(outlier_text: Array, text: Array, drop_above: float) -> np.ndarray:
-    """Tell which labels have no cosine above `drop_above` with any class: (K, D), (C, D) -> (K,) of bool.
+def not_too_similar(outlier_text: Array, text: Array, max_similarity: float) -> np.ndarray:
+    """Tell which labels have no cosine above `max_similarity` with any class: (K, D), (C, D) -> (K,) of bool.
 
     At 1 all labels stay, those too that repeat a class and whose cosine is rounded to a little more than 1.
     """
-    if drop_above >= 1:
+    if max_similarity >= 1:
         return np.ones(len(outlier_text), dtype=bool)
-    return as_numpy(over_candidates(outlier_text, text, largest)) <= drop_above
+    return as_numpy(over_candidates(outlier_text, text, largest)) <= max_similarity
 
 
 def envisioned_score(known: Array, unknown: Array, beta: float) -> Array:
@@ -57,7 +57,7 @@ class EOE(Detector):
         Weight of the best outlier label.
     temperature : float, default=1.0
         Divides the *raw cosine*, as in `MCM`.
-    drop_above : float, default=1.0
+    max_similarity : float, default=1.0
         Labels with a larger cosine to any class are left out; 1 leaves none out. The authors use 0.85 for near OOD of
         ImageNet-20, else 1.
 
@@ -71,7 +71,7 @@ class EOE(Detector):
     Raises
     ------
     OodlibError
-        If the concepts have no outlier labels, or all are nearer to a class than `drop_above`.
+        If the concepts have no outlier labels, or all are nearer to a class than `max_similarity`.
 
     Notes
     -----
@@ -95,17 +95,17 @@ class EOE(Detector):
     outlier_text_: Array
     outlier_names_: tuple[str, ...]
 
-    def __init__(self, beta: float = 0.25, temperature: float = 1.0, drop_above: float = 1.0):
+    def __init__(self, beta: float = 0.25, temperature: float = 1.0, max_similarity: float = 1.0):
         self.beta = beta
         self.temperature = temperature
-        self.drop_above = drop_above
+        self.max_similarity = max_similarity
 
     def fit(self, concepts: Concepts) -> Self:
         super().fit(concepts)
         outlier_text = concepts.require("outlier_text", by="EOE")
-        stays = not_too_near(outlier_text, self.text_, self.drop_above)
+        stays = not_too_similar(outlier_text, self.text_, self.max_similarity)
         if not stays.any():
-            raise OodlibError(f"{self!r}: every outlier label is nearer to a class than that: raise drop_above.")
+            raise OodlibError(f"{self!r}: every outlier label is nearer to a class than that: raise max_similarity.")
         self.outlier_text_ = outlier_text[stays]
         self.outlier_names_ = tuple(name for name, stay in zip(concepts.outlier_names, stays, strict=True) if stay)
         return self

@@ -4,9 +4,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from oodlib.arrays import Array, like
+from oodlib.arrays import Array, like, quantile
 from oodlib.concepts import Concepts
-from oodlib.detectors._outliers import check_mining, farthest, group_rows, known_mass, quantile_similarity
+from oodlib.detectors._outliers import check_mining, farthest, group_rows, known_mass, over_candidates
 from oodlib.detectors.base import Detector
 
 
@@ -27,7 +27,7 @@ class NegLabel(Detector):
 
     Parameters
     ----------
-    percentile : float, default=0.95
+    quantile : float, default=0.95
         Which quantile of a word's cosines says how near it is to the classes; 1 is the nearest class.
     keep : float, default=0.15
         Share of each kind of word that is kept; 1 keeps all.
@@ -36,7 +36,7 @@ class NegLabel(Detector):
         fewer words than groups, is left out of the score; with fewer words than groups, each word is a group.
     temperature : float, default=0.01
         Divides the raw cosine: CLIP's own scale.
-    seed : int, default=0
+    random_state : int, default=0
         Of the permutation, drawn on the CPU. The authors' code draws it on the GPU, which gives another one.
 
     Attributes
@@ -83,31 +83,31 @@ class NegLabel(Detector):
 
     def __init__(
         self,
-        percentile: float = 0.95,
+        quantile: float = 0.95,
         keep: float = 0.15,
         groups: int = 100,
         temperature: float = 0.01,
-        seed: int = 0,
+        random_state: int = 0,
     ):
-        self.percentile = percentile
+        self.quantile = quantile
         self.keep = keep
         self.groups = groups
         self.temperature = temperature
-        self.seed = seed
+        self.random_state = random_state
 
     def fit(self, concepts: Concepts) -> Self:
         super().fit(concepts)
         candidates = concepts.require("outlier_text", by=type(self).__name__)
-        check_mining(self, self.percentile, self.keep, self.groups)
+        check_mining(self, self.quantile, self.keep, self.groups)
         self.selected_ = farthest(self.similarity(candidates), concepts.outlier_kinds, self.keep)
         self.outlier_names_ = tuple(concepts.outlier_names[row] for row in self.selected_.tolist())
         self.outlier_text_ = candidates[self.selected_]
-        self.group_rows_ = group_rows(len(self.selected_), self.groups, self.seed)
+        self.group_rows_ = group_rows(len(self.selected_), self.groups, self.random_state)
         return self
 
     def similarity(self, candidates: Array) -> Array:
         """How near each candidate is to the classes, after which they are mined: (K, D) -> (K,)."""
-        return quantile_similarity(candidates, self.text_, self.percentile)
+        return over_candidates(candidates, self.text_, lambda cosines: quantile(cosines, self.quantile))
 
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.outlier_text_)

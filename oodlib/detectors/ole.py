@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
-from oodlib.detectors._no import agreeing_to_differ, check_scale
+from oodlib.detectors._no import agreeing_to_differ
 from oodlib.detectors._outliers import known_mass
 from oodlib.detectors._prototypes import (
     Clustering,
@@ -22,14 +22,14 @@ class OLE(Detector):
     r"""How much of the picture the classes explain, against prototypes learned from thousands of outlier labels.
 
     .. math:: S(x) = \sum_{i \le C} p_i
-        \frac{e^{\kappa s_i}}{\sum_{j \le C} e^{\kappa s_j} + \sum_{o \in O} e^{\kappa v^\top o}}, \qquad
-        p_i = \frac{e^{\kappa s_i}}{e^{\kappa s_i} + e^{\kappa \bar{s}_i}}
+        \frac{e^{s_i/\tau}}{\sum_{j \le C} e^{s_j/\tau} + \sum_{o \in O} e^{v^\top o/\tau}}, \qquad
+        p_i = \frac{e^{s_i/\tau}}{e^{s_i/\tau} + e^{\bar{s}_i/\tau}}
 
     `s` are the cosines of an image `v` with the names, :math:`\bar{s}` those with their "no" features. Larger = more
     in-distribution. The bank O is learned in three parts (`oodlib.detectors._prototypes`): clusters of the outlier
     labels; of these the ones far from every class; and hard ones, mixed from classes at the border and their nearest
     prototype. The score is a product: the share of the classes in the softmax, times the score of `ClipnATD` at the
-    same scale.
+    same temperature.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class OLE(Detector):
         Clusters of outlier labels. With None, or with no more labels than that, every label is its own prototype.
     quantile : float, default=0.1
         Share of the prototypes that the filter keeps; the cut is also the limit for hard prototypes.
-    scale : float, default=50.0
-        The factor kappa on the cosines; the released code has 50 where CLIPN has 100.
+    temperature : float, default=0.02
+        Divides the raw cosines; the released code multiplies them by 50, where CLIPN has 100.
     cluster : {"kmeans", "gmm"}, default="kmeans"
         How labels and classes are clustered; "gmm" as in the released code, and much slower.
     hard : bool, default=True
@@ -49,7 +49,7 @@ class OLE(Detector):
         Clusters of classes and classes of each at the border; `boundary_embeddings` says what small sets do.
     mix : (float, float), default=(0.0, 0.5)
         Range of a class's share in a hard prototype.
-    seed : int, default=42
+    random_state : int, default=42
         Of the clusterings and of the shares.
     use_no : bool, default=True
         Whether to use ``concepts.no_text``. Without, or where the concepts have none, :math:`p_i = 1`: the share of the
@@ -105,35 +105,34 @@ class OLE(Detector):
         self,
         n_prototypes: int | None = 500,
         quantile: float = 0.1,
-        scale: float = 50.0,
+        temperature: float = 0.02,
         cluster: Clustering = "kmeans",
         hard: bool = True,
         filtered: bool = True,
         clusters: int = 5,
         each: int = 30,
         mix: tuple[float, float] = (0.0, 0.5),
-        seed: int = 42,
+        random_state: int = 42,
         use_no: bool = True,
     ):
         self.n_prototypes = n_prototypes
         self.quantile = quantile
-        self.scale = scale
+        self.temperature = temperature
         self.cluster = cluster
         self.hard = hard
         self.filtered = filtered
         self.clusters = clusters
         self.each = each
         self.mix = mix
-        self.seed = seed
+        self.random_state = random_state
         self.use_no = use_no
 
     def fit(self, concepts: Concepts) -> Self:
         super().fit(concepts)
-        check_scale(self.scale, self)
         self.outlier_text_ = concepts.require("outlier_text", by="OLE")
         self.outlier_names_ = concepts.outlier_names
         self.no_text_ = concepts.no_text if self.use_no else None
-        self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.seed)
+        self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.random_state)
         kept, self.prototype_threshold_ = filter_prototypes(self.prototypes_, self.text_, self.quantile)
         self.kept_ = kept if self.filtered else self.prototypes_
         if not len(self.kept_):
@@ -146,8 +145,8 @@ class OLE(Detector):
         return self
 
     def _mix_hard(self) -> Array:
-        boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.seed)
-        return hard_prototypes(boundary, self.kept_, self.text_, self.prototype_threshold_, self.mix, self.seed)
+        boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.random_state)
+        return hard_prototypes(boundary, self.kept_, self.text_, self.prototype_threshold_, self.mix, self.random_state)
 
     @property
     def kept_words_(self) -> list[tuple[str, ...]]:
@@ -161,7 +160,7 @@ class OLE(Detector):
     def score_block(self, features: Array) -> Array:
         cosines = self.cosines(features)
         outliers = features @ like(self.bank_, features).T
-        share = known_mass(self.scale * cosines, self.scale * outliers[:, None])
+        share = known_mass(cosines / self.temperature, outliers[:, None] / self.temperature)
         if self.no_text_ is None:
             return share
-        return share * agreeing_to_differ(cosines, features @ like(self.no_text_, features).T, self.scale)
+        return share * agreeing_to_differ(cosines, features @ like(self.no_text_, features).T, self.temperature)

@@ -2,8 +2,8 @@
 
 Every machine must see the pictures and the store's folder under the same paths, as on a shared file system. An item is
 one shard, so a run that was stopped goes on where it was. What comes out are the bytes that one machine of that kind
-would have written (of fewer than sixteen pictures a core: one with as many cores as an actor has). Ray is not among the
-library's own dependencies: `pip install "oodlib[cluster]"`.
+would have written (of fewer than sixteen pictures a core: one with as many cores as an actor has). Ray comes with an
+extra: `pip install 'oodlib[cluster]'`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from oodlib.embeddings.filling import Piece, groups_encoded, make_shards, pieces
 from oodlib.embeddings.store import Part, Shard, Store
 from oodlib.embeddings.stream import BATCH, Crew
 from oodlib.encoders.load import load_encoder
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
 
 Options = Mapping[str, Any]
 QUIET = {
@@ -52,12 +52,8 @@ def connected(address: str | None = None) -> Iterator[None]:
     # Nothing is sent to Ray's makers, and neither logs nor a warning about its next version come to the screen.
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    try:
+    with naming_extras():
         import ray
-    except ImportError:
-        raise OodlibError(
-            'the engine ray needs a package that is not installed: pip install "oodlib[cluster]", or use local'
-        ) from None
     if ray.is_initialized():
         yield
         return

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from oodlib.cache import sha256_of, write_atomically
+from oodlib.cache import sha256_of, write_atomically, write_text
 
 SHARD = 512  # rows; a kill loses at most so many a worker
 INDEX = "index.json"
@@ -61,7 +61,7 @@ class Store:
         """Write the index: `facts`, and the hash of every shard."""
         index = {**facts, "rows": self.rows, "sha256": {part.name: self._sha256(part) for part in self.parts()}}
         text = json.dumps(index, indent=1, sort_keys=True)
-        write_atomically(self.folder / INDEX, lambda path: path.write_text(text))
+        write_text(self.folder / INDEX, text)
 
     def clean(self) -> None:
         """Delete temporary files of a killed run; nobody else may be writing."""

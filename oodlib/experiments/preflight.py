@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Column, Table
 
 from oodlib.datasets import photos
@@ -78,19 +79,15 @@ def _set(home: str, parts: list[str], run: Profile, needed: bool) -> Need:
     word = bad.word if bad else states[0].word
     size = f"{card.pictures:,} pictures" if card.pictures else ""
     if known := card.download_bytes or card.about:
-        size = ("" if card.download_bytes else "about ") + _size(known)
+        size = ("" if card.download_bytes else "about ") + decimal(known)
     return Need(home, word, bad is None, needed, size, urlsplit(address).netloc.removeprefix("www."), how)
 
 
 def _weights(choice: EncoderChoice, needed: bool) -> Need:
     known = paper_encoder(choice.name, choice.pretrained)
     here = weights_here(choice.name, choice.pretrained)
-    size = _size(known.bytes) if known else ""
+    size = decimal(known.bytes) if known else ""
     return Need(choice.label, "there" if here else "not there", here, needed, size, "huggingface.co", "")
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def check(run: Profile, out: Console) -> None:

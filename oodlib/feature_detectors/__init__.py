@@ -21,10 +21,10 @@ def list_feature_detectors() -> list[str]:
 
 
 def get_feature_detector(name: str, **parameters: Any) -> FeatureDetector:
-    """Make a feature detector by name, for example ``get_feature_detector("knn", neighbors=10)``.
+    """Make a feature detector by name, for example ``get_feature_detector("knn", n_neighbors=10)``.
 
-    >>> get_feature_detector("knn", neighbors=10)
-    KNN(neighbors=10)
+    >>> get_feature_detector("knn", n_neighbors=10)
+    KNN(n_neighbors=10)
     """
     return _registry.make(name, **parameters)
 
@@ -32,8 +32,8 @@ def get_feature_detector(name: str, **parameters: Any) -> FeatureDetector:
 def on_concepts(name: str, **parameters: Any) -> OnConcepts:
     """Make a detector for `oodlib.evaluation.score` out of a feature detector, by name.
 
-    >>> on_concepts("knn", neighbors=10)
-    OnConcepts(name='knn', parameters={'neighbors': 10})
+    >>> on_concepts("knn", n_neighbors=10)
+    OnConcepts(name='knn', parameters={'n_neighbors': 10})
     """
     get_feature_detector(name, **parameters)  # a wrong name is answered here, not when it is fitted
     return OnConcepts(name, parameters)

@@ -17,7 +17,7 @@ class KNN(FeatureDetector):
 
     Parameters
     ----------
-    neighbors : int, default=50
+    n_neighbors : int, default=50
         Which neighbour, k; with fewer training rows, the farthest. Where classes have few rows take fewer than a class
         has, or the k-th neighbour is one of another class.
     contamination : float, default=0.05
@@ -30,7 +30,7 @@ class KNN(FeatureDetector):
 
     Notes
     -----
-    A training row is its own nearest neighbour, at distance 0. With ``neighbors=1`` all training rows therefore score
+    A training row is its own nearest neighbour, at distance 0. With ``n_neighbors=1`` all training rows therefore score
     0, and `offset_` is of no use until it is set from other rows. A feature of zeros stays one.
 
     References
@@ -40,21 +40,21 @@ class KNN(FeatureDetector):
 
     Examples
     --------
-    >>> detector = KNN(neighbors=1).fit([[1.0, 0.0], [0.0, 2.0]])
+    >>> detector = KNN(n_neighbors=1).fit([[1.0, 0.0], [0.0, 2.0]])
     >>> bool(detector.score_samples([[5.0, 0.0]]) > detector.score_samples([[1.0, 1.0]]))
     True
     """
 
     index_: NearestNeighbors
 
-    def __init__(self, neighbors: int = 50, *, contamination: float = 0.05):
-        self.neighbors = neighbors
+    def __init__(self, n_neighbors: int = 50, *, contamination: float = 0.05):
+        self.n_neighbors = n_neighbors
         self.contamination = contamination
 
     def _fit(self, X: Array, labels: Array | None) -> None:
-        if self.neighbors < 1:
-            raise OodlibError(f"neighbors is {self.neighbors}: pass at least 1.")
-        nearest = min(self.neighbors, len(X))
+        if self.n_neighbors < 1:
+            raise OodlibError(f"n_neighbors is {self.n_neighbors}: pass at least 1.")
+        nearest = min(self.n_neighbors, len(X))
         # Trees do not help with hundreds of columns; a brute search is exact and streams.
         self.index_ = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(X))
 

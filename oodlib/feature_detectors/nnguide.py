@@ -22,10 +22,10 @@ class NNGuide(HeadDetector):
 
     Parameters
     ----------
-    neighbors : int, default=100
+    n_neighbors : int, default=100
         Number K; with a smaller bank, all of it.
     share : float, default=0.01
-        Share of the training rows that the bank holds, above 0 and up to 1; it holds at least `neighbors` rows where
+        Share of the training rows that the bank holds, above 0 and up to 1; it holds at least `n_neighbors` rows where
         there are so many.
     random_state : int, RandomState or None, default=0
         Of the draw of the bank.
@@ -54,7 +54,7 @@ class NNGuide(HeadDetector):
 
     def __init__(
         self,
-        neighbors: int = 100,
+        n_neighbors: int = 100,
         share: float = 0.01,
         random_state: int | np.random.RandomState | None = 0,
         *,
@@ -62,7 +62,7 @@ class NNGuide(HeadDetector):
         bias: Array | None = None,
         contamination: float = 0.05,
     ):
-        self.neighbors = neighbors
+        self.n_neighbors = n_neighbors
         self.share = share
         self.random_state = random_state
         self.weight = weight
@@ -71,11 +71,11 @@ class NNGuide(HeadDetector):
 
     def _fit(self, X: Array, labels: Array | None) -> None:
         super()._fit(X, labels)
-        if not (self.neighbors >= 1 and 0 < self.share <= 1):
+        if not (self.n_neighbors >= 1 and 0 < self.share <= 1):
             raise OodlibError(
-                f"neighbors is {self.neighbors} and share is {self.share}: pass at least 1, and above 0 up to 1."
+                f"n_neighbors is {self.n_neighbors} and share is {self.share}: pass at least 1, and above 0 up to 1."
             )
-        size = min(len(X), max(round(self.share * len(X)), self.neighbors))
+        size = min(len(X), max(round(self.share * len(X)), self.n_neighbors))
         rows = check_random_state(self.random_state).permutation(len(X))[:size]
         self.bank_ = normalize(X[rows])
         self.bank_ *= np.concatenate([self._energy(block) for block in self._blocks(X[rows])])[:, None]
@@ -85,7 +85,7 @@ class NNGuide(HeadDetector):
 
     def _score(self, X: Array) -> Array:
         guidance = normalize(X) @ self.bank_.T
-        kept = min(self.neighbors, len(self.bank_))
+        kept = min(self.n_neighbors, len(self.bank_))
         guidance.partition(len(self.bank_) - kept, axis=1)
         score: Array = self._energy(X) * guidance[:, -kept:].mean(axis=1)
         return score

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
-FORMAT = "oodlib guard 2"
+FORMAT = "oodlib guard 3"
 LEARNED = "learned."  # before the names of arrays that the detector learned
 # Other versions and devices, and torch or ONNX Runtime, change features by rounding only (1e-5); everything else in a
 # specification changes their meaning.

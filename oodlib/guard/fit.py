@@ -78,10 +78,7 @@ def _lexicon(
 
 def beside(concepts: Concepts, lexicon: Lexicon) -> Concepts:
     """Outlier words beside classes, without the words that name a class or a synonym of one."""
-    try:
-        taken = frozenset().union(*(synonyms(name) for name in concepts.names))
-    except OodlibError:  # words of one's own need no WordNet
-        taken = frozenset(map(normal, concepts.names))
+    taken = frozenset[str]().union(*map(synonyms, concepts.names))
     kept = lexicon.subset([row for row, word in enumerate(lexicon.words) if normal(word) not in taken])
     if not len(kept):
         raise OodlibError("every outlier word names one of the classes: pass words for other things")

@@ -83,10 +83,7 @@ def _clean(text: object, what: str, longest: int) -> str:
 
 def synonym_notes(names: Sequence[str]) -> list[str]:
     """One sentence for names that WordNet has as synonyms of each other, or none."""
-    try:
-        pairs = synonym_pairs(names)
-    except OodlibError:  # without WordNet the labels are still good
-        return []
+    pairs = synonym_pairs(names)
     if not pairs:
         return []
     said = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:3]) + (" ..." if len(pairs) > 3 else "")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from oodlib.cache import write_atomically
+from oodlib.cache import write_text
 from oodlib.errors import OodlibError
 from oodlib.outlier_labels.envision_prompts import Form, chats, clean, distinct_prompts, parse
 
@@ -56,7 +56,7 @@ class EnvisionedList:
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
         text = json.dumps(asdict(self) | {"counts": self.counts}, ensure_ascii=False, indent=1) + "\n"
-        write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_text(path, text)
 
     @classmethod
     def read(cls, path: Path) -> EnvisionedList:

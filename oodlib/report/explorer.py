@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from IPython.display import display
 from PIL import Image
 
-from oodlib.cache import write_atomically
+from oodlib.cache import write_atomically, write_text
 from oodlib.datasets.images import read_image
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
+
+with naming_extras():
+    from IPython.display import display
 
 CELL = 48  # pixels of a picture's side on the sheet
 LARGEST = 16_383  # pixels: a WebP picture can have no longer side
@@ -110,7 +112,7 @@ def write_explorer(
         "scores": {name: {"cut": cuts[name], "of": _digits(values)} for name, values in scores.items()},
     }
     script = f"window.oodlibExplorer = {json.dumps(told, ensure_ascii=True, separators=(',', ':'), allow_nan=False)};\n"
-    write_atomically(folder / FILES[0], lambda path: path.write_text(script, encoding="utf-8"))
+    write_text(folder / FILES[0], script)
     sheet = contact(shown, columns)
     write_atomically(folder / FILES[1], partial(sheet.save, format="WEBP", quality=75, method=4))
 

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image
 
+from oodlib.errors import naming_extras
 from oodlib.provenance import RunRecord, product, recording
 from oodlib.report.tidy_csv import write_csv
+
+with naming_extras():
+    from IPython.display import Markdown, display
 
 DPI = 160
 BANDS = (

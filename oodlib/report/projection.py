@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, naming_extras
 from oodlib.report.plots import COLOURS, ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
 
 FEWEST = 4  # rows: UMAP needs more neighbours than coordinates
@@ -38,7 +38,8 @@ def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
     rows, place = np.unique(np.asarray(features, dtype=np.float32), axis=0, return_inverse=True)
     if len(rows) < FEWEST:
         raise OodlibError(f"a map of {len(rows)} different pictures says nothing: pass at least {FEWEST}")
-    from umap import UMAP  # compiles for seconds
+    with naming_extras():
+        from umap import UMAP  # compiles for seconds
 
     k = min(15, len(rows) - 1)
     with warnings.catch_warnings():

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
+from rich.filesize import decimal
 
 from oodlib.datasets import photos
 from oodlib.experiments.profile_parts import Protocol
@@ -113,7 +114,7 @@ def _download(card: photos.Card) -> str:
 def _size(size: int | None) -> str:
     if size is None:
         return NOT_VERIFIED
-    return f"{size / 1e9:.1f}{NBSP}GB" if size >= 1e9 else f"{max(1, round(size / 1e6))}{NBSP}MB"
+    return decimal(size, separator=NBSP)
 
 
 def _pairs(protocol: Protocol) -> str:

@@ -17,14 +17,14 @@ from oodlib.tuning.base import Session
 EVERY = 25  # steps between checkpoints
 
 
-def epochs(n: int, batch: int, count: int, seed: int) -> list[Tensor]:
+def epochs(n: int, batch_size: int, count: int, seed: int) -> list[Tensor]:
     """Rows of each step: `count` passes over n pictures, each in an order of its own.
 
     >>> [rows.tolist() for rows in epochs(3, 2, 1, seed=0)]
     [[2, 0], [1]]
     """
     generator = torch.Generator().manual_seed(seed)
-    return [rows for _ in range(count) for rows in torch.randperm(n, generator=generator).split(batch)]
+    return [rows for _ in range(count) for rows in torch.randperm(n, generator=generator).split(batch_size)]
 
 
 def cosine(step: int, steps: int) -> float:

@@ -24,18 +24,18 @@ class TowerTuner(Tuner):
 
     Attributes
     ----------
-    epochs, batch : int
+    epochs, batch_size : int
         Passes over the shots, and pictures a step.
-    rate, weight_decay : float
-        Of AdamW with gradients clipped to length 1; the rate falls to 0 along half a cosine.
+    lr, weight_decay : float
+        Of AdamW with gradients clipped to length 1; the learning rate falls to 0 along half a cosine.
     frozen : int
         How many first stages of the tower stay as they are; the shots must have gone through them.
     """
 
     needs = "pictures"
     epochs: int
-    batch: int
-    rate: float
+    batch_size: int
+    lr: float
     weight_decay: float
     frozen: int
 
@@ -86,8 +86,8 @@ class TowerTuner(Tuner):
 
         losses = train(
             parameters,
-            torch.optim.AdamW(list(parameters.values()), self.rate, weight_decay=self.weight_decay),
-            epochs(len(shots), self.batch, self.epochs, session.seed),
+            torch.optim.AdamW(list(parameters.values()), self.lr, weight_decay=self.weight_decay),
+            epochs(len(shots), self.batch_size, self.epochs, session.seed),
             loss_of,
             session,
             clip=1.0,

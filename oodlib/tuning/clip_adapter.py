@@ -47,9 +47,9 @@ class CLIPAdapter(Tuner):
     reduction : int, default=4
         The bottleneck has D / reduction numbers.
     epochs : int, default=50
-        Passes over the shots. The authors' repository states neither this nor the rate.
-    batch : int, default=32
-    rate : float, default=0.001
+        Passes over the shots. The authors' repository states neither this nor the learning rate.
+    batch_size : int, default=32
+    lr : float, default=0.001
         Of AdamW; it falls to 0 along half a cosine.
 
     References
@@ -58,12 +58,14 @@ class CLIPAdapter(Tuner):
     (gaopengcuhk/CLIP-Adapter), which is where the ratio and the form without biases are from.
     """
 
-    def __init__(self, ratio: float = 0.2, reduction: int = 4, epochs: int = 50, batch: int = 32, rate: float = 1e-3):
+    def __init__(
+        self, ratio: float = 0.2, reduction: int = 4, epochs: int = 50, batch_size: int = 32, lr: float = 1e-3
+    ):
         self.ratio = ratio
         self.reduction = reduction
         self.epochs = epochs
-        self.batch = batch
-        self.rate = rate
+        self.batch_size = batch_size
+        self.lr = lr
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         if not 0 <= self.ratio <= 1 or self.reduction < 1:
@@ -80,8 +82,8 @@ class CLIPAdapter(Tuner):
 
         losses = train(
             {"down": down, "up": up},
-            torch.optim.AdamW([down, up], self.rate),
-            epochs(len(shots), self.batch, self.epochs, session.seed),
+            torch.optim.AdamW([down, up], self.lr),
+            epochs(len(shots), self.batch_size, self.epochs, session.seed),
             loss_of,
             session,
         )

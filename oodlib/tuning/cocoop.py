@@ -30,8 +30,8 @@ class CoCoOp(Tuner):
     context : str, default="a photo of a"
         Words to start from.
     epochs : int, default=10
-    batch : int, default=1
-    rate : float, default=0.002
+    batch_size : int, default=1
+    lr : float, default=0.002
         Of SGD with momentum 0.9; it falls to 0 along half a cosine. The authors' warm-up epoch is left out.
     weight_decay : float, default=0.0005
 
@@ -49,14 +49,14 @@ class CoCoOp(Tuner):
         self,
         context: str = "a photo of a",
         epochs: int = 10,
-        batch: int = 1,
-        rate: float = 2e-3,
+        batch_size: int = 1,
+        lr: float = 2e-3,
         weight_decay: float = 5e-4,
     ):
         self.context = context
         self.epochs = epochs
-        self.batch = batch
-        self.rate = rate
+        self.batch_size = batch_size
+        self.lr = lr
         self.weight_decay = weight_decay
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
@@ -81,8 +81,8 @@ class CoCoOp(Tuner):
         with frozen(encoder.model):
             losses = train(
                 learned,
-                torch.optim.SGD(list(learned.values()), self.rate, momentum=0.9, weight_decay=self.weight_decay),
-                epochs(len(shots), self.batch, self.epochs, session.seed),
+                torch.optim.SGD(list(learned.values()), self.lr, momentum=0.9, weight_decay=self.weight_decay),
+                epochs(len(shots), self.batch_size, self.epochs, session.seed),
                 loss_of,
                 session,
             )

@@ -34,8 +34,8 @@ class CoOp(Tuner):
         its default, the words are what later papers compare with.
     epochs : int, default=50
         Passes over the shots.
-    batch : int, default=32
-    rate : float, default=0.002
+    batch_size : int, default=32
+    lr : float, default=0.002
         Of SGD with momentum 0.9; it falls to 0 along half a cosine. The authors' warm-up epoch is left out.
     weight_decay : float, default=0.0005
     class_specific : bool, default=False
@@ -50,15 +50,15 @@ class CoOp(Tuner):
         self,
         context: int | str = "a photo of a",
         epochs: int = 50,
-        batch: int = 32,
-        rate: float = 2e-3,
+        batch_size: int = 32,
+        lr: float = 2e-3,
         weight_decay: float = 5e-4,
         class_specific: bool = False,
     ):
         self.context = context
         self.epochs = epochs
-        self.batch = batch
-        self.rate = rate
+        self.batch_size = batch_size
+        self.lr = lr
         self.weight_decay = weight_decay
         self.class_specific = class_specific
 
@@ -69,7 +69,7 @@ class CoOp(Tuner):
             vectors = vectors.repeat(len(concepts.names), 1, 1)  # (C, M, W)
         vectors.requires_grad_()
         prompts = Prompts(encoder, concepts.names, length)
-        optimizer = torch.optim.SGD([vectors], self.rate, momentum=0.9, weight_decay=self.weight_decay)
+        optimizer = torch.optim.SGD([vectors], self.lr, momentum=0.9, weight_decay=self.weight_decay)
 
         def loss_of(rows: Tensor, generator: torch.Generator) -> Tensor:
             return self.loss(prompts.encode(vectors), concepts, shots, rows, generator)
@@ -78,7 +78,7 @@ class CoOp(Tuner):
             losses = train(
                 {"context": vectors},
                 optimizer,
-                epochs(len(shots), self.batch, self.epochs, session.seed),
+                epochs(len(shots), self.batch_size, self.epochs, session.seed),
                 loss_of,
                 session,
             )

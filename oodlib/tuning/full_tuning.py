@@ -20,8 +20,8 @@ class FullTuning(TowerTuner):
     Parameters
     ----------
     epochs : int, default=10
-    batch : int, default=32
-    rate : float, default=0.00003
+    batch_size : int, default=32
+    lr : float, default=0.00003
         Of AdamW with gradients clipped to length 1; it falls to 0 along half a cosine. Rate and clipping are those of
         the authors' example for ViT-B-32; their 500 warm-up steps, longer than a few-shot run, are left out.
     weight_decay : float, default=0.1
@@ -35,11 +35,11 @@ class FullTuning(TowerTuner):
     """
 
     def __init__(
-        self, epochs: int = 10, batch: int = 32, rate: float = 3e-5, weight_decay: float = 0.1, frozen: int = 0
+        self, epochs: int = 10, batch_size: int = 32, lr: float = 3e-5, weight_decay: float = 0.1, frozen: int = 0
     ):
         self.epochs = epochs
-        self.batch = batch
-        self.rate = rate
+        self.batch_size = batch_size
+        self.lr = lr
         self.weight_decay = weight_decay
         self.frozen = frozen
 

@@ -50,7 +50,7 @@ class LoCoOp(CoOp):
 
     Parameters
     ----------
-    context, epochs, batch, rate, weight_decay
+    context, epochs, batch_size, lr, weight_decay
         Those of `CoOp`; the authors have 16 random vectors and 50 epochs.
     weight : float, default=0.25
     top : float, default=0.2
@@ -69,13 +69,13 @@ class LoCoOp(CoOp):
         self,
         context: int | str = "a photo of a",
         epochs: int = 50,
-        batch: int = 32,
-        rate: float = 2e-3,
+        batch_size: int = 32,
+        lr: float = 2e-3,
         weight_decay: float = 5e-4,
         weight: float = 0.25,
         top: float = 0.2,
     ):
-        super().__init__(context, epochs, batch, rate, weight_decay)
+        super().__init__(context, epochs, batch_size, lr, weight_decay)
         self.weight = weight
         self.top = top
 

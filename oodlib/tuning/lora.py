@@ -41,8 +41,8 @@ class LoRA(TowerTuner):
     dropout : float, default=0.25
         Of the input of A.
     epochs : int, default=10
-    batch : int, default=32
-    rate : float, default=0.0002
+    batch_size : int, default=32
+    lr : float, default=0.0002
         Of AdamW; it falls to 0 along half a cosine.
     weight_decay : float, default=0.01
     frozen : int, default=0
@@ -50,7 +50,7 @@ class LoRA(TowerTuner):
 
     Notes
     -----
-    Rank, alpha, dropout, rate and weight decay are those of CLIP-LoRA, which changes queries, keys and values of both
+    Rank, alpha, dropout, lr and weight decay are those of CLIP-LoRA, which changes queries, keys and values of both
     towers; here it is the image tower alone, every matrix that the `peft` library can change. The library adds its
     product to the weights of attention and takes it away again in every step, which rounds them: there, a resumed run
     agrees with an uninterrupted one to rounding, elsewhere exactly.
@@ -67,8 +67,8 @@ class LoRA(TowerTuner):
         alpha: int = 1,
         dropout: float = 0.25,
         epochs: int = 10,
-        batch: int = 32,
-        rate: float = 2e-4,
+        batch_size: int = 32,
+        lr: float = 2e-4,
         weight_decay: float = 0.01,
         frozen: int = 0,
     ):
@@ -76,8 +76,8 @@ class LoRA(TowerTuner):
         self.alpha = alpha
         self.dropout = dropout
         self.epochs = epochs
-        self.batch = batch
-        self.rate = rate
+        self.batch_size = batch_size
+        self.lr = lr
         self.weight_decay = weight_decay
         self.frozen = frozen
 

@@ -15,7 +15,7 @@ class LPFT(FullTuning):
 
     Parameters
     ----------
-    epochs, batch, rate, weight_decay, frozen
+    epochs, batch_size, lr, weight_decay, frozen
         Those of `FullTuning`.
     strength : float, default=1.0
         That of `LinearProbe`.
@@ -28,13 +28,13 @@ class LPFT(FullTuning):
     def __init__(
         self,
         epochs: int = 10,
-        batch: int = 32,
-        rate: float = 3e-5,
+        batch_size: int = 32,
+        lr: float = 3e-5,
         weight_decay: float = 0.1,
         strength: float = 1.0,
         frozen: int = 0,
     ):
-        super().__init__(epochs, batch, rate, weight_decay, frozen)
+        super().__init__(epochs, batch_size, lr, weight_decay, frozen)
         self.strength = strength
 
     def head(self, concepts: Concepts, shots: Shots) -> tuple[Tensor, Tensor]:

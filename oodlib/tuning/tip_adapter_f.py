@@ -23,8 +23,8 @@ class TipAdapterF(TipAdapter):
     alpha, beta
         Those of `TipAdapter`.
     epochs : int, default=20
-    batch : int, default=256
-    rate : float, default=0.001
+    batch_size : int, default=256
+    lr : float, default=0.001
         Of AdamW with eps 0.0001; it falls to 0 along half a cosine, step by step.
 
     Notes
@@ -36,14 +36,16 @@ class TipAdapterF(TipAdapter):
     As for `TipAdapter`.
     """
 
-    def __init__(self, alpha: float = 1.17, beta: float = 1.0, epochs: int = 20, batch: int = 256, rate: float = 1e-3):
+    def __init__(
+        self, alpha: float = 1.17, beta: float = 1.0, epochs: int = 20, batch_size: int = 256, lr: float = 1e-3
+    ):
         super().__init__(alpha, beta)
         self.epochs = epochs
-        self.batch = batch
-        self.rate = rate
+        self.batch_size = batch_size
+        self.lr = lr
 
     def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
-        order = epochs(len(shots), self.batch, self.epochs, session.seed)
+        order = epochs(len(shots), self.batch_size, self.epochs, session.seed)
         keys, losses = self.train_keys(cache_keys(shots.features), concepts, shots, order, session)
         return self.with_keys(concepts, keys, shots.labels, losses)
 
@@ -66,7 +68,7 @@ class TipAdapterF(TipAdapter):
 
         losses = train(
             {"keys": keys},
-            torch.optim.AdamW([keys], self.rate, eps=1e-4),
+            torch.optim.AdamW([keys], self.lr, eps=1e-4),
             order,
             loss_of,
             session,

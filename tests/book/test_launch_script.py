@@ -25,10 +25,15 @@ def script():
 
 
 def test_what_runs_the_notebook_is_not_asked_for(script):
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = project["dependencies"] + [
+        line for extra in ("plots", "tuning", "train", "book") for line in extras[extra]
+    ]
     asked = script.requirements(ROOT)
     left_out = {canonicalize_name(Requirement(line).name) for line in set(declared) - set(asked)}
-    assert left_out == {"ipykernel", "ipython", "nbclient", "nbformat", "papermill"}
+    kernel, site = {"ipykernel", "ipython", "nbclient", "nbformat", "papermill"}, {"jupyter-book", "sphinx-exercise"}
+    assert left_out == kernel | site | {"oodlib"}
     assert [script.name_of(line) for line in declared] == [
         canonicalize_name(Requirement(line).name) for line in declared
     ]

@@ -219,7 +219,7 @@ def test_labels_and_descriptions_from_files(album, tmp_path):
         (["PATHS", *LABELS, "tiger"], "'tiger' and 'tiger' are the same"),
         (["PATHS", "--labels", "x" * 10_000], "has 10,000 characters"),
         (["PATHS", *LABELS, "--format", "xml"], "no format 'xml'"),
-        (["PATHS", *LABELS, "-p", "scale"], "NAME=VALUE"),
+        (["PATHS", *LABELS, "-p", "temperature"], "NAME=VALUE"),
         (["PATHS", *LABELS, "-p", "threshold=1"], "no parameter 'threshold'"),
         (["PATHS", *LABELS, "--threshold", "best"], "no threshold 'best'"),
         (["PATHS", *LABELS, "--labels-file", "x.txt"], "not from both"),

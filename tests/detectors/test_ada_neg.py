@@ -47,8 +47,8 @@ def slowly(detector, stream):
         return float(-(p * np.log(p)).sum()), int(e.argmax())
 
     scores = []
-    for start in range(0, len(stream), detector.batch):
-        batch = stream[start : start + detector.batch].numpy()
+    for start in range(0, len(stream), detector.batch_size):
+        batch = stream[start : start + detector.batch_size].numpy()
         plain = [grouped(image, text) for image in batch]
         for image, s0 in zip(batch, plain, strict=True):
             if s0 > detector.middle + detector.gap * (1 - detector.middle):
@@ -75,9 +75,9 @@ def slowly(detector, stream):
     "parameters",
     [
         {},
-        {"keep": 0.5, "slots": 3, "batch": 16},
-        {"keep": 1.0, "slots": 2, "batch": 1, "middle": 0.6, "gap": 0.1, "weight": 0.5},
-        {"keep": 0.3, "groups": 2, "temperature": 0.1, "slots": 4, "batch": 50, "gap": 0.2},
+        {"keep": 0.5, "slots": 3, "batch_size": 16},
+        {"keep": 1.0, "slots": 2, "batch_size": 1, "middle": 0.6, "gap": 0.1, "weight": 0.5},
+        {"keep": 0.3, "groups": 2, "temperature": 0.1, "slots": 4, "batch_size": 50, "gap": 0.2},
     ],
 )
 def test_agrees_with_the_description(concepts, stream, parameters):
@@ -95,7 +95,7 @@ def test_where_nothing_is_clear_enough_it_is_neg_label(concepts, stream):
 
 
 def test_the_stream_matters(concepts, stream):
-    detector = AdaNeg(keep=0.5, batch=8).fit(concepts)
+    detector = AdaNeg(keep=0.5, batch_size=8).fit(concepts)
     backwards = detector.score_samples(stream.flip(0)).flip(0)
     assert not torch.allclose(backwards, detector.score_samples(stream))
 

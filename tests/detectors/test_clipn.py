@@ -26,7 +26,7 @@ def official(golden):
 
 def test_atd_agrees_with_the_official_code(golden, official):
     g = golden("ole")
-    detector = ClipnATD(scale=g["scale"].item()).fit(official)
+    detector = ClipnATD(temperature=1 / g["scale"].item()).fit(official)
     for images in ("id", "ood"):
         np.testing.assert_allclose(detector.score_samples(g[f"image_{images}"]), g[f"score_nobank_{images}"], rtol=1e-5)
 
@@ -37,7 +37,7 @@ def test_ctw_agrees_with_the_official_logits(golden, official):
     logits, no_logits = g["logits_first8"][:, : len(official.names)], g["logits_no_first8"]
     best = np.arange(8), logits.argmax(axis=1)
     yes, no = np.exp(logits[best].astype(float)), np.exp(no_logits[best].astype(float))
-    found = ClipnCTW(scale=g["scale"].item()).fit(official).score_samples(g["image_id"][:8])
+    found = ClipnCTW(temperature=1 / g["scale"].item()).fit(official).score_samples(g["image_id"][:8])
     np.testing.assert_allclose(found, yes / (yes + no), rtol=1e-5)
 
 
@@ -45,7 +45,7 @@ def test_ctw_agrees_with_the_official_logits(golden, official):
 def test_is_what_a_plain_loop_computes(method):
     text, no_text, images = rows(5, 0).double(), rows(5, 1).double(), rows(7, 2).double()
     images /= images.norm(dim=1, keepdim=True)
-    found = method(scale=7.0).fit(Concepts(list("abcde"), text, no_text=no_text)).score_samples(images)
+    found = method(temperature=1 / 7).fit(Concepts(list("abcde"), text, no_text=no_text)).score_samples(images)
     for score, image in zip(found, images, strict=True):
         known = [float(torch.exp(7 * image @ t)) for t in text]
         refused = [float(torch.exp(7 * image @ t)) for t in no_text]
@@ -63,28 +63,28 @@ def test_two_answers_where_no_is_unrelated():
         assert float(found) == pytest.approx(0.5)
 
 
-@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 0.5), st.floats(1, 100))
-def test_yes_rises_with_the_name_and_falls_with_no(cosine, no_cosine, rise, scale):
+@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 0.5), st.floats(0.01, 1))
+def test_yes_rises_with_the_name_and_falls_with_no(cosine, no_cosine, rise, temperature):
     a, b = torch.tensor([cosine], dtype=torch.float64), torch.tensor([no_cosine], dtype=torch.float64)
-    before = yes_probability(a, b, scale)
-    assert yes_probability(a + rise, b, scale) >= before
-    assert yes_probability(a, b + rise, scale) <= before
-    torch.testing.assert_close(yes_probability(b, a, scale), 1 - before, rtol=1e-9, atol=1e-12)
+    before = yes_probability(a, b, temperature)
+    assert yes_probability(a + rise, b, temperature) >= before
+    assert yes_probability(a, b + rise, temperature) <= before
+    torch.testing.assert_close(yes_probability(b, a, temperature), 1 - before, rtol=1e-9, atol=1e-12)
 
 
-@given(st.integers(0, 1000), st.floats(1, 100))
-def test_atd_of_one_class_is_ctw(seed, scale):
+@given(st.integers(0, 1000), st.floats(0.01, 1))
+def test_atd_of_one_class_is_ctw(seed, temperature):
     concepts = Concepts(["a"], rows(1, seed), no_text=rows(1, seed + 1))
     images = rows(6, seed + 2)
-    found = ClipnATD(scale).fit(concepts).score_samples(images)
-    torch.testing.assert_close(found, ClipnCTW(scale).fit(concepts).score_samples(images))
+    found = ClipnATD(temperature).fit(concepts).score_samples(images)
+    torch.testing.assert_close(found, ClipnCTW(temperature).fit(concepts).score_samples(images))
 
 
 def test_atd_lies_below_the_best_yes():
     concepts = Concepts(list("abcd"), rows(4, 0), no_text=rows(4, 1))
     images = rows(50, 2)
-    yes = yes_probability(images @ concepts.text.T, images @ concepts.no_text.T, 10.0)
-    found = ClipnATD(scale=10.0).fit(concepts).score_samples(images)
+    yes = yes_probability(images @ concepts.text.T, images @ concepts.no_text.T, 0.1)
+    found = ClipnATD(temperature=0.1).fit(concepts).score_samples(images)
     assert (found <= yes.amax(1) + 1e-6).all()
     assert (found >= yes.amin(1) - 1e-6).all()
 
@@ -93,5 +93,5 @@ def test_atd_lies_below_the_best_yes():
 def test_says_what_is_wrong(method):
     with pytest.raises(OodlibError, match=rf'{method.__name__} needs the "no" feature of each name: pass Concepts'):
         method().fit(Concepts(["cat", "dog"], torch.eye(2)))
-    with pytest.raises(OodlibError, match=rf"{method.__name__}\(scale=0\): the scale multiplies cosines"):
-        method(scale=0).fit(Concepts(["cat", "dog"], torch.eye(2), no_text=torch.eye(2)))
+    with pytest.raises(OodlibError, match=rf"{method.__name__}\(temperature=0\): the temperature divides cosines"):
+        method(temperature=0).fit(Concepts(["cat", "dog"], torch.eye(2), no_text=torch.eye(2)))

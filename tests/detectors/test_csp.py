@@ -56,5 +56,5 @@ def test_labels_that_repeat_a_class_come_last(concepts):
 
 def test_without_such_labels_it_is_neg_label(concepts):
     images = concepts.text[:9]
-    found = CSP(too_near=1.1).fit(concepts).score_samples(images)
+    found = CSP(max_similarity=1.1).fit(concepts).score_samples(images)
     torch.testing.assert_close(found, NegLabel().fit(concepts).score_samples(images))

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from torch.nn.functional import normalize
 
 from oodlib.concepts import Concepts
-from oodlib.detectors.eoe import EOE, envisioned_score, not_too_near, without_shared_words
+from oodlib.detectors.eoe import EOE, envisioned_score, not_too_similar, without_shared_words
 from oodlib.detectors.mcm import MCM
 from oodlib.errors import OodlibError
 
@@ -45,7 +45,7 @@ def test_agrees_for_near_ood(golden, build, assert_matches):
     mask = without_shared_words(g["outlier_names"].tolist(), g["id_names"].tolist())
     assert mask == g["keep_word_filter"].tolist()
     assert_matches(EOE().fit(build(np.array(mask))), *parts(g, "near_eoe_T1"))
-    assert_matches(EOE(drop_above=0.85).fit(build(np.array(mask))), *parts(g, "near_in20_eoe_T1"))
+    assert_matches(EOE(max_similarity=0.85).fit(build(np.array(mask))), *parts(g, "near_in20_eoe_T1"))
 
 
 def test_agrees_with_five_templates(golden, build, assert_matches):
@@ -55,13 +55,13 @@ def test_agrees_with_five_templates(golden, build, assert_matches):
 
 def test_drops_labels_that_are_too_near_a_class(golden, build):
     g, concepts = golden("eoe"), build()
-    detector = EOE(drop_above=float(g["prefilter_threshold"])).fit(concepts)
+    detector = EOE(max_similarity=float(g["prefilter_threshold"])).fit(concepts)
     assert len(detector.outlier_names_) == int(g["n_keep_prefilter085"])
     expected = normalize(torch.from_numpy(g["prefilter085_features"]), dim=1)
     torch.testing.assert_close(detector.outlier_text_, expected, rtol=1e-5, atol=1e-6)
-    assert not_too_near(concepts.text, concepts.text, 1.0).all()  # even what repeats a class stays
-    with pytest.raises(OodlibError, match="raise drop_above"):
-        EOE(drop_above=-1.0).fit(concepts)
+    assert not_too_similar(concepts.text, concepts.text, 1.0).all()  # even what repeats a class stays
+    with pytest.raises(OodlibError, match="raise max_similarity"):
+        EOE(max_similarity=-1.0).fit(concepts)
 
 
 def test_without_outliers_mass_it_is_mcm(build):

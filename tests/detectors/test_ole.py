@@ -128,7 +128,7 @@ def of_free_cosines(no=True):
     axes = torch.eye(12)
     words = [f"word {i}" for i in range(4)]
     known = Concepts(list("abcd"), axes[:4], words, axes[4:8], no_text=axes[8:] if no else None)
-    return OLE(n_prototypes=None, filtered=False, hard=False, scale=20.0).fit(known)
+    return OLE(n_prototypes=None, filtered=False, hard=False, temperature=0.05).fit(known)
 
 
 @given(cosines, st.integers(0, 3), st.floats(0, 0.5))
@@ -159,9 +159,9 @@ def test_is_the_formula(row):
 def test_a_bank_far_from_everything_leaves_clipn():
     """With outliers at cosine -1 the softmax is over the classes alone."""
     images = rows(1, seed=3)
-    detector = OLE(scale=50.0).fit(concepts())
+    detector = OLE(temperature=0.02).fit(concepts())
     detector.bank_ = -images
-    expected = ClipnATD(scale=50.0).fit(concepts()).score_samples(images)
+    expected = ClipnATD(temperature=0.02).fit(concepts()).score_samples(images)
     torch.testing.assert_close(detector.score_samples(images), expected)
 
 
@@ -184,9 +184,9 @@ def test_says_what_is_wrong():
     plain = Concepts(["cat", "dog"], torch.eye(3)[:2])
     with pytest.raises(OodlibError, match=r"OLE needs outlier labels: pass Concepts\(outlier_names"):
         OLE().fit(plain)
-    for scale in (0.0, -1.0, float("nan")):
-        with pytest.raises(OodlibError, match="the scale multiplies cosines, so it must be a number above 0"):
-            OLE(scale=scale).fit(concepts())
+    for temperature in (0.0, -1.0, float("nan")):
+        with pytest.raises(OodlibError, match="the temperature divides cosines, so it must be a number above 0"):
+            OLE(temperature=temperature).fit(concepts())
     one = Concepts(["cat", "dog"], torch.eye(3)[:2], ["car"], torch.eye(3)[2:])
     with pytest.raises(OodlibError, match=r"none of 1 outlier prototypes lies below their 0\.1 quantile: pass more"):
         OLE().fit(one)

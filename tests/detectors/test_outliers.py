@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
+from oodlib.arrays import largest
 from oodlib.concepts import Concepts
 from oodlib.detectors import _outliers, get_detector
-from oodlib.detectors._outliers import farthest, group_rows, known_mass, quantile_similarity
+from oodlib.detectors._outliers import farthest, group_rows, known_mass, over_candidates
 from oodlib.errors import OodlibError
 
 WITH_LABELS = ["neg_label", "csp", "eoe", "clip_scope", "ada_neg", "outlier_softmax"]
@@ -27,10 +28,8 @@ def concepts(order=range(20)):
 
 def test_mining_in_blocks_changes_nothing(monkeypatch):
     candidates, text = features(50, 1), features(7, 2)
-    whole = quantile_similarity(candidates, text, 0.8)
     monkeypatch.setattr(_outliers, "_CELLS", 20)
-    torch.testing.assert_close(quantile_similarity(candidates, text, 0.8), whole)
-    torch.testing.assert_close(quantile_similarity(candidates, text, 1.0), (candidates @ text.T).amax(dim=1))
+    torch.testing.assert_close(over_candidates(candidates, text, largest), (candidates @ text.T).amax(dim=1))
 
 
 @given(
@@ -115,7 +114,7 @@ def test_going_from_a_label_to_a_class_raises_the_score(name, step):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"percentile": 1.5}, "the percentile is a quantile"),
+        ({"quantile": 1.5}, "the quantile must lie between 0 and 1"),
         ({"keep": 0.0}, "keep is the share of labels to keep"),
         ({"groups": 0}, "groups must be at least 1"),
     ],

@@ -19,7 +19,7 @@ from PIL import Image
 from oodlib.datasets import Manifest, emojishift
 from oodlib.datasets.folder import from_folder
 from oodlib.datasets.images import read_image
-from oodlib.embeddings import embed as embeddings
+from oodlib.embeddings import embedding as embeddings
 from oodlib.embeddings import store as shards
 from oodlib.embeddings import stream
 from oodlib.embeddings.embedding import Embeddings, embed, key_of, reading, store_of

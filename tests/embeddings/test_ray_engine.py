@@ -107,5 +107,5 @@ def test_a_picture_that_cannot_be_read_is_one_sentence_or_tolerated(cluster, pic
 
 def test_without_ray_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(OodlibError, match=r'pip install "oodlib\[cluster\]"'), connected():
+    with pytest.raises(OodlibError, match=r"package ray is missing: pip install 'oodlib\[cluster\]'"), connected():
         pass

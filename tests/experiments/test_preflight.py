@@ -81,10 +81,10 @@ def test_what_the_pages_need_comes_first(nothing):
     assert needed == {"imagenet-1k", "inaturalist", "sun", "places", "textures", "ninco", "ViT-B-16 openai"}
     assert {"ssb-hard", "imagenet-o", "openimage-o", "cub-200", "imagenet-1k-train"} <= set(found) - needed
     assert "imagenet-20" not in found, "a part of imagenet-1k comes with it"
-    assert found["textures"] == Need("textures", "not there", False, True, "625 MB", "robots.ox.ac.uk", "get")
-    assert found["ninco"].size == "about 674 MB", "of the same pictures in another packing"
+    assert found["textures"] == Need("textures", "not there", False, True, "625.2 MB", "robots.ox.ac.uk", "get")
+    assert found["ninco"].size == "about 674.4 MB", "of the same pictures in another packing"
     assert found["sun"].size == "10,000 pictures", "where no size is known"
-    assert found["RN50 openai"] == Need("RN50 openai", "not there", False, False, "408 MB", "huggingface.co", "")
+    assert found["RN50 openai"] == Need("RN50 openai", "not there", False, False, "408.2 MB", "huggingface.co", "")
     assert [need.needed for need in needs(run)] == sorted((need.needed for need in needs(run)), reverse=True)
 
 

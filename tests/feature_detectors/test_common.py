@@ -187,9 +187,9 @@ def test_says_what_is_wrong_with_the_head(name, head, inside):
         ("scale", {"negative": "keep"}, "negative is 'keep': choose from 'refuse', 'clip'"),
         ("gen", {"gamma": 0.0}, "gamma is 0.0"),
         ("gen", {"top": 0}, "top is 0"),
-        ("knn", {"neighbors": 0}, "neighbors is 0"),
+        ("knn", {"n_neighbors": 0}, "n_neighbors is 0"),
         ("mahalanobis", {"shrinkage": 1.5}, "shrinkage is 1.5"),
-        ("nnguide", {"neighbors": 0}, "neighbors is 0"),
+        ("nnguide", {"n_neighbors": 0}, "n_neighbors is 0"),
         ("nnguide", {"share": 0.0}, "share is 0.0"),
         ("one_class_svm", {"nu": 0.0}, "nu is 0.0"),
         ("one_class_svm", {"gamma": "large"}, "gamma is 'large'"),
@@ -212,7 +212,7 @@ def test_says_which_parameter_is_out_of_range(name, parameters, message, make, i
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(OodlibError, match="unknown feature detector 'nn': choose from ash, fdbd"):
         get_feature_detector("nn")
-    with pytest.raises(OodlibError, match="knn has no parameter 'k': it takes contamination, neighbors"):
+    with pytest.raises(OodlibError, match="knn has no parameter 'k': it takes contamination, n_neighbors"):
         get_feature_detector("knn", k=3)
     with pytest.raises(ImportError, match="cannot import name 'KNM'"):
         from oodlib.feature_detectors import KNM  # noqa: F401

@@ -7,9 +7,9 @@ from oodlib.feature_detectors import KNN
 from tests.feature_detectors.activations import drawn
 
 
-@pytest.mark.parametrize("neighbors", [1, 10, 50])
-def test_agrees_with_openood(openood, assert_matches, neighbors):
-    assert_matches(KNN(neighbors).fit(openood["train_x"]), "knn", f"_K{neighbors}")
+@pytest.mark.parametrize("n_neighbors", [1, 10, 50])
+def test_agrees_with_openood(openood, assert_matches, n_neighbors):
+    assert_matches(KNN(n_neighbors).fit(openood["train_x"]), "knn", f"_K{n_neighbors}")
 
 
 def test_is_the_kth_cosine_in_another_guise(inside):

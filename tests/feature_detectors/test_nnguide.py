@@ -28,10 +28,10 @@ def test_is_the_formula_in_plain_loops(inside, head):
 
 
 @pytest.mark.parametrize(
-    ("neighbors", "share", "size"), [(10, 0.5, 100), (10, 0.01, 10), (100, 0.01, 100), (300, 0.1, 200)]
+    ("n_neighbors", "share", "size"), [(10, 0.5, 100), (10, 0.01, 10), (100, 0.01, 100), (300, 0.1, 200)]
 )
-def test_the_bank_is_a_share_but_no_smaller_than_the_neighbours(inside, head, neighbors, share, size):
-    assert len(NNGuide(neighbors, share, **head).fit(inside[0]).bank_) == size
+def test_the_bank_is_a_share_but_no_smaller_than_the_neighbours(inside, head, n_neighbors, share, size):
+    assert len(NNGuide(n_neighbors, share, **head).fit(inside[0]).bank_) == size
 
 
 def test_the_bank_is_drawn_from_all_rows_by_the_seed(inside, head):

@@ -14,7 +14,7 @@ from oodlib.feature_detectors import get_feature_detector, list_feature_detector
 C, D = 4, 16
 SETTINGS = {
     **{name: {"negative": "clip"} for name in ("ash", "react", "scale")},
-    "knn": {"neighbors": 10},  # fewer than the shots of a class
+    "knn": {"n_neighbors": 10},  # fewer than the shots of a class
     "weiper_kld": {"repeats": 10},
 }
 
@@ -59,8 +59,8 @@ def test_shots_labels_and_text_become_rows_classes_and_a_head(world):
 
 def test_keeps_the_contract_of_a_detector(world):
     concepts, sets = world
-    detector = on_concepts("knn", neighbors=3)
-    assert repr(clone(detector)) == repr(detector) == "OnConcepts(name='knn', parameters={'neighbors': 3})"
+    detector = on_concepts("knn", n_neighbors=3)
+    assert repr(clone(detector)) == repr(detector) == "OnConcepts(name='knn', parameters={'n_neighbors': 3})"
     scores = detector.fit(concepts).score_samples(sets["inside"].double())
     assert scores.dtype == torch.float64
     detector.threshold_ = float(scores.median())

@@ -135,7 +135,7 @@ def test_no_bad_file_loses_the_others(guard, tmp_path, drawings, monkeypatch):
 
 
 def test_a_file_that_vanishes_is_not_remembered_as_bad(guard, tmp_path, drawings, monkeypatch):
-    from oodlib.embeddings import embed as embeddings
+    from oodlib.embeddings import embedding as embeddings
 
     monkeypatch.setenv("OODLIB_HOME", str(tmp_path / "home"))  # nothing is kept there yet
     path = tmp_path / "tiger.png"

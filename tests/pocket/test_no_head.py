@@ -86,8 +86,10 @@ def test_a_damaged_or_missing_head_is_named(encoder, tmp_path):
         encode_no(encoder, ["cat"], head=tmp_path / "half.safetensors")
 
 
-def test_the_command_line_writes_a_head(tmp_path, monkeypatch):
-    monkeypatch.setattr(no_head, "corpus", lambda: data.corpus(0, limit=12, n_validation=2))
-    monkeypatch.setattr(no_head, "NoRecipe", lambda: NoRecipe(steps=3, batch=8))
-    no_head.main(["--out", str(tmp_path / "head.safetensors")])
+def test_the_script_writes_a_head(tmp_path, monkeypatch):
+    from tools import no_head as script
+
+    monkeypatch.setattr(script, "corpus", lambda: data.corpus(0, limit=12, n_validation=2))
+    monkeypatch.setattr(script, "NoRecipe", lambda: NoRecipe(steps=3, batch=8))
+    script.main(["--out", str(tmp_path / "head.safetensors")])
     assert set(load_file(tmp_path / "head.safetensors")) == {"weight", "bias"}

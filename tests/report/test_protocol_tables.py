@@ -45,10 +45,10 @@ def test_every_set_has_a_row_and_nothing_unknown_is_made_up():
     table = card_table(photos.names()).set_index("set")
     assert list(table.index) == [f"`{name}`" for name in photos.names()]
     assert table.loc["`imagenet-1k`", "pictures"] == "50,000"
-    assert table.loc["`textures`", "download"] == f"625{NBSP}MB"
+    assert table.loc["`textures`", "download"] == f"625.2{NBSP}MB"
     assert table.loc["`cub-200`", "download"] == f"1.2{NBSP}GB"
     assert table.loc["`cub-100`", "download"] == "part of `cub-200`"
-    assert table.loc["`ninco`", "download"] == f"about 674{NBSP}MB"
+    assert table.loc["`ninco`", "download"] == f"about 674.4{NBSP}MB"
     assert table.loc["`sun`", "download"] == NOT_VERIFIED
     for name in photos.names():
         card, row = photos.card(name), table.loc[f"`{name}`"]

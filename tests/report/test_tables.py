@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oodlib.datasets.base import Manifest
-from oodlib.report.tables import best_by_set, extremes, pair_table, score_frame, union
+from oodlib.datasets.base import Manifest, union
+from oodlib.report.tables import best_by_set, extremes, pair_table, score_frame
 
 NBSP = "\N{NO-BREAK SPACE}"
 

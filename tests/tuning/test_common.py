@@ -10,10 +10,10 @@ from oodlib.tuning import Shots, get_tuner, list_tuners, tune
 from oodlib.tuning.base import Tuner
 
 ON_FEATURES = {
-    "clip_adapter": {"epochs": 40, "rate": 0.01, "ratio": 0.6},
+    "clip_adapter": {"epochs": 40, "lr": 0.01, "ratio": 0.6},
     "linear_probe": {},
     "tip_adapter": {"alpha": 5.0},
-    "tip_adapter_f": {"alpha": 5.0, "rate": 0.01},
+    "tip_adapter_f": {"alpha": 5.0, "lr": 0.01},
 }
 TRAINED = ["clip_adapter", "tip_adapter_f"]
 every_method = pytest.mark.parametrize("name", ON_FEATURES)

@@ -7,7 +7,9 @@ from oodlib.tuning import Shots, _loop, tune
 from oodlib.tuning.base import Session
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("clip_adapter", {"batch": 8}), ("tip_adapter_f", {"batch": 8})])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("clip_adapter", {"batch_size": 8}), ("tip_adapter_f", {"batch_size": 8})]
+)
 @pytest.mark.parametrize("stop", [5, 20])
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     name, parameters, stop, interrupt, tmp_path, no_encoder, concepts, shots
@@ -56,7 +58,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 def test_a_loss_that_is_not_finite_ends_the_run(no_encoder, concepts, shots):
     with pytest.raises(OodlibError, match=r"the loss is not finite at step [0-9]+: lower the learning rate"):
-        tune("clip_adapter", no_encoder, concepts, shots, rate=1e30)
+        tune("clip_adapter", no_encoder, concepts, shots, lr=1e30)
 
 
 def test_every_pass_visits_every_picture_once():

@@ -76,8 +76,8 @@ def test_gradients_are_those_of_finite_differences(encoder):
 @pytest.mark.parametrize("name", ["coop", "cocoop"])
 def test_prompts_learn_the_shots(name, encoder, concepts, shots):
     # an untrained tower turns small steps of its vectors into large ones of its features
-    rate = {("small", "coop"): 0.0005, ("small", "cocoop"): 0.003}.get((encoder.spec["model"], name), 0.02)
-    tuned = tune(name, encoder, concepts, shots, epochs=20, batch=8, rate=rate)
+    lr = {("small", "coop"): 0.0005, ("small", "cocoop"): 0.003}.get((encoder.spec["model"], name), 0.02)
+    tuned = tune(name, encoder, concepts, shots, epochs=20, batch_size=8, lr=lr)
     assert sum(tuned.losses[-3:]) < 0.95 * sum(tuned.losses[:3])
     assert tuned.concepts.text.shape == concepts.text.shape
     assert_close(tuned.encode(NAMES[:2]), tuned.concepts.text[:2], rtol=1e-4, atol=1e-5)
@@ -88,8 +88,8 @@ def test_prompts_learn_the_shots(name, encoder, concepts, shots):
 
 
 def test_classes_can_learn_vectors_of_their_own(encoder, concepts, shots):
-    rate = 0.005 if encoder.spec["model"] == "small" else 1.0
-    tuned = tune("coop", encoder, concepts, shots, class_specific=True, epochs=12, batch=8, rate=rate)
+    lr = 0.005 if encoder.spec["model"] == "small" else 1.0
+    tuned = tune("coop", encoder, concepts, shots, class_specific=True, epochs=12, batch_size=8, lr=lr)
     learned = tuned.state["context"]
     assert learned.shape == (len(NAMES), 4, words(encoder, "a").shape[1])
     assert tuned.losses[-1] < 0.9 * tuned.losses[0]
@@ -102,7 +102,7 @@ def test_classes_can_learn_vectors_of_their_own(encoder, concepts, shots):
 def test_local_features_change_what_is_learned(encoder, concepts, shots):
     patches = torch.nn.functional.normalize(torch.randn(2, 8, 6, concepts.text.shape[1]), dim=-1)
     with_patches = Shots(shots.features, shots.labels, patches=patches)
-    setting = {"epochs": 3, "batch": 8, "rate": 0.02}
+    setting = {"epochs": 3, "batch_size": 8, "lr": 0.02}
     plain = tune("coop", encoder, concepts, shots, **setting)
     same = tune("locoop", encoder, concepts, with_patches, weight=0.0, **setting)
     other = tune("locoop", encoder, concepts, with_patches, weight=1.0, top=0.5, **setting)
@@ -111,7 +111,7 @@ def test_local_features_change_what_is_learned(encoder, concepts, shots):
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(interrupt, tmp_path, encoder, concepts, shots):
-    setting = {"context": 3, "epochs": 6, "batch": 8, "rate": 0.02, "seed": 4}
+    setting = {"context": 3, "epochs": 6, "batch_size": 8, "lr": 0.02, "seed": 4}
     whole = tune("coop", encoder, concepts, shots, **setting)
     interrupt(4, 2, lambda: tune("coop", encoder, concepts, shots, checkpoint=tmp_path / "state", **setting))
     resumed = tune("coop", encoder, concepts, shots, checkpoint=tmp_path / "state", **setting)
@@ -119,7 +119,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(interrupt, tmp_path, en
 
 
 def test_a_picture_has_class_features_of_its_own(encoder, concepts, shots):
-    tuned = tune("cocoop", encoder, concepts, shots, epochs=2, batch=4, rate=0.02)
+    tuned = tune("cocoop", encoder, concepts, shots, epochs=2, batch_size=4, lr=0.02)
     features = shots.features[0]
     together, alone = tuned.concepts.match(features), torch.cat([tuned.concepts.match(f[None]) for f in features])
     assert_close(together, alone, rtol=1e-4, atol=1e-5)

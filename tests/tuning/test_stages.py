@@ -36,7 +36,7 @@ def test_one_pass_gives_what_the_encoder_gives(pocket, pictures, frozen):
 @pytest.mark.parametrize("name", ["full_tuning", "lp_ft", "lora"])
 def test_frozen_stages_stay_and_kept_maps_give_the_features_of_pictures(name, pocket, pictures, shots):
     concepts = Concepts.from_encoder(pocket, ["cat", "dog", "cup"])
-    tuned = tune(name, pocket, concepts, shots, rate=1e-2, epochs=2, batch=9, frozen=STAGES)
+    tuned = tune(name, pocket, concepts, shots, lr=1e-2, epochs=2, batch_size=9, frozen=STAGES)
     encoder = tuned.encoder
     before = encode_parts(pocket, pictures, STAGES)
     after = encode_parts(encoder, pictures, STAGES)

@@ -36,7 +36,7 @@ def test_its_training_agrees_with_the_official_code(official):
     g, concepts = official
     shots = Shots(normalize(g["train_feat_raw"][:1], dim=-1), g["train_label"])
     order = [rows for epoch in g["f_batch_order"] for rows in epoch.split(int(g["f_batch_size"]))]
-    tuner = TipAdapterF(float(g["alpha"]), float(g["beta"]), rate=float(g["f_lr"]))
+    tuner = TipAdapterF(float(g["alpha"]), float(g["beta"]), lr=float(g["f_lr"]))
     start = cache_keys(g["train_feat_raw"])
     keys, losses = tuner.train_keys(start, concepts, shots, order, Session(seed=0))
     assert len(losses) == len(order)

@@ -13,9 +13,9 @@ from oodlib.tuning.linear_probe import LinearProbe
 from oodlib.tuning.lora import matrices
 
 METHODS = {
-    "full_tuning": {"rate": 1e-3, "epochs": 6},
-    "lp_ft": {"rate": 1e-3, "epochs": 6},
-    "lora": {"rate": 1e-2, "epochs": 6, "alpha": 4},
+    "full_tuning": {"lr": 1e-3, "epochs": 6},
+    "lp_ft": {"lr": 1e-3, "epochs": 6},
+    "lora": {"lr": 1e-2, "epochs": 6, "alpha": 4},
 }
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -44,7 +44,7 @@ def concepts(small_clip):
 def test_the_loss_falls_and_the_model_given_stays(name, small_clip, concepts, shots, drawn):
     before = small_clip.encode_images(drawn[0][0])
     wanted = [parameter.requires_grad for parameter in small_clip.model.parameters()]
-    tuned = tune(name, small_clip, concepts, shots, batch=8, **METHODS[name])
+    tuned = tune(name, small_clip, concepts, shots, batch_size=8, **METHODS[name])
     assert sum(tuned.losses[-3:]) < sum(tuned.losses[:3])
     assert torch.equal(small_clip.encode_images(drawn[0][0]), before)
     assert [parameter.requires_grad for parameter in small_clip.model.parameters()] == wanted
@@ -53,15 +53,15 @@ def test_the_loss_falls_and_the_model_given_stays(name, small_clip, concepts, sh
 
 @every_method
 def test_the_new_encoder_is_another_one_to_the_store(name, small_clip, concepts, shots):
-    first, second = (tune(name, small_clip, concepts, shots, seed=s, batch=8, **METHODS[name]) for s in (0, 1))
+    first, second = (tune(name, small_clip, concepts, shots, seed=s, batch_size=8, **METHODS[name]) for s in (0, 1))
     assert len({small_clip.digest, first.encoder.digest, second.encoder.digest}) == 3
-    again = tune(name, small_clip, concepts, shots, seed=0, batch=8, **METHODS[name])
+    again = tune(name, small_clip, concepts, shots, seed=0, batch_size=8, **METHODS[name])
     assert again.encoder.digest == first.encoder.digest
 
 
 @every_method
 def test_detectors_read_the_head(name, small_clip, concepts, shots, drawn):
-    tuned = tune(name, small_clip, concepts, shots, batch=8, **METHODS[name])
+    tuned = tune(name, small_clip, concepts, shots, batch_size=8, **METHODS[name])
     features = tuned.encoder.encode_images(drawn[0][0])
     logits = features @ tuned.state["head.weight"].T + tuned.state["head.bias"]
     found = get_detector("msp").fit(tuned.concepts).score_samples(features)
@@ -70,7 +70,7 @@ def test_detectors_read_the_head(name, small_clip, concepts, shots, drawn):
 
 @every_method
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(name, interrupt, tmp_path, small_clip, concepts, shots):
-    setting = {"seed": 2, "batch": 8, **METHODS[name]}
+    setting = {"seed": 2, "batch_size": 8, **METHODS[name]}
     whole = tune(name, small_clip, concepts, shots, **setting)
     path = tmp_path / "state"
     interrupt(8, 4, lambda: tune(name, small_clip, concepts, shots, checkpoint=path, **setting))
@@ -84,7 +84,7 @@ def test_lora_on_convolutions_resumes_exactly(interrupt, tmp_path, pocket, drawn
     pictures, labels = drawn
     concepts = Concepts.from_encoder(pocket, ["cat", "dog", "cup", "tree"])
     shots = Shots(torch.stack([pocket.encode_images(view) for view in pictures]), labels, pictures=pictures)
-    setting = {"seed": 2, "batch": 8, "epochs": 3}
+    setting = {"seed": 2, "batch_size": 8, "epochs": 3}
     whole = tune("lora", pocket, concepts, shots, **setting)
     interrupt(4, 2, lambda: tune("lora", pocket, concepts, shots, checkpoint=tmp_path / "state", **setting))
     resumed = tune("lora", pocket, concepts, shots, checkpoint=tmp_path / "state", **setting)
@@ -93,20 +93,20 @@ def test_lora_on_convolutions_resumes_exactly(interrupt, tmp_path, pocket, drawn
 
 
 def test_full_tuning_starts_from_the_zero_shot_classifier(small_clip, concepts, shots):
-    tuned = tune("full_tuning", small_clip, concepts, shots, epochs=1, batch=16, rate=0.0, weight_decay=0.0)
+    tuned = tune("full_tuning", small_clip, concepts, shots, epochs=1, batch_size=16, lr=0.0, weight_decay=0.0)
     assert_close(tuned.concepts.match(shots.features[0]), shots.features[0] @ concepts.text.T, rtol=1e-4, atol=1e-5)
     assert tuned.trained == sum(p.numel() for p in small_clip.model.visual.parameters()) + 4 * 32 + 4
 
 
 def test_lp_ft_starts_from_the_probe(small_clip, concepts, shots):
-    tuned = tune("lp_ft", small_clip, concepts, shots, epochs=1, batch=16, rate=0.0, weight_decay=0.0, strength=2.0)
+    tuned = tune("lp_ft", small_clip, concepts, shots, epochs=1, batch_size=16, lr=0.0, weight_decay=0.0, strength=2.0)
     weight, bias = LinearProbe(2.0).solve(concepts, shots)
     assert torch.equal(tuned.state["head.weight"], weight)
     assert torch.equal(tuned.state["head.bias"], bias)
 
 
 def test_lora_trains_little_and_leaves_no_adapter_behind(small_clip, concepts, shots, drawn):
-    tuned = tune("lora", small_clip, concepts, shots, batch=8, **METHODS["lora"])
+    tuned = tune("lora", small_clip, concepts, shots, batch_size=8, **METHODS["lora"])
     names = {name for name, _ in tuned.encoder.model.visual.named_modules()}
     assert names == {name for name, _ in small_clip.model.visual.named_modules()}
     with torch.no_grad():

