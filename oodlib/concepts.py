@@ -119,13 +119,9 @@ class Concepts:
         if (shots is None) != (labels is None):
             raise OodlibError("shots and shot_labels belong together: pass both or neither.")
         if shots is not None:
-            shots, numbers = kind(_features(shots, "shots")), as_numpy(labels)
-            _match(shots, numbers.size, text.shape[1], "shots", "shot_labels")
-            whole = numbers.ndim == 1 and numbers.dtype.kind in "biu"
-            if not whole or (numbers.size and (numbers.min() < 0 or numbers.max() >= len(names))):
-                raise OodlibError(f"shot_labels must be whole numbers from 0 to {len(names) - 1}, shape (M,).")
-            stays = kind is as_tensor and is_tensor(labels)  # on its device
-            labels = cast(labels, namespace(labels).int64) if stays else kind(numbers.astype(np.int64))
+            shots = kind(_features(shots, "shots"))
+            _match(shots, as_numpy(labels).size, text.shape[1], "shots", "shot_labels")
+            labels = _places(labels, len(names), tensor=is_tensor(text))
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             raise OodlibError(f"logit_scale is {self.logit_scale}: pass the factor on the cosine, 100 for CLIP.")
         fields = (names, text, outlier_names, outlier_text, kinds, no_text, shots, labels, float(self.logit_scale))
@@ -175,6 +171,18 @@ def _features(values: Any, what: str) -> Array:
     matrix = cast(matrix, namespace(matrix).float32)
     check_normalised(matrix, what)
     return matrix
+
+
+def _places(labels: Array, n_classes: int, *, tensor: bool) -> Array:
+    """Labels of shots as int64, a tensor or an array; a tensor stays on its device."""
+    numbers = as_numpy(labels)
+    whole = numbers.ndim == 1 and numbers.dtype.kind in "biu"
+    if not whole or (numbers.size and (numbers.min() < 0 or numbers.max() >= n_classes)):
+        raise OodlibError(f"shot_labels must be whole numbers from 0 to {n_classes - 1}, shape (M,).")
+    if tensor and is_tensor(labels):
+        return cast(labels, namespace(labels).int64)
+    numbers = numbers.astype(np.int64)
+    return as_tensor(numbers) if tensor else numbers
 
 
 def _names(names: Sequence[str], what: str) -> tuple[str, ...]:

@@ -30,9 +30,11 @@ def wall_times(records: Mapping[str, RunRecord]) -> str:
     processors = " and ".join(dict.fromkeys(record.processor for record in records.values() if record.processor))
     lines = [
         *([f"Measured on: {processors}.", ""] if processors else []),
-        ":::{table} How long every notebook took when it was last executed: seconds by the clock, and CPU seconds "
-        "of all cores together, which depend less on what else the machine did. Pictures were drawn and features kept "
-        "where an earlier notebook had made them.",
+        (
+            ":::{table} How long every notebook took when it was last executed: seconds by the clock, and CPU seconds "
+            "of all cores together, which depend less on what else the machine did. Pictures were drawn and features "
+            "kept where an earlier notebook had made them."
+        ),
         ":name: tab-wall-times",
         "",
         "| page | seconds | CPU seconds | started (UTC) | machine | run |",

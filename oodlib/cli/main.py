@@ -74,20 +74,10 @@ def envision(
     """
     from oodlib.outlier_labels.chat import ChatClient
     from oodlib.outlier_labels.envision import envision as ask_for_labels
-    from oodlib.outlier_labels.envision_prompts import SUPER_TYPES, as_form, chats, distinct_prompts, read_names
+    from oodlib.outlier_labels.envision_prompts import SUPER_TYPES, as_form, chats, distinct_prompts
 
     kind = as_form(form)
-    if (id_set is None) == (names is None):
-        raise OodlibError("whose look-alikes? Pass either --id-set or --names")
-    if names is not None:
-        title, class_names = names.stem, read_names(names)
-    else:
-        from oodlib.datasets import emojishift
-
-        known = emojishift.benchmarks(data.emoji_pictures())
-        if id_set not in known:
-            raise OodlibError(f"there is no ID set {id_set!r}: choose one of {', '.join(known)}, or pass --names")
-        title, class_names = id_set, list(known[id_set].names)
+    title, class_names = _named_classes(id_set, names)
     super_type = super_type or SUPER_TYPES.get(title if names is None else "", "")
     n_requests = sum(map(len, chats(class_names, kind, count=count, super_type=super_type)))
     if dry_run:
@@ -242,6 +232,22 @@ def doctor() -> None:
     out.print("everything is there" if not bad else f"{bad} of {len(checks)} checks failed")
     if bad:
         raise typer.Exit(1)
+
+
+def _named_classes(id_set: str | None, names: Path | None) -> tuple[str, list[str]]:
+    """What the classes are called together, and each of them: of a benchmark, or from a text file."""
+    from oodlib.outlier_labels.envision_prompts import read_names
+
+    if (id_set is None) == (names is None):
+        raise OodlibError("whose look-alikes? Pass either --id-set or --names")
+    if names is not None:
+        return names.stem, read_names(names)
+    from oodlib.datasets import emojishift
+
+    known = emojishift.benchmarks(data.emoji_pictures())
+    if id_set not in known:
+        raise OodlibError(f"there is no ID set {id_set!r}: choose one of {', '.join(known)}, or pass --names")
+    return id_set, list(known[id_set].names)
 
 
 def _times(count: int, one: str, many: str | None = None) -> str:

@@ -104,50 +104,75 @@ def read_master(path: Path) -> Master:
 
 def _cell(path: Path, place: int, cell: dict[str, Any]) -> Cell:
     """One cell, checked by itself."""
-    source, told = "".join(cell["source"]), cell["metadata"].get("oodlib", {})
-    tags = cell["metadata"].get("tags", [])
-    kind, exercise, points = cell["cell_type"], told.get("exercise", ""), told.get("points", 0)
-
-    def refuse(reason: str) -> OodlibError:
-        return OodlibError(f"{path.name}, cell {place} ({cell.get('id', 'no id')}): {reason}")
-
-    if kind not in ("markdown", "code"):
-        raise refuse(f"a {kind} cell has no meaning here: make it markdown or code")
-    if len(tags) > 1 or set(tags) - set(ROLES):
-        raise refuse(f"the tags {tags} are not one of {', '.join(ROLES)}: keep one of them, or none")
-    role = tags[0] if tags else ""
-    if not role and told:
-        raise refuse(f"it names an exercise but has no tag: add one of {', '.join(ROLES)}")
-    if role and kind != ROLES[role]:
-        raise refuse(f"{role!r} is a tag of {ROLES[role]} cells: change the cell's type or its tag")
-    if role and not (isinstance(exercise, str) and _NAME.fullmatch(exercise)):
-        raise refuse("it does not name its exercise: add metadata.oodlib.exercise, such as 'q1'")
-    counted = role not in ("", "solution")
-    if counted and (isinstance(points, bool) or not isinstance(points, int | float) or points <= 0):
-        raise refuse(f"{role} cells have points: add metadata.oodlib.points, a number above 0")
-    if not source.strip():
-        raise refuse("it is empty: delete it")
+    source, kind, metadata = "".join(cell["source"]), cell["cell_type"], cell["metadata"]
     try:
+        role = _role(kind, metadata.get("tags", []))
+        exercise, points = _task(role, metadata.get("oodlib", {}))
+        if not source.strip():
+            raise ValueError("it is empty: delete it")
         if kind == "code":
-            regions = [part for part in split(source) if isinstance(part, Region)]
-            if bool(regions) != (role == "solution"):
-                where = "are missing from this" if role == "solution" else "belong only in a"
-                raise ValueError(f"the markers '# solution:' and '# end' {where} solution cell")
-            ast.parse(rewrite(source, lambda region: stub(region, exercise)))
-            tree = ast.parse(source)
-            if "test" in role and any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree)):
-                raise ValueError("a check speaks only when it fails: use the message of its assert, not print")
-    except SyntaxError as error:
-        raise refuse(f"line {error.lineno} is not Python ({error.msg}), as it is or without the solution") from None
-    except ValueError as error:
-        raise refuse(str(error)) from None
-    return Cell(str(cell.get("id", f"cell-{place:02}")), kind, role, source, exercise, points if counted else 0)
+            _check_code(source, role, exercise)
+    except (SyntaxError, ValueError) as error:
+        reason = str(error)
+        if isinstance(error, SyntaxError):
+            reason = f"line {error.lineno} is not Python ({error.msg}), as it is or without the solution"
+        raise OodlibError(f"{path.name}, cell {place} ({cell.get('id', 'no id')}): {reason}") from None
+    return Cell(str(cell.get("id", f"cell-{place:02}")), kind, role, source, exercise, points)
+
+
+def _role(kind: str, tags: Sequence[str]) -> str:
+    """The one tag of a cell, or "" for everybody's."""
+    if kind not in ("markdown", "code"):
+        raise ValueError(f"a {kind} cell has no meaning here: make it markdown or code")
+    if len(tags) > 1 or set(tags) - set(ROLES):
+        raise ValueError(f"the tags {tags} are not one of {', '.join(ROLES)}: keep one of them, or none")
+    role = tags[0] if tags else ""
+    if role and kind != ROLES[role]:
+        raise ValueError(f"{role!r} is a tag of {ROLES[role]} cells: change the cell's type or its tag")
+    return role
+
+
+def _task(role: str, told: dict[str, Any]) -> tuple[str, float]:
+    """The exercise of a cell, and its points, 0 where the role has none."""
+    exercise, points = told.get("exercise", ""), told.get("points", 0)
+    if not role and told:
+        raise ValueError(f"it names an exercise but has no tag: add one of {', '.join(ROLES)}")
+    if role and not (isinstance(exercise, str) and _NAME.fullmatch(exercise)):
+        raise ValueError("it does not name its exercise: add metadata.oodlib.exercise, such as 'q1'")
+    if role in ("", "solution"):
+        return exercise, 0
+    if isinstance(points, bool) or not isinstance(points, int | float) or points <= 0:
+        raise ValueError(f"{role} cells have points: add metadata.oodlib.points, a number above 0")
+    return exercise, points
+
+
+def _check_code(source: str, role: str, exercise: str) -> None:
+    """Code with markers where they belong, that is Python with and without the solution; a check does not print."""
+    regions = [part for part in split(source) if isinstance(part, Region)]
+    if bool(regions) != (role == "solution"):
+        where = "are missing from this" if role == "solution" else "belong only in a"
+        raise ValueError(f"the markers '# solution:' and '# end' {where} solution cell")
+    ast.parse(rewrite(source, lambda region: stub(region, exercise)))
+    tree = ast.parse(source)
+    if "test" in role and any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree)):
+        raise ValueError("a check speaks only when it fails: use the message of its assert, not print")
 
 
 def _check_together(path: Path, cells: Sequence[Cell]) -> None:
     """What only shows when all cells are seen: order, completeness, points that add up, ids."""
     if not cells or cells[0].kind != "markdown" or not cells[0].source.startswith("# "):
         raise OodlibError(f"{path.name}, cell 0: begin with a markdown cell that has the title, '# ...'")
+    _check_order(path, cells)
+    tasks = {place: cell for place, cell in enumerate(cells) if cell.role == "exercise"}
+    if not tasks:
+        raise OodlibError(f"{path.name} has no cell tagged exercise: add one")
+    for place, task in tasks.items():
+        _check_exercise(f"{path.name}, cell {place} ({task.id})", task, cells)
+    _check_alone(path, cells)
+
+
+def _check_order(path: Path, cells: Sequence[Cell]) -> None:
+    """Every cell has its own id, and the cells of an exercise follow its statement, before the next one begins."""
     open_one, seen, ids = "", set(), set()
     for place, cell in enumerate(cells):
         where = f"{path.name}, cell {place} ({cell.id})"
@@ -163,12 +188,6 @@ def _check_together(path: Path, cells: Sequence[Cell]) -> None:
             raise OodlibError(f"{where}: the exercise {cell.exercise!r} is not stated above: add its exercise cell")
         elif cell.role and cell.exercise != open_one:
             raise OodlibError(f"{where}: {open_one!r} has begun already: move this cell up to its exercise")
-    if not seen:
-        raise OodlibError(f"{path.name} has no cell tagged exercise: add one")
-    for place, cell in enumerate(cells):
-        if cell.role == "exercise":
-            _check_exercise(f"{path.name}, cell {place} ({cell.id})", cell, cells)
-    _check_alone(path, cells)
 
 
 def _check_alone(path: Path, cells: Sequence[Cell]) -> None:

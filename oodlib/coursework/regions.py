@@ -45,28 +45,32 @@ def split(source: str) -> Iterator[str | Region]:
     hint = ""
     body: list[str] = []
     for number, line in enumerate(source.split("\n"), 1):
-        begin, end, start = (pattern.fullmatch(line) for pattern in (_BEGIN, _END, _HINT))
+        begin, end, start = _BEGIN.fullmatch(line), _END.fullmatch(line), _HINT.fullmatch(line)
         if hint and indent is None and not begin:
             raise ValueError(f"line {number} should be '# solution:', because a '# start:' line is above it")
         if begin and indent is None:
             indent = begin[1]
         elif end and indent is not None:
-            if not any(text.strip() and not text.strip().startswith("#") for text in body):
+            if not _has_code(body):
                 raise ValueError(f"nothing is between the markers that end in line {number}")
             yield Region(indent, hint, tuple(body))
             indent, hint, body = None, "", []
-        elif begin or end:
-            raise ValueError(f"the marker in line {number} has no partner")
         elif start and indent is None:
             hint = start[2]
-        elif _NEARLY.fullmatch(line):
-            raise ValueError(f"line {number} looks like a marker: write '# solution:' and '# end'")
+        elif begin or end or _NEARLY.fullmatch(line):
+            alone = f"the marker in line {number} has no partner"
+            misspelled = f"line {number} looks like a marker: write '# solution:' and '# end'"
+            raise ValueError(alone if begin or end else misspelled)
         elif indent is None:
             yield line
         else:
             body.append(line)
     if indent is not None or hint:
         raise ValueError("a '# solution:' or '# start:' line is not followed by '# end'")
+
+
+def _has_code(lines: Sequence[str]) -> bool:
+    return any(line.strip() and not line.strip().startswith("#") for line in lines)
 
 
 def stub(region: Region, exercise: str) -> list[str]:

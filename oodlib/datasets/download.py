@@ -24,7 +24,7 @@ def download(
     archive: Archive,
     folder: Path,
     *,
-    heard: Callable[[int, int | None], object] = lambda got, total: None,
+    heard: Callable[[int, int | None], object] = lambda *_: None,
     timeout: float = TIMEOUT,
 ) -> Path:
     """Fetch a file into a folder, or go on with one that was begun.

@@ -71,7 +71,7 @@ def survey(name: str, root: Path) -> tuple[State, Listing]:
         listing = list_pictures(chosen.layout, root, set(ids) if ids else None)
     except OodlibError as error:
         return State(name, NOT_COMPLETE, 0, expected, 0, (str(error),)), Listing({})
-    problems = tuple(_list_problems(chosen, root, listing, ids, expected))
+    problems = tuple(_list_problems(chosen, listing, ids, expected))
     word = NOT_COMPLETE if problems else SAMPLE if made_up else COMPLETE
     return State(name, word, len(listing.pictures), expected, 0, problems), listing
 
@@ -118,25 +118,28 @@ def _content_problems(name: str, root: Path, uris: Sequence[str], deep: bool) ->
         if not bad:
             return []
         return [
-            f"{name}: {_count(bad, 'file')} no picture or damaged, such as {bad[0][0]} ({bad[0][1]}): "
-            "unpack the set again"
+            (
+                f"{name}: {_count(bad, 'file')} no picture or damaged, such as {bad[0][0]} ({bad[0][1]}): "
+                "unpack the set again"
+            )
         ]
     step = max(1, len(uris) // LOOKED_AT)
     strange = [uri for uri in uris[::step] if not _starts_like_a_picture(root / uri)]
     if not strange:
         return []
     return [
-        f"{name}: {_count(strange, 'file')} no picture inside (of {len(uris[::step]):,} looked at), such as "
-        f"{strange[0]}: "
-        f"unpack the set again; `oodlib data check {name} --deep` finds all"
+        (
+            f"{name}: {_count(strange, 'file')} no picture inside (of {len(uris[::step]):,} looked at), such as "
+            f"{strange[0]}: unpack the set again; `oodlib data check {name} --deep` finds all"
+        )
     ]
 
 
-def _list_problems(chosen: Card, root: Path, listing: Listing, ids: Sequence[str], expected: int | None) -> list[str]:
+def _list_problems(chosen: Card, listing: Listing, ids: Sequence[str], expected: int | None) -> list[str]:
     """What is wrong with the list of files, worst first."""
     name, layout, found = chosen.name, chosen.layout, listing.pictures
     if listing.astray and not found:
-        return [_nesting(chosen, root, listing.astray)]
+        return [_nesting(chosen, listing.astray)]
     problems = []
     if listing.missing:
         problems.append(
@@ -156,7 +159,7 @@ def _list_problems(chosen: Card, root: Path, listing: Listing, ids: Sequence[str
             "move them away"
         )
     if listing.astray:
-        problems.append(_nesting(chosen, root, listing.astray))
+        problems.append(_nesting(chosen, listing.astray))
     if expected is not None and len(found) != expected and not absent and not listing.missing:
         problems.append(_wrong_count(chosen, found, per_class, expected))
     return problems
@@ -177,7 +180,7 @@ def _wrong_count(chosen: Card, found: dict[str, str], per_class: Counter[str], e
     return f"{said}, {more:,} too many: move away the extra files{suspect}"
 
 
-def _nesting(chosen: Card, root: Path, astray: Sequence[str]) -> str:
+def _nesting(chosen: Card, astray: Sequence[str]) -> str:
     """Pictures at the wrong depth, told by where they should be."""
     folder, name = chosen.layout.folder, chosen.name
     high = astray[0].count("/") == folder.count("/") + 1

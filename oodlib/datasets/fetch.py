@@ -24,8 +24,8 @@ def fetch(
     chosen: Card,
     root: Path,
     *,
-    heard: Callable[[Archive, int, int | None], object] = lambda archive, got, total: None,
-    told: Callable[[str], object] = lambda sentence: None,
+    heard: Callable[[Archive, int, int | None], object] = lambda *_: None,
+    told: Callable[[str], object] = lambda *_: None,
 ) -> Path:
     """Make a set's folder below the data root; a download that was interrupted goes on.
 

@@ -122,7 +122,7 @@ def flat(root: Path, folder: str, classes: Container[str] | None) -> Listing:
     return Listing(kept, (), tuple(sorted(astray)), listing.others)
 
 
-def tree(root: Path, folder: str, classes: Container[str] | None) -> Listing:
+def tree(root: Path, folder: str, _classes: Container[str] | None) -> Listing:
     """All pictures in a folder and in the folders below it, without classes."""
     paths = list(_files(root / folder))
     pictures = {f"{folder}/{path}": "" for path in paths if _is_picture(path)}

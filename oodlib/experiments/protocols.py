@@ -26,7 +26,7 @@ from oodlib.errors import OodlibError
 from oodlib.evaluation.evaluate import Scores, classify, score, tabulate
 from oodlib.evaluation.results import COLUMNS
 from oodlib.experiments.pictures import Shelf, distinct, limited
-from oodlib.experiments.profile_parts import Protocol
+from oodlib.experiments.profile_parts import EncoderChoice, Protocol
 from oodlib.experiments.profiles import Profile
 from oodlib.outlier_labels.envision import load_envisioned
 from oodlib.outlier_labels.envision_prompts import Form
@@ -227,21 +227,13 @@ def run_protocols(run: Profile, current: str) -> Outcome:
         for label, protocol in run.protocols.items():
             if named not in protocol.encoders:
                 continue
-            skipped = protocol.not_run or (FIRST_ONLY if run.is_small and named != protocol.encoders[0] else "")
-            if skipped:
-                found.reasons[label, named] = skipped
-                continue
-            shelf = Shelf(run.photo_root, protocol.names)
-            missing = [name for name in protocol.names_of_sets if not shelf.has(name)]
-            if missing:
-                found.reasons[label, named] = f"not there: {', '.join(missing)}"
-            if all({one, other} & set(missing) for one, _, other in protocol.pairs):
+            shelf, reason = _shelf(run, protocol, named)
+            if reason:
+                found.reasons[label, named] = reason
+            if shelf is None:
                 continue
             if encoder is None and not refused:
-                try:
-                    encoder = load_encoder(**choice.options())
-                except OodlibError as error:  # asked once: a host that does not answer takes seconds to say so
-                    refused = str(error)
+                encoder, refused = _loaded(choice)  # once: a host that does not answer takes seconds to say so
             if encoder is None:
                 found.reasons[label, named] = refused
                 continue
@@ -256,6 +248,26 @@ def run_protocols(run: Profile, current: str) -> Outcome:
     if tables:
         found.rows = pd.concat(tables, ignore_index=True)
     return found
+
+
+def _shelf(run: Profile, protocol: Protocol, named: str) -> tuple[Shelf | None, str]:
+    """The sets that a protocol can be run on under an encoder, None if it cannot; and why not, or not on all."""
+    if protocol.not_run:
+        return None, protocol.not_run
+    if run.is_small and named != protocol.encoders[0]:
+        return None, FIRST_ONLY
+    shelf = Shelf(run.photo_root, protocol.names)
+    missing = [name for name in protocol.names_of_sets if not shelf.has(name)]
+    some = not all({one, other} & set(missing) for one, _, other in protocol.pairs)
+    return shelf if some else None, f"not there: {', '.join(missing)}" if missing else ""
+
+
+def _loaded(choice: EncoderChoice) -> tuple[Encoder | None, str]:
+    """An encoder, or why it cannot be had."""
+    try:
+        return load_encoder(**choice.options()), ""
+    except OodlibError as error:
+        return None, str(error)
 
 
 def few_of_each(manifest: Manifest, names: tuple[str, ...], count: int) -> Manifest:

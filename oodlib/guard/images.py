@@ -140,14 +140,19 @@ def as_picture(source: Any) -> Image.Image:
         raise OodlibError(f"its shape is {source.shape}: pass (H, W), (H, W, 3) or (H, W, 4)")
     if flat.shape[0] * flat.shape[1] > MAX_PIXELS:
         raise OodlibError(f"it has {flat.shape[1]} x {flat.shape[0]} pixels: scale it down first")
-    if flat.dtype == bool:
-        flat = flat * np.uint8(255)
-    if np.issubdtype(flat.dtype, np.floating):
-        if not np.isfinite(flat).all() or flat.min() < 0 or flat.max() > 1:
+    return to_rgb(Image.fromarray(np.ascontiguousarray(_eight_bits(flat))))
+
+
+def _eight_bits(numbers: np.ndarray) -> np.ndarray:
+    """Pixels as whole numbers up to 255; they may come as truth values, fractions, or whole numbers of any size."""
+    if numbers.dtype == bool:
+        return np.where(numbers, np.uint8(255), np.uint8(0))
+    if np.issubdtype(numbers.dtype, np.floating):
+        if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > 1:
             raise OodlibError("its fractions are not all from 0 to 1: divide by the largest value a pixel can have")
-        flat = np.rint(flat * 255).astype(np.uint8)
-    elif flat.dtype == np.uint16:
-        flat = (flat // 257).astype(np.uint8)
-    elif not np.issubdtype(flat.dtype, np.integer) or flat.min() < 0 or flat.max() > 255:
-        raise OodlibError(f"its numbers ({flat.dtype}) are not all from 0 to 255: convert it to uint8")
-    return to_rgb(Image.fromarray(np.ascontiguousarray(flat, dtype=np.uint8)))
+        return (numbers * 255).round().astype(np.uint8)
+    if numbers.dtype == np.uint16:
+        return (numbers // 257).astype(np.uint8)
+    if not np.issubdtype(numbers.dtype, np.integer) or numbers.min() < 0 or numbers.max() > 255:
+        raise OodlibError(f"its numbers ({numbers.dtype}) are not all from 0 to 255: convert it to uint8")
+    return numbers.astype(np.uint8, copy=False)

@@ -119,7 +119,7 @@ def envision(
     source: str,
     count: int | None = None,
     super_type: str = "",
-    heard: Callable[[int, int], object] = lambda done, total: None,
+    heard: Callable[[int, int], object] = lambda *_: None,
 ) -> EnvisionedList:
     """Ask a language model for outlier labels.
 
