@@ -182,8 +182,8 @@ def test_says_what_is_wrong_with_the_head(name, head, inside):
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("ash", {"percentile": 100.0}, "percentile is 100.0"),
-        ("react", {"percentile": -1.0}, "percentile is -1.0"),
+        ("ash", {"quantile": 90.0}, "quantile is 90.0: pass a number from 0 to below 1"),
+        ("react", {"quantile": -0.1}, "quantile is -0.1"),
         ("scale", {"negative": "keep"}, "negative is 'keep': choose from 'refuse', 'clip'"),
         ("gen", {"gamma": 0.0}, "gamma is 0.0"),
         ("gen", {"top": 0}, "top is 0"),
