@@ -1,11 +1,11 @@
 """Outlier label exposure."""
 
-from typing import ClassVar, Self
+from typing import Self
 
 from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._no import agreeing_to_differ
-from oodlib.detectors._outliers import known_mass
+from oodlib.detectors._outliers import OutlierDetector, known_mass
 from oodlib.detectors._prototypes import (
     Clustering,
     boundary_embeddings,
@@ -14,11 +14,10 @@ from oodlib.detectors._prototypes import (
     hard_prototypes,
     learn_prototypes,
 )
-from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 
-class OLE(Detector):
+class OLE(OutlierDetector):
     r"""How much of the picture the classes explain, against prototypes learned from thousands of outlier labels.
 
     .. math:: S(x) = \sum_{i \le C} p_i
@@ -89,7 +88,6 @@ class OLE(Detector):
     tensor([0.9346, 0.5000, 0.0654])
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     even_odds = 0.5
 
     prototypes_: Array
@@ -98,8 +96,6 @@ class OLE(Detector):
     bank_: Array
     prototype_threshold_: float
     no_text_: Array | None
-    outlier_names_: tuple[str, ...]
-    outlier_text_: Array
 
     def __init__(
         self,
@@ -129,8 +125,6 @@ class OLE(Detector):
 
     def fit(self, concepts: Concepts) -> Self:
         super().fit(concepts)
-        self.outlier_text_ = concepts.require("outlier_text", by="OLE")
-        self.outlier_names_ = concepts.outlier_names
         self.no_text_ = concepts.no_text if self.use_no else None
         self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.random_state)
         kept, self.prototype_threshold_ = filter_prototypes(self.prototypes_, self.text_, self.quantile)
