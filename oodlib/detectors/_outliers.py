@@ -1,7 +1,7 @@
 """What the methods with outlier labels share: their base class, mining, and the part of a softmax."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ _CELLS = 2**22  # cosines in memory at once while mining: 16 MB, and a sort need
 
 
 class OutlierDetector(Detector):
-    """A detector that compares pictures with outlier labels, too. `fit` takes them all; `restrict` leaves some.
+    """A detector that compares pictures with outlier labels, too. `learn` takes them all; `restrict` leaves some.
 
     Attributes
     ----------
@@ -29,11 +29,9 @@ class OutlierDetector(Detector):
     outlier_text_: Array
     outlier_names_: tuple[str, ...]
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
         self.outlier_text_ = concepts.require("outlier_text", by=type(self).__name__)
         self.outlier_names_ = concepts.outlier_names
-        return self
 
     def restrict(self, rows: np.ndarray) -> None:
         """Use only these of the labels, in this order: array of int, (M,)."""

@@ -1,7 +1,5 @@
 """CLIPScope: the nearest and the farthest words, and a prior from the classes seen so far."""
 
-from typing import Self
-
 import numpy as np
 
 from oodlib.arrays import Array, as_numpy, join, largest, like, softmax, top_k
@@ -115,15 +113,14 @@ class CLIPScope(OutlierDetector):
         self.each_side = each_side
         self.temperature = temperature
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         if self.rank < 1 or self.each_side < 1:
             raise OodlibError(f"{self!r}: rank and each_side are counts, so they must be at least 1.")
         classes = len(self.text_)
         self.rank_ = self.rank if self.rank <= classes else min(classes, max(1, round(self.rank / 1000 * classes)))
         self.selected_ = both_ends(self.outlier_text_, self.text_, self.rank_, self.each_side)
         self.restrict(self.selected_)
-        return self
 
     def score_stream(self, matrix: Array) -> Array:
         found = [self.predict_block(block) for block in self.blocks(matrix)]

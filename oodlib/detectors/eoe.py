@@ -1,7 +1,6 @@
 """EOE: outlier classes that a language model envisions from the class names."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 
@@ -95,13 +94,12 @@ class EOE(OutlierDetector):
         self.temperature = temperature
         self.max_similarity = max_similarity
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         stays = not_too_similar(self.outlier_text_, self.text_, self.max_similarity)
         if not stays.any():
             raise OodlibError(f"{self!r}: every outlier label is nearer to a class than that: raise max_similarity.")
         self.restrict(np.flatnonzero(stays))
-        return self
 
     def score_block(self, features: Array) -> Array:
         known, unknown = self.cosines(features), self.outlier_cosines(features)

@@ -1,7 +1,5 @@
 """NegLabel: words that are far from every class, as labels of what is not in-distribution."""
 
-from typing import Self
-
 import numpy as np
 
 from oodlib.arrays import Array, like, quantile
@@ -98,13 +96,12 @@ class NegLabel(OutlierDetector):
         self.temperature = temperature
         self.random_state = random_state
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         check_mining(self, self.quantile, self.keep, self.groups)
         self.selected_ = farthest(self.similarity(self.outlier_text_), concepts.outlier_kinds, self.keep)
         self.restrict(self.selected_)
         self.group_rows_ = group_rows(len(self.selected_), self.groups, self.random_state)
-        return self
 
     def similarity(self, candidates: Array) -> Array:
         """How near each candidate is to the classes, after which they are mined: (K, D) -> (K,)."""

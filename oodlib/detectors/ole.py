@@ -1,7 +1,5 @@
 """Outlier label exposure."""
 
-from typing import Self
-
 from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._no import agreeing_to_differ
@@ -123,8 +121,8 @@ class OLE(OutlierDetector):
         self.random_state = random_state
         self.use_no = use_no
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         self.no_text_ = concepts.no_text if self.use_no else None
         self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.random_state)
         kept, self.prototype_threshold_ = filter_prototypes(self.prototypes_, self.text_, self.quantile)
@@ -136,7 +134,6 @@ class OLE(OutlierDetector):
             )
         self.hard_ = self._mix_hard() if self.hard else self.kept_[:0]
         self.bank_ = join([self.kept_, self.hard_])
-        return self
 
     def _mix_hard(self) -> Array:
         boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.random_state)

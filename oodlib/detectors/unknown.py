@@ -1,6 +1,6 @@
 """The "unknown" candidate: words for "none of these" beside the class names."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from oodlib.arrays import Array
 from oodlib.concepts import Concepts
@@ -67,10 +67,9 @@ class Unknown(OutlierDetector):
     def __init__(self, temperature: float | None = None):
         self.temperature = temperature
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         self.temperature_ = 1 / concepts.logit_scale if self.temperature is None else self.temperature
-        return self
 
     def score_block(self, features: Array) -> Array:
         return self.share_of_classes(features, self.temperature_)

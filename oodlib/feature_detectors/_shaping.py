@@ -27,14 +27,14 @@ class ShapingDetector(HeadDetector):
     quantile: float
     negative: str
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         if not 0 <= self.quantile < 1:
             raise OodlibError(f"quantile is {self.quantile}: pass a number from 0 to below 1.")
         if self.negative not in ("refuse", "clip"):
             raise OodlibError(f"negative is {self.negative!r}: choose from 'refuse', 'clip'.")
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         return self._energy(self._shape(self._rectified(X)))
 
     def _rectified(self, X: Array) -> Array:

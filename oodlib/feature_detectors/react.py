@@ -58,8 +58,8 @@ class ReAct(ShapingDetector):
         self.bias = bias
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         self.cut_ = float(np.quantile(self._rectified(X), self.quantile))
 
     def _shape(self, X: Array) -> Array:

@@ -63,8 +63,8 @@ def test_a_block_is_as_large_as_memory_allows(name, make, inside, monkeypatch):
     monkeypatch.setattr(base, "_CELLS", 2000)
     detector = make(name, **({"share": 1.0} if name == "nnguide" else {})).fit(*inside)
     compared = {"nnguide": 200, "weiper_msp": 100 * C, "weiper_kld": 100 * C}.get(name, D)
-    sizes, score_block = [], detector._score
-    monkeypatch.setattr(detector, "_score", lambda X: sizes.append(len(X)) or score_block(X))
+    sizes, score_block = [], detector.score_block
+    monkeypatch.setattr(detector, "score_block", lambda X: sizes.append(len(X)) or score_block(X))
     detector.score_samples(drawn(150, seed=8)[0])
     assert sum(sizes) == 150
     assert max(sizes) == 2000 // compared
@@ -230,7 +230,7 @@ def test_a_new_file_is_enough(tmp_path, monkeypatch, inside):
         "class Longest(FeatureDetector):\n"
         "    def __init__(self, contamination=0.05):\n"
         "        self.contamination = contamination\n\n"
-        "    def _score(self, X):\n"
+        "    def score_block(self, X):\n"
         "        return (X**2).sum(axis=1)\n"
     )
     package = oodlib.feature_detectors
