@@ -96,6 +96,10 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):
         """Return +1 for in-distribution and -1 for out-of-distribution: (N, D) -> (N,)."""
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
+    def fit_predict(self, X: Any, y: Any = None) -> Array:
+        """Fit, and return +1 or -1 for each training row: (N,). Scikit-learn's own would leave `y` out."""
+        return self.fit(X, y).predict(X)
+
     def learn(self, X: Array, labels: Array | None) -> None:
         """Learn from checked float64 features (N, D) and the class of each row, (N,) or None."""
         return

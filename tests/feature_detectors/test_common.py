@@ -209,6 +209,13 @@ def test_says_which_parameter_is_out_of_range(name, parameters, message, make, i
         make(name, **parameters).fit(*inside)
 
 
+def test_fit_predict_learns_the_classes_it_is_given(make, inside):
+    detector = make("mahalanobis")
+    found = detector.fit_predict(*inside)
+    assert len(detector.means_) == C
+    np.testing.assert_array_equal(found, detector.predict(inside[0]))
+
+
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(OodlibError, match="unknown feature detector 'nn': choose from ash, fdbd"):
         get_feature_detector("nn")
