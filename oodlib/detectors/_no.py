@@ -1,6 +1,6 @@
 """What methods with a "no" text tower share."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from oodlib.arrays import Array, sigmoid, softmax
 from oodlib.concepts import Concepts
@@ -43,10 +43,8 @@ class Clipn(Detector):
     def __init__(self, temperature: float = 0.01):
         self.temperature = temperature
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
         self.no_text_ = concepts.require("no_text", by=type(self).__name__)
-        return self
 
     def labels_compared(self) -> int:
         return len(self.text_) + len(self.no_text_)

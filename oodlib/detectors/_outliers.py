@@ -1,13 +1,53 @@
-"""What the methods with outlier labels share: mining labels that are far from the classes, and grouped scores."""
+"""What the methods with outlier labels share: their base class, mining, and the part of a softmax."""
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, join, logsumexp, permutation, sigmoid, split
+from oodlib.arrays import Array, as_numpy, join, like, logsumexp, permutation, sigmoid, split
+from oodlib.concepts import Concepts
+from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 _CELLS = 2**22  # cosines in memory at once while mining: 16 MB, and a sort needs a few times that
+
+
+class OutlierDetector(Detector):
+    """A detector that compares pictures with outlier labels, too. `learn` takes them all; `restrict` leaves some.
+
+    Attributes
+    ----------
+    outlier_text_ : tensor or array, shape (M, D)
+        Text features of the labels in use.
+    outlier_names_ : tuple of str, length M
+        Their names, in that order.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
+
+    outlier_text_: Array
+    outlier_names_: tuple[str, ...]
+
+    def learn(self, concepts: Concepts) -> None:
+        self.outlier_text_ = concepts.require("outlier_text", by=type(self).__name__)
+        self.outlier_names_ = concepts.outlier_names
+
+    def restrict(self, rows: np.ndarray) -> None:
+        """Use only these of the labels, in this order: array of int, (M,)."""
+        self.outlier_text_ = self.outlier_text_[rows]
+        self.outlier_names_ = tuple(self.outlier_names_[row] for row in rows.tolist())
+
+    def labels_compared(self) -> int:
+        return len(self.text_) + len(self.outlier_text_)
+
+    def outlier_cosines(self, features: Array) -> Array:
+        """Compare images with the labels in use: (N, D) -> (N, M)."""
+        return features @ like(self.outlier_text_, features).T
+
+    def share_of_classes(self, features: Array, temperature: float) -> Array:
+        """How much of one softmax over classes and labels falls on the classes: (N, D) -> (N,)."""
+        return known_mass(self.cosines(features) / temperature, self.outlier_cosines(features)[:, None] / temperature)
 
 
 def over_candidates(candidates: Array, text: Array, summary: Callable[[Array], Array]) -> Array:

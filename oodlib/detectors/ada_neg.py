@@ -1,7 +1,5 @@
 """AdaNeg: NegLabel whose labels move towards the test pictures."""
 
-from typing import Self
-
 from oodlib.arrays import Array, entropy, join, like, namespace, normalize, softmax, split
 from oodlib.concepts import Concepts
 from oodlib.detectors.neg_label import NegLabel
@@ -125,13 +123,12 @@ class AdaNeg(NegLabel):
         self.weight = weight
         self.batch_size = batch_size
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         if not (0 <= self.middle <= 1 and 0 <= self.gap <= 1):
             raise OodlibError(f"{self!r}: middle and gap must lie between 0 and 1, as the scores do.")
         if self.slots < 2 or self.batch_size < 1:
             raise OodlibError(f"{self!r}: slots must be at least 2 (a text and a picture) and batch_size at least 1.")
-        return self
 
     def score_stream(self, matrix: Array) -> Array:
         text = join([like(self.text_, matrix), like(self.outlier_text_, matrix)])

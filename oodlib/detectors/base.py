@@ -19,8 +19,9 @@ class Detector(Estimator, ABC):
     Larger scores mean *more in-distribution*, for every detector in the book. Scores are what the features are, arrays
     or tensors, whatever the detector was fitted to.
 
-    A method is a subclass with `score_block`, and with `fit` where it learns more than the text features.
-    Hyper-parameters are only stored in ``__init__``; what `fit` learns ends in an underscore.
+    A method is a subclass with `score_block`, and with `learn` where it learns more than the text features: `fit` and
+    `score_samples` check what they are given and call them, as in `FeatureDetector`. Hyper-parameters are only stored
+    in ``__init__``; what is learned ends in an underscore.
 
     Attributes
     ----------
@@ -65,7 +66,12 @@ class Detector(Estimator, ABC):
         self.text_ = concepts.text
         self.match_ = concepts.match
         self.threshold_ = math.nan
+        self.learn(concepts)
         return self
+
+    def learn(self, concepts: Concepts) -> None:
+        """Learn from checked concepts what the method needs beside `text_` and `match_`."""
+        return
 
     def score_samples(self, features: Any) -> Array:
         """Score images: the larger, the more in-distribution.

@@ -1,13 +1,10 @@
 """CLIPScope: the nearest and the farthest words, and a prior from the classes seen so far."""
 
-from typing import ClassVar, Self
-
 import numpy as np
 
 from oodlib.arrays import Array, as_numpy, join, largest, like, softmax, top_k
 from oodlib.concepts import Concepts
-from oodlib.detectors._outliers import known_mass, over_candidates
-from oodlib.detectors.base import Detector
+from oodlib.detectors._outliers import OutlierDetector, known_mass, over_candidates
 from oodlib.errors import OodlibError
 
 
@@ -49,7 +46,7 @@ def running_share(predicted: np.ndarray, classes: int) -> np.ndarray:
     return (1 + earlier) / (classes + place)
 
 
-class CLIPScope(Detector):
+class CLIPScope(OutlierDetector):
     r"""Confidence in the best class and in the classes as a whole, divided by how common that class has been so far.
 
     .. math:: S(x_m) = \frac{p_{c^*} \, P_{ID}}{\pi_{c^*}}, \qquad p = \operatorname{softmax}_{i \le C}(s_i / \tau),
@@ -105,34 +102,25 @@ class CLIPScope(Detector):
     tensor([2.0000, 1.5000, 4.0000])
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     order_dependent = True
     transductive = True
 
     rank_: int
     selected_: np.ndarray
-    outlier_names_: tuple[str, ...]
-    outlier_text_: Array
 
     def __init__(self, rank: int = 50, each_side: int = 5000, temperature: float = 0.01):
         self.rank = rank
         self.each_side = each_side
         self.temperature = temperature
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        candidates = concepts.require("outlier_text", by="CLIPScope")
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         if self.rank < 1 or self.each_side < 1:
             raise OodlibError(f"{self!r}: rank and each_side are counts, so they must be at least 1.")
         classes = len(self.text_)
         self.rank_ = self.rank if self.rank <= classes else min(classes, max(1, round(self.rank / 1000 * classes)))
-        self.selected_ = both_ends(candidates, self.text_, self.rank_, self.each_side)
-        self.outlier_names_ = tuple(concepts.outlier_names[row] for row in self.selected_.tolist())
-        self.outlier_text_ = candidates[self.selected_]
-        return self
-
-    def labels_compared(self) -> int:
-        return len(self.text_) + len(self.outlier_text_)
+        self.selected_ = both_ends(self.outlier_text_, self.text_, self.rank_, self.each_side)
+        self.restrict(self.selected_)
 
     def score_stream(self, matrix: Array) -> Array:
         found = [self.predict_block(block) for block in self.blocks(matrix)]
@@ -146,6 +134,6 @@ class CLIPScope(Detector):
     def predict_block(self, features: Array) -> tuple[Array, Array]:
         """Return the best class and the score before it is divided by the prior: (n, D) -> (n,), (n,)."""
         known = self.cosines(features) / self.temperature
-        unknown = features @ like(self.outlier_text_, features).T / self.temperature
+        unknown = self.outlier_cosines(features) / self.temperature
         best = largest(softmax(known))
         return known.argmax(-1), best * known_mass(known, unknown[:, None])

@@ -1,7 +1,5 @@
 """Energy."""
 
-from typing import Self
-
 from oodlib.arrays import Array, logsumexp
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
@@ -49,10 +47,8 @@ class Energy(Detector):
     def __init__(self, temperature: float | None = None):
         self.temperature = temperature
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
         self.temperature_ = 1 / concepts.logit_scale if self.temperature is None else self.temperature
-        return self
 
     def score_block(self, features: Array) -> Array:
         return negative_energy(self.cosines(features), self.temperature_)

@@ -1,14 +1,12 @@
 """EOE: outlier classes that a language model envisions from the class names."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, largest, like, namespace
+from oodlib.arrays import Array, as_numpy, largest, namespace
 from oodlib.concepts import Concepts
-from oodlib.detectors._outliers import over_candidates
-from oodlib.detectors.base import Detector
+from oodlib.detectors._outliers import OutlierDetector, over_candidates
 from oodlib.errors import OodlibError
 
 
@@ -43,7 +41,7 @@ def envisioned_score(known: Array, unknown: Array, beta: float) -> Array:
     return (xp.exp(inside - best) - beta * xp.exp(outside - best)) / total
 
 
-class EOE(Detector):
+class EOE(OutlierDetector):
     r"""The best class's share of a softmax, less a part of the best envisioned outlier's share.
 
     .. math:: S(x) = \max_{i \le C} p_i - \beta \max_{C < k \le C + K} p_k, \qquad
@@ -91,28 +89,18 @@ class EOE(Detector):
     tensor([0.5231, 0.0679])
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
-    outlier_text_: Array
-    outlier_names_: tuple[str, ...]
-
     def __init__(self, beta: float = 0.25, temperature: float = 1.0, max_similarity: float = 1.0):
         self.beta = beta
         self.temperature = temperature
         self.max_similarity = max_similarity
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        outlier_text = concepts.require("outlier_text", by="EOE")
-        stays = not_too_similar(outlier_text, self.text_, self.max_similarity)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
+        stays = not_too_similar(self.outlier_text_, self.text_, self.max_similarity)
         if not stays.any():
             raise OodlibError(f"{self!r}: every outlier label is nearer to a class than that: raise max_similarity.")
-        self.outlier_text_ = outlier_text[stays]
-        self.outlier_names_ = tuple(name for name, stay in zip(concepts.outlier_names, stays, strict=True) if stay)
-        return self
-
-    def labels_compared(self) -> int:
-        return len(self.text_) + len(self.outlier_text_)
+        self.restrict(np.flatnonzero(stays))
 
     def score_block(self, features: Array) -> Array:
-        unknown = features @ like(self.outlier_text_, features).T
-        return envisioned_score(self.cosines(features) / self.temperature, unknown / self.temperature, self.beta)
+        known, unknown = self.cosines(features), self.outlier_cosines(features)
+        return envisioned_score(known / self.temperature, unknown / self.temperature, self.beta)

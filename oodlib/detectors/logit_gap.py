@@ -1,7 +1,5 @@
 """LogitGap: the best match against the runners-up."""
 
-from typing import Self
-
 from oodlib.arrays import Array, top_k
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
@@ -58,8 +56,7 @@ class LogitGap(Detector):
     def __init__(self, top: int | None = None):
         self.top = top
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
         n_classes = len(concepts.names)
         if n_classes < 2:
             raise OodlibError("LogitGap needs at least two classes: with one there is no gap to measure.")
@@ -67,7 +64,6 @@ class LogitGap(Detector):
         if top < 1:
             raise OodlibError(f"top={top}: LogitGap needs at least one gap, or None for 20 % of the classes.")
         self.top_ = min(top, n_classes - 1)
-        return self
 
     def score_block(self, features: Array) -> Array:
         return mean_gap(self.cosines(features), self.top_)

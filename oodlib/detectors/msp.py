@@ -1,7 +1,5 @@
 """Maximum softmax probability."""
 
-from typing import Self
-
 from oodlib.arrays import Array
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
@@ -37,10 +35,8 @@ class MSP(Detector):
 
     temperature_: float
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
+    def learn(self, concepts: Concepts) -> None:
         self.temperature_ = 1 / concepts.logit_scale
-        return self
 
     def score_block(self, features: Array) -> Array:
         return max_softmax(self.cosines(features), self.temperature_)

@@ -1,16 +1,20 @@
 """NegLabel: words that are far from every class, as labels of what is not in-distribution."""
 
-from typing import ClassVar, Self
-
 import numpy as np
 
 from oodlib.arrays import Array, like, quantile
 from oodlib.concepts import Concepts
-from oodlib.detectors._outliers import check_mining, farthest, group_rows, known_mass, over_candidates
-from oodlib.detectors.base import Detector
+from oodlib.detectors._outliers import (
+    OutlierDetector,
+    check_mining,
+    farthest,
+    group_rows,
+    known_mass,
+    over_candidates,
+)
 
 
-class NegLabel(Detector):
+class NegLabel(OutlierDetector):
     r"""How much of a softmax over classes and mined negative words falls on the classes.
 
     Mining: of every candidate word j take the quantile :math:`d_j` of its cosines with all classes; keep the share
@@ -75,10 +79,7 @@ class NegLabel(Detector):
     tensor([1.0000, 0.5000])
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     selected_: np.ndarray
-    outlier_names_: tuple[str, ...]
-    outlier_text_: Array
     group_rows_: np.ndarray
 
     def __init__(
@@ -95,22 +96,16 @@ class NegLabel(Detector):
         self.temperature = temperature
         self.random_state = random_state
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        candidates = concepts.require("outlier_text", by=type(self).__name__)
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         check_mining(self, self.quantile, self.keep, self.groups)
-        self.selected_ = farthest(self.similarity(candidates), concepts.outlier_kinds, self.keep)
-        self.outlier_names_ = tuple(concepts.outlier_names[row] for row in self.selected_.tolist())
-        self.outlier_text_ = candidates[self.selected_]
+        self.selected_ = farthest(self.similarity(self.outlier_text_), concepts.outlier_kinds, self.keep)
+        self.restrict(self.selected_)
         self.group_rows_ = group_rows(len(self.selected_), self.groups, self.random_state)
-        return self
 
     def similarity(self, candidates: Array) -> Array:
         """How near each candidate is to the classes, after which they are mined: (K, D) -> (K,)."""
         return over_candidates(candidates, self.text_, lambda cosines: quantile(cosines, self.quantile))
-
-    def labels_compared(self) -> int:
-        return len(self.text_) + len(self.outlier_text_)
 
     def score_block(self, features: Array) -> Array:
         return self.grouped(features, self.cosines(features), like(self.outlier_text_, features))

@@ -1,11 +1,9 @@
 """Outlier label exposure."""
 
-from typing import ClassVar, Self
-
 from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
 from oodlib.detectors._no import agreeing_to_differ
-from oodlib.detectors._outliers import known_mass
+from oodlib.detectors._outliers import OutlierDetector, known_mass
 from oodlib.detectors._prototypes import (
     Clustering,
     boundary_embeddings,
@@ -14,11 +12,10 @@ from oodlib.detectors._prototypes import (
     hard_prototypes,
     learn_prototypes,
 )
-from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 
-class OLE(Detector):
+class OLE(OutlierDetector):
     r"""How much of the picture the classes explain, against prototypes learned from thousands of outlier labels.
 
     .. math:: S(x) = \sum_{i \le C} p_i
@@ -89,7 +86,6 @@ class OLE(Detector):
     tensor([0.9346, 0.5000, 0.0654])
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     even_odds = 0.5
 
     prototypes_: Array
@@ -98,8 +94,6 @@ class OLE(Detector):
     bank_: Array
     prototype_threshold_: float
     no_text_: Array | None
-    outlier_names_: tuple[str, ...]
-    outlier_text_: Array
 
     def __init__(
         self,
@@ -127,10 +121,8 @@ class OLE(Detector):
         self.random_state = random_state
         self.use_no = use_no
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        self.outlier_text_ = concepts.require("outlier_text", by="OLE")
-        self.outlier_names_ = concepts.outlier_names
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         self.no_text_ = concepts.no_text if self.use_no else None
         self.prototypes_ = learn_prototypes(self.outlier_text_, self.n_prototypes, self.cluster, self.random_state)
         kept, self.prototype_threshold_ = filter_prototypes(self.prototypes_, self.text_, self.quantile)
@@ -142,7 +134,6 @@ class OLE(Detector):
             )
         self.hard_ = self._mix_hard() if self.hard else self.kept_[:0]
         self.bank_ = join([self.kept_, self.hard_])
-        return self
 
     def _mix_hard(self) -> Array:
         boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.random_state)

@@ -1,14 +1,10 @@
 """The raw-label baseline: all outlier labels in one softmax, as they are."""
 
-from typing import ClassVar, Self
-
-from oodlib.arrays import Array, like
-from oodlib.concepts import Concepts
-from oodlib.detectors._outliers import known_mass
-from oodlib.detectors.base import Detector
+from oodlib.arrays import Array
+from oodlib.detectors._outliers import OutlierDetector
 
 
-class OutlierSoftmax(Detector):
+class OutlierSoftmax(OutlierDetector):
     r"""How much of a softmax over classes and *all* outlier labels falls on the classes.
 
     .. math::
@@ -29,6 +25,7 @@ class OutlierSoftmax(Detector):
     ----------
     outlier_text_ : tensor or array, shape (K, D)
         The outlier labels' text features, as given.
+    outlier_names_ : tuple of str, length K
 
     Raises
     ------
@@ -42,27 +39,16 @@ class OutlierSoftmax(Detector):
     Examples
     --------
     >>> import torch
+    >>> from oodlib.concepts import Concepts
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["lynx", "bus"], outlier_text=torch.eye(3)[1:])
     >>> OutlierSoftmax(temperature=1.0).fit(concepts).score_samples(torch.eye(3)[:2])
     tensor([0.5761, 0.2119])
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     even_odds = 0.5
-
-    outlier_text_: Array
 
     def __init__(self, temperature: float = 0.01):
         self.temperature = temperature
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        self.outlier_text_ = concepts.require("outlier_text", by="OutlierSoftmax")
-        return self
-
-    def labels_compared(self) -> int:
-        return len(self.text_) + len(self.outlier_text_)
-
     def score_block(self, features: Array) -> Array:
-        unknown = features @ like(self.outlier_text_, features).T
-        return known_mass(self.cosines(features) / self.temperature, unknown[:, None] / self.temperature)
+        return self.share_of_classes(features, self.temperature)

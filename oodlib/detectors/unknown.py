@@ -1,14 +1,13 @@
 """The "unknown" candidate: words for "none of these" beside the class names."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from oodlib.arrays import Array, like
+from oodlib.arrays import Array
 from oodlib.concepts import Concepts
-from oodlib.detectors._outliers import known_mass
-from oodlib.detectors.base import Detector
+from oodlib.detectors._outliers import OutlierDetector
 
 
-class Unknown(Detector):
+class Unknown(OutlierDetector):
     r"""How much of a softmax falls on the classes when "unknown object" is one more candidate.
 
     .. math::
@@ -35,6 +34,7 @@ class Unknown(Detector):
     ----------
     outlier_text_ : tensor or array, shape (K, D)
         Text features of the words.
+    outlier_names_ : tuple of str, length K
     temperature_ : float
         The temperature in use.
     default_words : tuple of str
@@ -59,25 +59,17 @@ class Unknown(Detector):
     tensor([0.7311, 0.5000])
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("outlier_text",)
     even_odds = 0.5
     default_words: ClassVar[tuple[str, ...]] = ("unknown object", "something else")
 
-    outlier_text_: Array
     temperature_: float
 
     def __init__(self, temperature: float | None = None):
         self.temperature = temperature
 
-    def fit(self, concepts: Concepts) -> Self:
-        super().fit(concepts)
-        self.outlier_text_ = concepts.require("outlier_text", by="Unknown")
+    def learn(self, concepts: Concepts) -> None:
+        super().learn(concepts)
         self.temperature_ = 1 / concepts.logit_scale if self.temperature is None else self.temperature
-        return self
-
-    def labels_compared(self) -> int:
-        return len(self.text_) + len(self.outlier_text_)
 
     def score_block(self, features: Array) -> Array:
-        unknown = features @ like(self.outlier_text_, features).T
-        return known_mass(self.cosines(features) / self.temperature_, unknown[:, None] / self.temperature_)
+        return self.share_of_classes(features, self.temperature_)

@@ -1,6 +1,6 @@
 """A feature detector where `oodlib.evaluation.evaluate` expects a detector on concepts."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,10 +43,9 @@ class OnConcepts(Detector):
         self.name = name
         self.parameters = parameters
 
-    def fit(self, concepts: Concepts) -> Self:
+    def learn(self, concepts: Concepts) -> None:
         from oodlib.feature_detectors import get_feature_detector  # not above: the package imports this module
 
-        super().fit(concepts)
         shots, labels = (concepts.require(part, by=self.name) for part in ("shots", "shot_labels"))
         detector = get_feature_detector(self.name, **(self.parameters or {}))
         if detector.needs_head:
@@ -55,7 +54,6 @@ class OnConcepts(Detector):
             head = concepts.logit_scale * as_numpy(concepts.text).astype(np.float64)
             detector.set_params(weight=head, bias=head[:, 0] * 0)
         self.detector_ = detector.fit(as_numpy(shots), as_numpy(labels))
-        return self
 
     def score_block(self, features: Array) -> Array:
         return like(self.detector_.score_samples(as_numpy(features)), features)

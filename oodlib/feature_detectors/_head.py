@@ -34,7 +34,7 @@ class HeadDetector(FeatureDetector):
     weight_: Array
     bias_: Array
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
+    def learn(self, X: Array, labels: Array | None) -> None:
         if self.weight is None or self.bias is None:
             raise OodlibError(
                 f"{type(self).__name__} needs a classification head: pass weight=(C, D) and bias=(C,); with a "

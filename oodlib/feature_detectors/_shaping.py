@@ -18,23 +18,23 @@ class ShapingDetector(HeadDetector):
 
     Parameters
     ----------
-    percentile : float
-        From 0 to below 100.
+    quantile : float
+        From 0 to below 1.
     negative : {"refuse", "clip"}
         "clip" sets negative entries to 0, which is what a ReLU would do; the head was not trained for that.
     """
 
-    percentile: float
+    quantile: float
     negative: str
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
-        if not 0 <= self.percentile < 100:
-            raise OodlibError(f"percentile is {self.percentile}: pass a number from 0 to below 100.")
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
+        if not 0 <= self.quantile < 1:
+            raise OodlibError(f"quantile is {self.quantile}: pass a number from 0 to below 1.")
         if self.negative not in ("refuse", "clip"):
             raise OodlibError(f"negative is {self.negative!r}: choose from 'refuse', 'clip'.")
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         return self._energy(self._shape(self._rectified(X)))
 
     def _rectified(self, X: Array) -> Array:
@@ -50,6 +50,6 @@ class ShapingDetector(HeadDetector):
         """Reshape non-negative features: (n, D) -> (n, D)."""
 
     def _kept(self) -> int:
-        """How many of the D entries are kept when the share `percentile` is pruned; at least one."""
-        pruned = round(self.n_features_in_ * self.percentile / 100)
+        """How many of the D entries are kept when the share `quantile` is pruned; at least one."""
+        pruned = round(self.n_features_in_ * self.quantile)
         return max(1, self.n_features_in_ - pruned)

@@ -26,8 +26,8 @@ class WeiPerDetector(HeadDetector):
     random_state: int | np.random.RandomState | None
     perturbed_: Array
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         if not (self.repeats >= 1 and self.delta >= 0):
             raise OodlibError(
                 f"repeats is {self.repeats} and delta is {self.delta}: pass at least one copy and a delta of 0 or more."

@@ -15,12 +15,12 @@ class ASH(ShapingDetector):
         a_d(z) = \begin{cases} \frac1m \sum_e z_e & z_d \text{ is among the } m \text{ largest} \\
         0 & \text{otherwise} \end{cases}
 
-    with :math:`m = D - \mathrm{round}(D p / 100)`. Larger = more in-distribution.
+    with :math:`m = D - \mathrm{round}(D q)`. Larger = more in-distribution.
 
     Parameters
     ----------
-    percentile : float, default=90.0
-        Share p of the entries that is set to 0, in percent, from 0 to below 100; at least one entry is kept.
+    quantile : float, default=0.9
+        Share q of the entries that is set to 0, from 0 to below 1; at least one entry is kept.
     negative : {"refuse", "clip"}, default="refuse"
         What to do about negative entries: activations behind a ReLU have none, and the sum of signed entries may be
         near 0 or negative. "clip" sets them to 0.
@@ -42,14 +42,14 @@ class ASH(ShapingDetector):
 
     def __init__(
         self,
-        percentile: float = 90.0,
+        quantile: float = 0.9,
         negative: str = "refuse",
         *,
         weight: Array | None = None,
         bias: Array | None = None,
         contamination: float = 0.05,
     ):
-        self.percentile = percentile
+        self.quantile = quantile
         self.negative = negative
         self.weight = weight
         self.bias = bias

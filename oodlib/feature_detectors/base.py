@@ -22,9 +22,10 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):
     Larger scores mean *more in-distribution*, for every method. Features need not be normalised; all is computed in
     float64, in blocks of rows.
 
-    A method is a subclass with `_score`, and with `_fit` where it learns something. Hyper-parameters are only stored in
-    ``__init__``; what is learned ends in an underscore. `HeadDetector` is the base of those that need a classifier's
-    last layer, too: a weight and a bias, with a vision-language model ``logit_scale * text`` and zeros.
+    A method is a subclass with `score_block`, and with `learn` where it learns something: `fit` and `score_samples`
+    check what they are given and call them, as in `Detector`. Hyper-parameters are only stored in ``__init__``; what is
+    learned ends in an underscore. `HeadDetector` is the base of those that need a classifier's last layer, too: a
+    weight and a bias, with a vision-language model ``logit_scale * text`` and zeros.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):
         checked = self._checked(X, "no_validation" if y is None else y, reset=True)
         matrix, labels = (checked, None) if y is None else checked
         matrix = _finite(matrix).astype(np.float64, copy=False)
-        self._fit(matrix, labels)
+        self.learn(matrix, labels)
         self.offset_ = float(np.quantile(self._scores(matrix), self.contamination))
         return self
 
@@ -95,12 +96,16 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):
         """Return +1 for in-distribution and -1 for out-of-distribution: (N, D) -> (N,)."""
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
+    def fit_predict(self, X: Any, y: Any = None) -> Array:
+        """Fit, and return +1 or -1 for each training row: (N,). Scikit-learn's own would leave `y` out."""
+        return self.fit(X, y).predict(X)
+
+    def learn(self, X: Array, labels: Array | None) -> None:
         """Learn from checked float64 features (N, D) and the class of each row, (N,) or None."""
         return
 
     @abstractmethod
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         """Score a block of checked float64 features: (n, D) -> (n,). This is the method itself."""
 
     def _width(self) -> int:
@@ -113,7 +118,7 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):
             yield X[start : start + rows].astype(np.float64, copy=False)
 
     def _scores(self, X: Array) -> Array:
-        return np.concatenate([self._score(block) for block in self._blocks(X)])
+        return np.concatenate([self.score_block(block) for block in self._blocks(X)])
 
     def _checked(self, X: Any, y: Any, *, reset: bool) -> Any:
         try:

@@ -61,8 +61,8 @@ class FDBD(HeadDetector):
         self.bias = bias
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         if len(self.weight_) < 2:
             raise OodlibError("FDBD measures distances to boundaries between classes: pass a head of at least two.")
         # One row at a time: all differences at once would hold C x C x D numbers.
@@ -75,7 +75,7 @@ class FDBD(HeadDetector):
             )
         self.mean_ = X.mean(axis=0)
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         logits = self._logits(X)
         best = logits.argmax(axis=1)
         gaps = logits.max(axis=1, keepdims=True) - logits

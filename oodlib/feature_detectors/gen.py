@@ -53,14 +53,14 @@ class GEN(HeadDetector):
         self.bias = bias
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         if not (self.gamma > 0 and self.top >= 1):
             raise OodlibError(
                 f"gamma is {self.gamma} and top is {self.top}: pass a gamma above 0 and at least 1 probability."
             )
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         largest = np.sort(softmax(self._logits(X), axis=1), axis=1)[:, -self.top :]
         score: Array = -((largest * (1 - largest)) ** self.gamma)
         return score.sum(axis=1)

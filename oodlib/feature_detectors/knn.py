@@ -51,13 +51,13 @@ class KNN(FeatureDetector):
         self.n_neighbors = n_neighbors
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
+    def learn(self, X: Array, labels: Array | None) -> None:
         if self.n_neighbors < 1:
             raise OodlibError(f"n_neighbors is {self.n_neighbors}: pass at least 1.")
         nearest = min(self.n_neighbors, len(X))
         # Trees do not help with hundreds of columns; a brute search is exact and streams.
         self.index_ = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(X))
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         distances, _ = self.index_.kneighbors(normalize(X))
         return -np.square(distances[:, -1])

@@ -54,7 +54,7 @@ class Mahalanobis(FeatureDetector):
         self.shrinkage = shrinkage
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
+    def learn(self, X: Array, labels: Array | None) -> None:
         self.means_, places = class_means(X, np.zeros(len(X), int) if labels is None else labels)
         remedy = "every row is the mean of its class, which leaves no spread to measure with: pass more rows a class."
         self.whitening_ = whitening(X - self.means_[places], self.shrinkage, remedy)
@@ -62,6 +62,6 @@ class Mahalanobis(FeatureDetector):
     def _width(self) -> int:
         return len(self.means_)
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         whitened, means = X @ self.whitening_, self.means_ @ self.whitening_
         return -euclidean_distances(whitened, means, squared=True).min(axis=1)

@@ -69,8 +69,8 @@ class NNGuide(HeadDetector):
         self.bias = bias
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         if not (self.n_neighbors >= 1 and 0 < self.share <= 1):
             raise OodlibError(
                 f"n_neighbors is {self.n_neighbors} and share is {self.share}: pass at least 1, and above 0 up to 1."
@@ -83,7 +83,7 @@ class NNGuide(HeadDetector):
     def _width(self) -> int:
         return max(super()._width(), len(self.bank_))
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         guidance = normalize(X) @ self.bank_.T
         kept = min(self.n_neighbors, len(self.bank_))
         guidance.partition(len(self.bank_) - kept, axis=1)

@@ -47,7 +47,7 @@ class OneClassSVM(FeatureDetector):
         self.gamma = gamma
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
+    def learn(self, X: Array, labels: Array | None) -> None:
         if not 0 < self.nu <= 1:
             raise OodlibError(f"nu is {self.nu}: pass a share of the rows above 0, up to 1.")
         usable = self.gamma in ("scale", "auto") if isinstance(self.gamma, str) else self.gamma > 0
@@ -55,6 +55,6 @@ class OneClassSVM(FeatureDetector):
             raise OodlibError(f"gamma is {self.gamma!r}: pass 'scale', 'auto' or a number above 0.")
         self.machine_ = svm.OneClassSVM(nu=self.nu, gamma=self.gamma).fit(X)
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         score: Array = self.machine_.score_samples(X)
         return score

@@ -1,4 +1,4 @@
-"""ReAct: features cut off at a high percentile."""
+"""ReAct: features cut off at a high quantile."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ class ReAct(ShapingDetector):
 
     .. math:: S(z) = \log \sum_{k \le C} e^{w_k^\top \min(z, c) + b_k}
 
-    where c is a percentile of *all* entries of the features it was fitted to. Larger = more in-distribution.
+    where c is a quantile of *all* entries of the features it was fitted to. Larger = more in-distribution.
 
     Parameters
     ----------
-    percentile : float, default=90.0
-        Which percentile c is, from 0 to below 100.
+    quantile : float, default=0.9
+        Which quantile c is, from 0 to below 1.
     negative : {"refuse", "clip"}, default="refuse"
         What to do about negative entries: activations behind a ReLU have none. "clip" sets them to 0, before c is
         taken.
@@ -32,7 +32,7 @@ class ReAct(ShapingDetector):
 
     Notes
     -----
-    OpenOOD takes the percentile of held-out in-distribution features, so fit to those, not to what the head was trained
+    OpenOOD takes the quantile of held-out in-distribution features, so fit to those, not to what the head was trained
     on.
 
     References
@@ -45,22 +45,22 @@ class ReAct(ShapingDetector):
 
     def __init__(
         self,
-        percentile: float = 90.0,
+        quantile: float = 0.9,
         negative: str = "refuse",
         *,
         weight: Array | None = None,
         bias: Array | None = None,
         contamination: float = 0.05,
     ):
-        self.percentile = percentile
+        self.quantile = quantile
         self.negative = negative
         self.weight = weight
         self.bias = bias
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
-        self.cut_ = float(np.percentile(self._rectified(X), self.percentile))
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
+        self.cut_ = float(np.quantile(self._rectified(X), self.quantile))
 
     def _shape(self, X: Array) -> Array:
         return np.minimum(X, self.cut_)

@@ -64,10 +64,10 @@ class RelativeMahalanobis(Mahalanobis):
         self.clusters = clusters
         self.random_state = random_state
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
+    def learn(self, X: Array, labels: Array | None) -> None:
         if labels is None:
             labels = self._clustered(X)
-        super()._fit(X, labels)
+        super().learn(X, labels)
         if len(self.means_) < 2:
             raise OodlibError("RelativeMahalanobis compares classes with the whole: pass y of at least two classes.")
         self.mean_ = X.mean(axis=0)
@@ -81,6 +81,6 @@ class RelativeMahalanobis(Mahalanobis):
         labels: Array = KMeans(number, random_state=self.random_state).fit_predict(X)
         return labels
 
-    def _score(self, X: Array) -> Array:
-        score: Array = np.square((X - self.mean_) @ self.whitening_all_).sum(axis=1) + super()._score(X)
+    def score_block(self, X: Array) -> Array:
+        score: Array = np.square((X - self.mean_) @ self.whitening_all_).sum(axis=1) + super().score_block(X)
         return score

@@ -52,12 +52,12 @@ class Residual(FeatureDetector):
         self.origin = origin
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
+    def learn(self, X: Array, labels: Array | None) -> None:
         self.origin_ = np.zeros(X.shape[1]) if self.origin is None else np.asarray(self.origin, dtype=np.float64)
         if self.origin_.shape != X.shape[1:] or not np.isfinite(self.origin_).all():
             raise OodlibError(f"origin must be a finite point of shape ({X.shape[1]},), like a row of X.")
         self.residual_ = residual_space(X - self.origin_, self.dim)
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         score: Array = -np.linalg.norm((X - self.origin_) @ self.residual_, axis=1)
         return score

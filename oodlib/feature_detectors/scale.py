@@ -14,12 +14,12 @@ class SCALE(ShapingDetector):
         S(z) = \log \sum_{k \le C} e^{w_k^\top z \, r(z) + b_k}, \qquad
         r(z) = \exp \frac{\sum_d z_d}{\sum_{d \in T(z)} z_d}
 
-    where T are the :math:`D - \mathrm{round}(D p / 100)` largest entries. Larger = more in-distribution.
+    where T are the :math:`D - \mathrm{round}(D q)` largest entries. Larger = more in-distribution.
 
     Parameters
     ----------
-    percentile : float, default=85.0
-        Share p of the entries that is left out of the lower sum, in percent, from 0 to below 100.
+    quantile : float, default=0.85
+        Share q of the entries that is left out of the lower sum, from 0 to below 1.
     negative : {"refuse", "clip"}, default="refuse"
         What to do about negative entries: activations behind a ReLU have none, and the sum of signed entries may be
         near 0 or negative. "clip" sets them to 0.
@@ -41,14 +41,14 @@ class SCALE(ShapingDetector):
 
     def __init__(
         self,
-        percentile: float = 85.0,
+        quantile: float = 0.85,
         negative: str = "refuse",
         *,
         weight: Array | None = None,
         bias: Array | None = None,
         contamination: float = 0.05,
     ):
-        self.percentile = percentile
+        self.quantile = quantile
         self.negative = negative
         self.weight = weight
         self.bias = bias

@@ -64,8 +64,8 @@ class ViM(HeadDetector):
         self.bias = bias
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         self.origin_ = -np.linalg.pinv(self.weight_) @ self.bias_
         self.residual_ = residual_space(X - self.origin_, self.dim)
         # Without any residual there is no scale: rounding leaves 1e-12 of a row's length, data far more than 1e-9.
@@ -82,5 +82,5 @@ class ViM(HeadDetector):
         lengths: Array = np.linalg.norm((X - self.origin_) @ self.residual_, axis=1)
         return lengths
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         return self._energy(X) - self.alpha_ * self._lengths(X)

@@ -95,8 +95,8 @@ class WeiPerKLD(WeiPerDetector):
         self.bias = bias
         self.contamination = contamination
 
-    def _fit(self, X: Array, labels: Array | None) -> None:
-        super()._fit(X, labels)
+    def learn(self, X: Array, labels: Array | None) -> None:
+        super().learn(X, labels)
         if not (self.bins >= 2 and min(self.smoothing, self.space_smoothing) >= 1):
             raise OodlibError("WeiPerKLD needs at least 2 bins and a smoothing over at least 1: pass larger numbers.")
         self.ranges_, self.densities_ = {}, {}
@@ -131,7 +131,7 @@ class WeiPerKLD(WeiPerDetector):
         divergence: Array = ((p - q) * (np.log(p) - np.log(q))).sum(axis=1)
         return divergence
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         space = self._space(X)
         from_features = self._divergence(X, "feature", self.smoothing)
         from_space = self._divergence(space, "space", self.space_smoothing)

@@ -62,5 +62,5 @@ class WeiPerMSP(WeiPerDetector):
         self.bias = bias
         self.contamination = contamination
 
-    def _score(self, X: Array) -> Array:
+    def score_block(self, X: Array) -> Array:
         return mean_max_softmax(self._space(X), len(self.weight_))

@@ -117,7 +117,7 @@ class Tuned:
 
 
 class Tuner(BaseEstimator, ABC):
-    """A fine-tuning method. `__init__` only stores hyper-parameters; `fit` does the work.
+    """A fine-tuning method. `__init__` only stores hyper-parameters; `fit` checks and calls `learn`, the method.
 
     Attributes
     ----------
@@ -175,10 +175,10 @@ class Tuner(BaseEstimator, ABC):
         # Dropout and new layers draw from torch's own generators, which the caller gets back as they were.
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(seed)
-            return self._fit(encoder, concepts, shots, Session(seed, checkpoint, progress, recipe))
+            return self.learn(encoder, concepts, shots, Session(seed, checkpoint, progress, recipe))
 
     @abstractmethod
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         """Do the work, on checked input: this is the method itself."""
 
 

@@ -67,7 +67,7 @@ class CLIPAdapter(Tuner):
         self.batch_size = batch_size
         self.lr = lr
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         if not 0 <= self.ratio <= 1 or self.reduction < 1:
             raise OodlibError(f"{self!r}: ratio is a share from 0 to 1, and reduction at least 1.")
         width = concepts.text.shape[1]

@@ -59,7 +59,7 @@ class CoCoOp(Tuner):
         self.lr = lr
         self.weight_decay = weight_decay
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         vectors = words(encoder, self.context).requires_grad_()
         prompts = Prompts(encoder, concepts.names, len(vectors))
         width = concepts.text.shape[1]

@@ -62,7 +62,7 @@ class CoOp(Tuner):
         self.weight_decay = weight_decay
         self.class_specific = class_specific
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         vectors = self.start(encoder, session.generator())
         length = len(vectors)
         if self.class_specific:

@@ -43,7 +43,7 @@ class FullTuning(TowerTuner):
         self.weight_decay = weight_decay
         self.frozen = frozen
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         model: Any = copy_of(encoder)
         model.requires_grad_(False)
         tower = trained_part(model.visual, self.frozen)

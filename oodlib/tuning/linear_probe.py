@@ -42,7 +42,7 @@ class LinearProbe(Tuner):
         self.strength = strength
         self.iterations = iterations
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         if len(shots.labels.unique()) < len(concepts.names):
             raise OodlibError("a linear probe needs at least one shot of every class: it knows no class by its name.")
         weight, bias = self.solve(concepts, shots)

@@ -81,7 +81,7 @@ class LoRA(TowerTuner):
         self.weight_decay = weight_decay
         self.frozen = frozen
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         if self.rank < 1:
             raise OodlibError(f"{self!r}: the rank must be at least 1.")
         model = copy_of(encoder)

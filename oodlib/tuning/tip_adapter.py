@@ -76,7 +76,7 @@ class TipAdapter(Tuner):
         self.alpha = alpha
         self.beta = beta
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         return self.with_keys(concepts, cache_keys(shots.features), shots.labels, ())
 
     def with_keys(self, concepts: Concepts, keys: Tensor, labels: Tensor, losses: tuple[float, ...]) -> Tuned:

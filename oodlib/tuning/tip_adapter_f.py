@@ -44,7 +44,7 @@ class TipAdapterF(TipAdapter):
         self.batch_size = batch_size
         self.lr = lr
 
-    def _fit(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
+    def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
         order = epochs(len(shots), self.batch_size, self.epochs, session.seed)
         keys, losses = self.train_keys(cache_keys(shots.features), concepts, shots, order, session)
         return self.with_keys(concepts, keys, shots.labels, losses)

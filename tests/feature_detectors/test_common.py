@@ -63,8 +63,8 @@ def test_a_block_is_as_large_as_memory_allows(name, make, inside, monkeypatch):
     monkeypatch.setattr(base, "_CELLS", 2000)
     detector = make(name, **({"share": 1.0} if name == "nnguide" else {})).fit(*inside)
     compared = {"nnguide": 200, "weiper_msp": 100 * C, "weiper_kld": 100 * C}.get(name, D)
-    sizes, score_block = [], detector._score
-    monkeypatch.setattr(detector, "_score", lambda X: sizes.append(len(X)) or score_block(X))
+    sizes, score_block = [], detector.score_block
+    monkeypatch.setattr(detector, "score_block", lambda X: sizes.append(len(X)) or score_block(X))
     detector.score_samples(drawn(150, seed=8)[0])
     assert sum(sizes) == 150
     assert max(sizes) == 2000 // compared
@@ -182,8 +182,8 @@ def test_says_what_is_wrong_with_the_head(name, head, inside):
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("ash", {"percentile": 100.0}, "percentile is 100.0"),
-        ("react", {"percentile": -1.0}, "percentile is -1.0"),
+        ("ash", {"quantile": 90.0}, "quantile is 90.0: pass a number from 0 to below 1"),
+        ("react", {"quantile": -0.1}, "quantile is -0.1"),
         ("scale", {"negative": "keep"}, "negative is 'keep': choose from 'refuse', 'clip'"),
         ("gen", {"gamma": 0.0}, "gamma is 0.0"),
         ("gen", {"top": 0}, "top is 0"),
@@ -209,6 +209,13 @@ def test_says_which_parameter_is_out_of_range(name, parameters, message, make, i
         make(name, **parameters).fit(*inside)
 
 
+def test_fit_predict_learns_the_classes_it_is_given(make, inside):
+    detector = make("mahalanobis")
+    found = detector.fit_predict(*inside)
+    assert len(detector.means_) == C
+    np.testing.assert_array_equal(found, detector.predict(inside[0]))
+
+
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(OodlibError, match="unknown feature detector 'nn': choose from ash, fdbd"):
         get_feature_detector("nn")
@@ -230,7 +237,7 @@ def test_a_new_file_is_enough(tmp_path, monkeypatch, inside):
         "class Longest(FeatureDetector):\n"
         "    def __init__(self, contamination=0.05):\n"
         "        self.contamination = contamination\n\n"
-        "    def _score(self, X):\n"
+        "    def score_block(self, X):\n"
         "        return (X**2).sum(axis=1)\n"
     )
     package = oodlib.feature_detectors

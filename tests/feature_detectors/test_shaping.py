@@ -16,38 +16,38 @@ FIVE = np.array([[4.0, 1.0, 3.0, 0.0, 2.0]])
 
 @pytest.mark.parametrize("percentile", [90, 99])
 def test_react_agrees_with_openood(golden, openood, openood_head, assert_matches, percentile):
-    detector = ReAct(percentile, **openood_head).fit(openood["val_x"])
+    detector = ReAct(percentile / 100, **openood_head).fit(openood["val_x"])
     assert_matches(detector, "react", f"_p{percentile}")
     assert detector.cut_ == pytest.approx(float(golden("openood_features")[f"react_threshold_p{percentile}"]))
 
 
 @pytest.mark.parametrize("percentile", [65, 90])
 def test_ash_agrees_with_openood(openood, openood_head, assert_matches, percentile):
-    assert_matches(ASH(percentile, **openood_head).fit(openood["train_x"]), "ash", f"_p{percentile}")
+    assert_matches(ASH(percentile / 100, **openood_head).fit(openood["train_x"]), "ash", f"_p{percentile}")
 
 
 @pytest.mark.parametrize("percentile", [65, 85])
 def test_scale_agrees_with_openood(openood, openood_head, assert_matches, percentile):
-    assert_matches(SCALE(percentile, **openood_head).fit(openood["train_x"]), "scale", f"_p{percentile}")
+    assert_matches(SCALE(percentile / 100, **openood_head).fit(openood["train_x"]), "scale", f"_p{percentile}")
 
 
 def test_ash_gives_the_sum_to_the_strongest():
-    detector = ASH(60.0, **EYE).fit(np.vstack([FIVE, FIVE]))
+    detector = ASH(0.6, **EYE).fit(np.vstack([FIVE, FIVE]))
     assert detector.score_samples(FIVE)[0] == pytest.approx(logsumexp([5, 0, 5, 0, 0]))  # two of five are kept
 
 
 def test_ash_keeps_at_least_one():
-    detector = ASH(99.9, **EYE).fit(np.vstack([FIVE, FIVE]))
+    detector = ASH(0.999, **EYE).fit(np.vstack([FIVE, FIVE]))
     assert detector.score_samples(FIVE)[0] == pytest.approx(logsumexp([10, 0, 0, 0, 0]))
 
 
 def test_scale_stretches_by_the_share_of_the_strongest():
-    detector = SCALE(60.0, **EYE).fit(np.vstack([FIVE, FIVE]))
+    detector = SCALE(0.6, **EYE).fit(np.vstack([FIVE, FIVE]))
     assert detector.score_samples(FIVE)[0] == pytest.approx(logsumexp(FIVE * np.exp(10 / 7)))
 
 
-def test_react_cuts_at_the_percentile_of_all_entries():
-    detector = ReAct(50.0, **EYE).fit(np.vstack([FIVE, FIVE]))
+def test_react_cuts_at_the_quantile_of_all_entries():
+    detector = ReAct(0.5, **EYE).fit(np.vstack([FIVE, FIVE]))
     assert detector.cut_ == 2
     assert detector.score_samples(10 * FIVE)[0] == pytest.approx(logsumexp([2, 2, 2, 0, 2]))
 
