@@ -38,7 +38,8 @@ class WeiPerDetector(HeadDetector):
         """Draw the copies, once: fresh noise at each call would give the same picture another score each time."""
         noise = check_random_state(self.random_state).standard_normal((self.repeats, *self.weight_.shape))
         noise *= np.linalg.norm(self.weight_, axis=1, keepdims=True) / np.linalg.norm(noise, axis=2, keepdims=True)
-        return (self.weight_ + self.delta * noise).reshape(-1, self.weight_.shape[1])
+        rows: Array = (self.weight_ + self.delta * noise).reshape(-1, self.weight_.shape[1])
+        return rows
 
     def _width(self) -> int:
         return len(self.perturbed_)

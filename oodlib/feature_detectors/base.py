@@ -16,7 +16,7 @@ Array = NDArray[Any]
 _CELLS = 2**23  # numbers in memory at once while scoring: 64 MB in float64, however many rows there are
 
 
-class FeatureDetector(OutlierMixin, BaseEstimator, ABC):
+class FeatureDetector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """An outlier detector that learns what is in-distribution from features alone.
 
     Larger scores mean *more in-distribution*, for every method. Features need not be normalised; all is computed in

@@ -62,5 +62,5 @@ class GEN(HeadDetector):
 
     def score_block(self, X: Array) -> Array:
         largest = np.sort(softmax(self._logits(X), axis=1), axis=1)[:, -self.top :]
-        score: Array = -((largest * (1 - largest)) ** self.gamma)
-        return score.sum(axis=1)
+        score: Array = -((largest * (1 - largest)) ** self.gamma).sum(axis=1)
+        return score

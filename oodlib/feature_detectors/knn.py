@@ -60,4 +60,5 @@ class KNN(FeatureDetector):
 
     def score_block(self, X: Array) -> Array:
         distances, _ = self.index_.kneighbors(normalize(X))
-        return -np.square(distances[:, -1])
+        score: Array = -np.square(distances[:, -1])
+        return score

@@ -64,4 +64,5 @@ class Mahalanobis(FeatureDetector):
 
     def score_block(self, X: Array) -> Array:
         whitened, means = X @ self.whitening_, self.means_ @ self.whitening_
-        return -euclidean_distances(whitened, means, squared=True).min(axis=1)
+        score: Array = -euclidean_distances(whitened, means, squared=True).min(axis=1)
+        return score

@@ -58,4 +58,5 @@ class SCALE(ShapingDetector):
         strongest = np.partition(X, -self._kept(), axis=1)[:, -self._kept() :].sum(axis=1)
         # A feature of zeros stays one, whatever it is multiplied with.
         ratio = np.divide(X.sum(axis=1), strongest, out=np.zeros_like(strongest), where=strongest > 0)
-        return X * np.exp(ratio)[:, None]
+        scaled: Array = X * np.exp(ratio)[:, None]
+        return scaled

@@ -65,14 +65,8 @@ def train(
     OodlibError
         If a loss is not finite, or the checkpoint is damaged or of another recipe.
     """
-    start, losses, checkpoint = 0, [], session.checkpoint
-    if checkpoint is not None:
-        start, kept = load_checkpoint(checkpoint, optimizer, session.recipe)
-        if start:
-            losses = kept["losses"].tolist()
-            with torch.no_grad():
-                for name, tensor in parameters.items():
-                    tensor.copy_(kept[f"trained.{name}"])
+    start, losses = _resume(parameters, optimizer, session)
+    checkpoint = session.checkpoint
     peaks = [group["lr"] for group in optimizer.param_groups]
     steps = range(start, len(batches))
     for step in track(steps, "tuning", console=Console(stderr=True), disable=not session.progress, transient=True):
@@ -98,3 +92,18 @@ def train(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return tuple(losses)
+
+
+def _resume(
+    parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, session: Session
+) -> tuple[int, list[float]]:
+    """Put back what a checkpoint holds; returns the step to begin with and the losses of those before it."""
+    if session.checkpoint is None:
+        return 0, []
+    start, kept = load_checkpoint(session.checkpoint, optimizer, session.recipe)
+    if not start:
+        return 0, []
+    with torch.no_grad():
+        for name, tensor in parameters.items():
+            tensor.copy_(kept[f"trained.{name}"])
+    return start, kept["losses"].tolist()

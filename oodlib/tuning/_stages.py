@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from open_clip.timm_model import TimmModel
@@ -34,15 +34,15 @@ def begin(visual: Any, frozen: int, pictures: Tensor) -> Tensor:
         return pictures
     trunk = _trunk(visual, frozen)
     maps = trunk.bn1(trunk.conv_stem(pictures.contiguous(memory_format=torch.channels_last)))
-    return trunk.blocks[:frozen](maps)
+    found: Tensor = trunk.blocks[:frozen](maps)
+    return found
 
 
 def finish(visual: Any, frozen: int, maps: Tensor) -> Tensor:
     """What the rest of the tower makes of the maps that `begin` gave: features (n, D), differentiable."""
     maps = maps.contiguous(memory_format=torch.channels_last)
-    if not frozen:
-        return visual(maps)
-    return visual.head(visual.trunk.forward_head(_last(visual, frozen, maps)))
+    rest = visual.head(visual.trunk.forward_head(_last(visual, frozen, maps))) if frozen else visual(maps)
+    return cast(Tensor, rest)
 
 
 def trained_part(visual: nn.Module, frozen: int) -> dict[str, nn.Parameter]:
@@ -106,7 +106,8 @@ def features_of_maps(encoder: Encoder, maps: Tensor, frozen: int) -> Tensor:
 def _last(visual: Any, frozen: int, maps: Tensor) -> Tensor:
     """The tower's last map."""
     trunk = _trunk(visual, frozen)
-    return trunk.bn2(trunk.conv_head(trunk.blocks[frozen:](maps)))
+    found: Tensor = trunk.bn2(trunk.conv_head(trunk.blocks[frozen:](maps)))
+    return found
 
 
 def _trunk(visual: Any, frozen: int) -> Any:

@@ -116,7 +116,7 @@ class Tuned:
         return sum(tensor.numel() for tensor in self.state.values())
 
 
-class Tuner(BaseEstimator, ABC):
+class Tuner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """A fine-tuning method. `__init__` only stores hyper-parameters; `fit` checks and calls `learn`, the method.
 
     Attributes

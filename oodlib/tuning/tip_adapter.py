@@ -87,6 +87,7 @@ class TipAdapter(Tuner):
         def match(features: Tensor) -> Tensor:
             text, given = concepts.text.to(features), keys.to(features)
             cache = cache_logits(features, given, labels, len(text), self.beta)
-            return features @ text.T + self.alpha / concepts.logit_scale * cache
+            logits: Tensor = features @ text.T + self.alpha / concepts.logit_scale * cache
+            return logits
 
         return Tuned(replace(concepts, match=match), {"keys": keys}, losses)
