@@ -88,7 +88,7 @@ def published(tmp_path, monkeypatch) -> Path:
     place = tmp_path / "github" / "someone" / "outliers"
     (place / "tools").mkdir(parents=True)
     git(place, "init", "--quiet", "--initial-branch=main")
-    script = "from pathlib import Path\nprint('launched', Path(__file__).parents[2] / 'x', {!r})\n"
+    script = "from pathlib import Path\nprint('launched', Path(__file__).parent.parent / 'x', {!r})\n"
     for edition in ("release", "later"):
         (place / "tools" / "launch.py").write_text(script.format(edition), encoding="utf-8")
         git(place, "add", ".")
