@@ -64,6 +64,7 @@ def test_roc_marks_both_points(pair):
 def test_histogram_has_a_panel_a_set_and_a_legend(pair):
     figure = plots.score_histogram(pair[0], {"one": pair[1], "two": pair[1] + 1}, xlabel="MCM")
     assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["density", ""]
     labels = [text.get_text() for text in figure.legends[0].texts]
     assert labels == ["in-distribution", "out-of-distribution", "keeps 95 % of ID", "catches 95 % of OOD"]
 
