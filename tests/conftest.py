@@ -35,7 +35,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.split("::", 1)[0]
             return "pages" if "/pages/" in file and not file.endswith("test_photographs.py") else file
 
+    config.option.loadscopereorder = False  # by number of tests would leave the longest for the end
     return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The book first and that of photographs halfway: it looks at the first, and neither waits nor ends alone."""
+    files = list(dict.fromkeys(item.path for item in items))
+    pages = [path for path in files if path.parent.name == "pages" and path.name != "test_photographs.py"]
+    photographs = [path for path in files if path.name == "test_photographs.py"]
+    others = [path for path in files if path not in pages and path not in photographs]
+    half = len(others) // 2
+    place = {path: k for k, path in enumerate([*pages, *others[:half], *photographs, *others[half:]])}
+    items.sort(key=lambda item: place[item.path])
 
 
 Golden = Callable[[str], dict[str, np.ndarray]]

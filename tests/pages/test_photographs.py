@@ -32,7 +32,7 @@ EXPECTED = (
 
 @pytest.fixture(scope="module")
 def made(built, sample_tree):
-    """The folder of the sample's run, beside that of the small book."""
+    """The folder of the sample's run, in the same build folder as the small book."""
     before = os.environ.get("IMAGENET_ROOT")
     os.environ["IMAGENET_ROOT"] = str(sample_tree)
     try:
