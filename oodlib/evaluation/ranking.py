@@ -93,6 +93,15 @@ class Ranking:
         count, kept = ood_count[:, ::-1], (m - ood_kept[:, :-1])[:, ::-1]
         return id_side, Side(count, kept, (n - id_reach)[:, ::-1], (n - id_above)[:, ::-1], n)
 
+    def auroc(self, id_weights: Array, ood_weights: Array) -> Array:
+        """Compute the AUROC alone, the numbers of `evaluate` in a fifth of its time: float (R, n), (R, m) -> (R,)."""
+        count, kept = self.ood.counts(ood_weights), _running(self.id.counts(id_weights))
+        # Twice the ID pictures that rank behind each distinct OOD score, ties counting one half.
+        behind = 2 * kept[:, -1:] - kept.take(self.id_reach, axis=1) - kept.take(self.id_above, axis=1)
+        half_points = 2 * kept[:, -1] * count.sum(axis=1)
+        area: Array = (half_points - _dot(count, behind)) / half_points
+        return area
+
     def evaluate(self, id_weights: Array, ood_weights: Array, cut: Cut, aupr: Aupr) -> Array:
         """Compute every metric for R weightings of the pictures: float (R, n), (R, m) -> (R, 6), as in `METRICS`."""
         id_side, ood_side = self.sides(id_weights, ood_weights)

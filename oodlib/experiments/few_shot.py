@@ -95,9 +95,7 @@ class Study:
         ranking = Ranking.of(np.asarray(scores[self.id_set]), np.asarray(scores[part]))
         both = self._weights[self.id_set], self._weights[part]
         starts = range(0, self.n_boot + 1, _BLOCK)
-        return np.concatenate(
-            [ranking.sides(*(weights[k : k + _BLOCK] for weights in both))[1].auroc() for k in starts]
-        )
+        return np.concatenate([ranking.auroc(*(weights[k : k + _BLOCK] for weights in both)) for k in starts])
 
     @property
     def trials(self) -> list[tuple[str, int]]:

@@ -173,7 +173,7 @@ def _detection(
         single: dict[str, Found] = {}
         for name, part in far.items():
             ranking = Ranking.of(by_set[ID_SET], by_set[name])
-            blocks = [ranking.sides(*both)[1].auroc() for both in weights.of(benchmark.id, part)]
+            blocks = [ranking.auroc(*both) for both in weights.of(benchmark.id, part)]
             single[name] = np.concatenate(blocks), len(part)
         fewer = {name: cell for name, cell in single.items() if name != WITHOUT}
         means = {"far": _mean(single.values()), f"far but {WITHOUT}": _mean(fewer.values())}
