@@ -71,7 +71,7 @@ class Profile(Strict):
     id_sets: list[str] = Field(min_length=1)
     n_boot: int = Field(ge=10)
     seed: int = 0
-    pictures: int | None = Field(default=None, ge=10)
+    pictures: int | None = Field(default=None, ge=4)
     encoders: dict[str, EncoderChoice] = Field(default_factory=dict)
     lexicons: dict[str, Vocabulary] = Field(default_factory=dict)
     protocols: dict[str, Protocol] = Field(default_factory=dict)
