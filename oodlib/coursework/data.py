@@ -31,7 +31,6 @@ from oodlib.prompts.sets import templates
 
 ID_SET = "animals-food"
 UNKNOWN = ("unknown", "unknown object", "something else", "none of these", "other")
-EVERY = {"noun": 2, "adjective": 6}  # of the profile's outlier words, one in so many
 TILE, ACROSS, COLOURS = 32, 48, 64  # pixels of a small picture, small pictures in a row of the sheet, colours of it
 
 Arrays = dict[str, Any]  # NumPy arrays
@@ -45,7 +44,7 @@ def write_data(folder: Path, run: Profile) -> None:
     folder : Path
         It is made if it is not there.
     run : Profile
-        A small one takes the first concepts of every set only.
+        Where it limits `pictures`, the first concepts of every set only.
 
     Raises
     ------
@@ -70,11 +69,12 @@ def collect(run: Profile, pictures: Manifest) -> Arrays:
     place = {name: k for k, name in enumerate(names)}
     own = [name for name, part in zip(names, sets, strict=True) if part == ID_SET]
     lexicon = Lexicon.encode(encoder, run.outlier_words(), {"noun": prompts, "adjective": templates("nice-adjective")})
-    if not run.is_small:
-        places = {kind: [k for k, found in enumerate(lexicon.kinds) if found == kind] for kind in EVERY}
-        lexicon = lexicon.subset([k for kind, found in places.items() for k in found[:: EVERY[kind]]])
+    one_in = run.amounts.coursework.one_in
+    places = {kind: [k for k, found in enumerate(lexicon.kinds) if found == kind] for kind in one_in}
+    lexicon = lexicon.subset([k for kind, found in places.items() for k in found[:: one_in[kind]]])
+    embedded = pictures if run.pictures is not None else _benchmark()  # the whole as the book's pages embed it
     arrays = {
-        "features": _half(embed(encoder, pictures if run.is_small else _benchmark()).of(pictures)),
+        "features": _half(embed(encoder, embedded).of(pictures)),
         "label": table["label"].map(place).to_numpy(np.int16),
         "hand": _text(table["hand"]),
         "set": _text(table["set"]),

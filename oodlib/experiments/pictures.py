@@ -79,7 +79,7 @@ def _drawings(run: Profile) -> Pictures:
     benchmarks = {name: every[name] for name in run.id_sets}
     sets = limited(run, benchmarks)
     used = emojishift.benchmark_pictures(manifest)
-    if run.is_small:
+    if run.pictures is not None:  # the others would be embedded for nothing
         used = union(part for parts in sets.values() for part in parts.values())
     digests = {run.dataset: manifest.digest, f"{run.dataset}, pictures used": used.digest}
     return Pictures(benchmarks, sets, (used,), digests)

@@ -185,8 +185,8 @@ class Tuning(Strict):
         Pictures of each class; it is tuned to each number of them.
     views, seeds : int
         Random views of each picture, and how often it is tuned.
-    parameters, small : dict
-        Its parameters; and those that replace some of them in a small run.
+    parameters : dict
+        Its parameters.
     """
 
     method: str
@@ -194,7 +194,6 @@ class Tuning(Strict):
     views: int = Field(default=4, ge=1)
     seeds: int = Field(default=1, ge=1)
     parameters: dict[str, Any] = {}
-    small: dict[str, Any] = {}
 
 
 class Protocol(Strict):

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from oodlib.errors import OodlibError
+from oodlib.experiments.amounts import Amounts
 from oodlib.experiments.profile_parts import EncoderChoice, FewShot, Photographs, Protocol, Strict, Vocabulary
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ class Profile(Strict):
         Their outlier words, by a label.
     protocols : dict of str to Protocol
         How the papers' tables are made, by a label.
+    amounts : Amounts
+        How much of everything else: rounds, draws, points of a curve.
     is_small : bool
-        True when the `small` block has been applied.
+        True when the `small` block has been applied: names the folder, and chooses the block of other profiles that the
+        same book needs. What a small run takes less of stands in that block.
     is_sample : bool
         True when the photographs are a made-up sample: then the small block has been applied, and all weights are
         random.
@@ -75,6 +79,7 @@ class Profile(Strict):
     encoders: dict[str, EncoderChoice] = Field(default_factory=dict)
     lexicons: dict[str, Vocabulary] = Field(default_factory=dict)
     protocols: dict[str, Protocol] = Field(default_factory=dict)
+    amounts: Amounts = Amounts()
     is_small: bool = False
     is_sample: bool = False
 

@@ -26,7 +26,7 @@ from oodlib.errors import OodlibError
 from oodlib.evaluation.evaluate import Scores, classify, score, tabulate
 from oodlib.evaluation.results import COLUMNS
 from oodlib.experiments.pictures import Shelf, distinct, limited
-from oodlib.experiments.profile_parts import EncoderChoice, Protocol
+from oodlib.experiments.profile_parts import EncoderChoice, Protocol, Tuning
 from oodlib.experiments.profiles import Profile
 from oodlib.outlier_labels.envision import load_envisioned
 from oodlib.outlier_labels.envision_prompts import Form
@@ -35,7 +35,7 @@ from oodlib.prompts.sets import templates
 from oodlib.tuning import Tuned, get_tuner, take_shots, tune
 
 BATCH = 64
-FIRST_ONLY = "a small run takes the first encoder of a protocol"
+FIRST_ONLY = "this run takes only the first of a protocol's encoders"
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,22 @@ class Trial:
             yield 0, self.run.seed, Tuned(told, {})
             return
         teachers = self.shelf.manifest("imagenet-1k-train")
-        parameters = chosen.parameters | (chosen.small if self.run.is_small else {})
+        amounts, parameters = self.run.amounts.protocols, self._parameters(chosen)
         needs = get_tuner(chosen.method).needs
-        views = 1 if self.run.is_small else chosen.views
-        for count in chosen.shots[: 1 if self.run.is_small else None]:
+        views = min(amounts.views or chosen.views, chosen.views)
+        for count in chosen.shots[: amounts.shots]:
             few = few_of_each(teachers, told.names, count)
             for seed in range(chosen.seeds):
                 wanted = {needs: True} if needs else {}
                 shots = take_shots(self.encoder, few, told.names, views=views, seed=seed, **wanted)
                 yield count, seed, tune(chosen.method, self.encoder, told, shots, seed=seed, **parameters)
+
+    def _parameters(self, chosen: Tuning) -> dict[str, Any]:
+        """A tuning method's parameters, with no more epochs than the run takes."""
+        limit, known = self.run.amounts.protocols.epochs, get_tuner(chosen.method, **chosen.parameters).get_params()
+        if limit is None or "epochs" not in known:
+            return chosen.parameters
+        return chosen.parameters | {"epochs": min(limit, known["epochs"])}
 
     def _beside(self, tuned: Tuned, id_set: str) -> Concepts:
         """The classes with the protocol's outlier words, in the prompts that were learned if any were."""
@@ -129,8 +136,8 @@ class Trial:
             prompts = {"noun": self._sentences(self.protocol.prompts)}
         else:
             chosen = self.run.lexicons[words]
-            if self.run.is_small and self.run.vocabulary:
-                chosen = chosen.model_copy(update={"words": self.run.vocabulary.words})
+            if limit := self.run.amounts.protocols.words:
+                chosen = chosen.model_copy(update={"words": min(limit, chosen.words or limit)})
             listed = chosen.listed(self.run.seed)
             prompts = {
                 "noun": self._sentences(chosen.prompts or self.protocol.prompts),
@@ -142,15 +149,15 @@ class Trial:
         return lexicon.beside(tuned.concepts)
 
     def _sentences(self, name: str) -> tuple[str, ...]:
-        """A set of prompts; of a long one a small run takes the first two."""
-        return templates(name)[: 2 if self.run.is_small else None]
+        """A set of prompts, or the first of a long one."""
+        return templates(name)[: self.run.amounts.protocols.sentences]
 
     def _detectors(self) -> dict[str, Detector]:
         made = {}
         for label, chosen in self.protocol.detectors.items():
             parameters = {key: value for key, value in chosen.items() if key != "method"}
             made[label] = get_detector(chosen.get("method", label), **parameters)
-        if self.run.is_small and self.protocol.tuning:  # patches take a pass over the pictures for each tuned model
+        if self.protocol.tuning and not self.run.amounts.protocols.patches:
             return {label: detector for label, detector in made.items() if "patches" not in detector.requires}
         return made
 
@@ -254,7 +261,7 @@ def _shelf(run: Profile, protocol: Protocol, named: str) -> tuple[Shelf | None, 
     """The sets that a protocol can be run on under an encoder, None if it cannot; and why not, or not on all."""
     if protocol.not_run:
         return None, protocol.not_run
-    if run.is_small and named != protocol.encoders[0]:
+    if named not in protocol.encoders[: run.amounts.protocols.encoders]:
         return None, FIRST_ONLY
     shelf = Shelf(run.photo_root, protocol.names)
     missing = [name for name in protocol.names_of_sets if not shelf.has(name)]

@@ -526,7 +526,7 @@ def test_the_full_data_stay_below_eight_megabytes():
     """Counted, not made: half-precision rows of all features, and every word as the text array that holds it."""
     run = load_profile("pocket")
     pictures = coursework_data._pictures(run)
-    words = {kind: found[:: coursework_data.EVERY[kind]] for kind, found in run.outlier_words().items()}
+    words = {kind: found[:: run.amounts.coursework.one_in[kind]] for kind, found in run.outlier_words().items()}
     names = pictures.table["label"].nunique()
     listed = 1000  # envisioned labels, "no" features and the like: a few hundred rows
     rows = len(pictures) + names + listed + sum(map(len, words.values()))

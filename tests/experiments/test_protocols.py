@@ -20,6 +20,7 @@ from oodlib.evaluation.evaluate import score
 from oodlib.evaluation.metrics import ood_metrics
 from oodlib.evaluation.results import COLUMNS, KEY
 from oodlib.experiments import protocols
+from oodlib.experiments.amounts import Amounts, OfProtocols
 from oodlib.experiments.pictures import Shelf
 from oodlib.experiments.profiles import Profile
 from oodlib.experiments.protocols import FIRST_ONLY, Trial, few_of_each, run_protocols
@@ -29,6 +30,7 @@ from oodlib.prompts.sets import templates
 from oodlib.tuning import Tuned
 
 PAIR = {"imagenet-10": {"far": ["sun"], "hard": ["imagenet-20"]}}
+FEW = {"encoders": 1, "sentences": 2, "words": 10, "shots": 1, "views": 1, "epochs": 1, "patches": False}
 PROFILE = {
     "name": "mine",
     "title": "Mine",
@@ -43,7 +45,7 @@ PROFILE = {
     "pictures": 10,
     "encoders": {"RN50": {"name": "RN50", "pretrained": "random"}},
     "lexicons": {"food": {"nouns": ["noun.food"], "words": 400, "prompts": "bare"}},
-    "is_small": True,
+    "amounts": {"protocols": FEW},
 }
 PROTOCOL = {
     "title": "One",
@@ -205,7 +207,7 @@ def test_a_tuned_model_has_rows_for_its_shots_and_seeds(encoder, openai):
     tuning = {"method": "tip_adapter", "shots": [1, 2], "seeds": 2, "views": 3, "parameters": {"alpha": 5.0}}
     rows = trial(encoder, openai, tuning=tuning, sets={"imagenet-10": {"far": ["sun"]}})
     assert set(rows["tuning"]) == {"tip_adapter"}
-    assert set(rows["shots"]) == {1}, "a small run takes the first number of shots"
+    assert set(rows["shots"]) == {1}, "the profile takes the first number of shots"
     assert set(rows["seed"]) == {0, 1}
     assert not rows.duplicated(list(KEY)).any()
     untuned = trial(encoder, openai, sets={"imagenet-10": {"far": ["sun"]}})
@@ -234,12 +236,12 @@ def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameter
         protocols, "take_shots", lambda *given, **named: asked.append((len(given[1]), named)) or "shots"
     )
     monkeypatch.setattr(protocols, "tune", lambda *given, **named: asked.append((given[0], named)))
-    tuning = {"method": "locoop", "shots": [1, 2], "views": 3, "parameters": {"epochs": 9}, "small": {"epochs": 1}}
-    whole = profile(one={"tuning": tuning})
+    tuning = {"method": "locoop", "shots": [1, 2], "views": 3, "parameters": {"epochs": 9}}
+    few = profile(one={"tuning": tuning})
     told = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10))
     for run, counts, views, epochs in (
-        (whole.model_copy(update={"is_small": False}), [1, 2], 3, 9),
-        (whole, [1], 1, 1),
+        (few.model_copy(update={"amounts": Amounts()}), [1, 2], 3, 9),
+        (few, [1], 1, 1),
     ):
         asked.clear()
         made = list(Trial(run, "one", run.protocols["one"], encoder, "", openai)._tuned(told))
@@ -248,6 +250,31 @@ def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameter
             assert pictures == 10 * count
             assert taken == {"views": views, "seed": 0, "patches": True}, "LoCoOp needs local features"
             assert (method, tuned) == ("locoop", {"seed": 0, "epochs": epochs})
+
+
+def test_epochs_are_cut_only_where_a_method_has_more(encoder, shelf):
+    for method, parameters, left in (
+        ("coop", {"epochs": 9, "lr": 0.1}, {"epochs": 2, "lr": 0.1}),
+        ("coop", {"epochs": 1}, {"epochs": 1}),
+        ("clip_adapter", {}, {"epochs": 2}),
+        ("tip_adapter", {"alpha": 2.0}, {"alpha": 2.0}),
+    ):
+        run = profile(one={"tuning": {"method": method, "shots": [1], "parameters": parameters}})
+        run = run.model_copy(update={"amounts": Amounts(protocols=OfProtocols(epochs=2))})
+        one = Trial(run, "one", run.protocols["one"], encoder, "", shelf)
+        assert one._parameters(one.protocol.tuning) == left, "50 epochs are what clip_adapter has by itself"
+
+
+def test_patches_are_read_beside_a_tuned_model_unless_the_profile_leaves_them_out(encoder, shelf):
+    tuning = {"method": "tip_adapter", "shots": [1]}
+    for chosen, patches, kept in (
+        ({"tuning": tuning}, False, {"mcm"}),
+        ({"tuning": tuning}, True, {"mcm", "gl_mcm"}),
+        ({}, False, {"mcm", "gl_mcm"}),
+    ):
+        run = profile(one=chosen | {"detectors": {"mcm": {}, "gl_mcm": {}}})
+        run = run.model_copy(update={"amounts": Amounts(protocols=OfProtocols(patches=patches))})
+        assert set(Trial(run, "one", run.protocols["one"], encoder, "", shelf)._detectors()) == kept
 
 
 def test_gl_mcm_reads_patches_a_batch_at_a_time(encoder, shelf, monkeypatch):

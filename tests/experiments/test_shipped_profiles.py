@@ -145,7 +145,6 @@ def test_every_detector_and_tuner_takes_its_parameters(shipped, protocols):
             assert made(name, chosen), label
         if one.tuning:
             get_tuner(one.tuning.method, **one.tuning.parameters)
-            get_tuner(one.tuning.method, **(one.tuning.parameters | one.tuning.small))
 
 
 def test_every_protocol_has_the_words_that_its_detectors_need(protocols):

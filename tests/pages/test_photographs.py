@@ -25,7 +25,7 @@ OWN = (
 )
 # What a sample cannot run, and says so.
 EXPECTED = (
-    *("a small run takes the first encoder", "fewer than 16 pictures", "is a checkpoint of its authors"),
+    *("takes only the first of a protocol's encoders", "fewer than 16 pictures", "is a checkpoint of its authors"),
     *("labels are envisioned", "tuned on all 1.28 million pictures"),
 )
 
