@@ -139,7 +139,7 @@ class Trial:
         lexicon = Lexicon.encode(self.encoder, listed, prompts)
         if tuned.encode is not None:
             lexicon = replace(lexicon, text=tuned.encode(lexicon.words))
-        return lexicon.beside(tuned.concepts)
+        return lexicon.add_to(tuned.concepts)
 
     def _sentences(self, name: str) -> tuple[str, ...]:
         """A set of prompts; of a long one a small run takes the first two."""

@@ -82,7 +82,7 @@ def beside(concepts: Concepts, lexicon: Lexicon) -> Concepts:
     kept = lexicon.subset([row for row, word in enumerate(lexicon.words) if normal(word) not in taken])
     if not len(kept):
         raise OodlibError("every outlier word names one of the classes: pass words for other things")
-    return kept.beside(concepts)
+    return kept.add_to(concepts)
 
 
 def check_that_it_tells(detector: Detector, concepts: Concepts) -> None:

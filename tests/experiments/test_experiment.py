@@ -33,7 +33,7 @@ def test_concepts_have_a_no_feature_each(lab):
 
 def test_outlier_words_are_never_class_names(lab):
     told = lab.concepts(lab.main)
-    beside = lab.lexicon.beside(told)
+    beside = lab.lexicon.add_to(told)
     assert not {normal(name) for name in told.names} & {normal(word) for word in beside.outlier_names}
     assert set(beside.outlier_kinds) == {"noun", "adjective"}
     assert lab.words(["red bus"]).text.shape == (1, told.text.shape[1])

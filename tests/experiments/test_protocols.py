@@ -161,7 +161,7 @@ def test_words_stand_beside_the_classes(encoder, shelf):
     listed = run.lexicons["food"].model_copy(update={"words": 10}).listed(0)
     prompts = {"noun": templates("bare"), "adjective": templates("nice-adjective")[:2]}
     names = shelf.benchmark("imagenet-10", {}).names
-    told = Lexicon.encode(encoder, listed, prompts).beside(
+    told = Lexicon.encode(encoder, listed, prompts).add_to(
         Concepts(names, encoder.encode_texts(names, templates("photo")))
     )
     detector = get_detector("neg_label", temperature=0.01).fit(told)
