@@ -167,7 +167,7 @@ def _embed(manifest: Manifest, digest: str, make: Any, decode: Any, tolerate: bo
     from oodlib.embeddings.embedding import store_of
 
     store = store_of(digest, manifest, decode)
-    todo = sum(part.stop - part.start for part in store.missing())
+    todo = sum(shard.stop - shard.start for shard in store.missing())
     kept = len(manifest) - todo
     out.print(
         f"{manifest.name}: {len(manifest):,} pictures, {kept:,} of them kept already, in {store.folder}",
