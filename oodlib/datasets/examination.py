@@ -60,8 +60,8 @@ class State:
 def survey(name: str, root: Path) -> tuple[State, Listing]:
     """List a set and count it, without reading a picture."""
     chosen = card(name)
-    made_up = sample(root) is not None
-    expected = None if made_up else chosen.pictures
+    is_sample = sample(root) is not None
+    expected = None if is_sample else chosen.pictures
     folder = root / chosen.layout.folder
     if not folder.is_dir() or not any(folder.iterdir()):
         word, problem = _absent(chosen, root)
@@ -72,7 +72,7 @@ def survey(name: str, root: Path) -> tuple[State, Listing]:
     except OodlibError as error:
         return State(name, NOT_COMPLETE, 0, expected, 0, (str(error),)), Listing({})
     problems = tuple(_list_problems(chosen, listing, ids, expected))
-    word = NOT_COMPLETE if problems else SAMPLE if made_up else COMPLETE
+    word = NOT_COMPLETE if problems else SAMPLE if is_sample else COMPLETE
     return State(name, word, len(listing.pictures), expected, 0, problems), listing
 
 
