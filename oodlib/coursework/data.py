@@ -31,19 +31,19 @@ from oodlib.prompts.sets import templates
 
 ID_SET = "animals-food"
 UNKNOWN = ("unknown", "unknown object", "something else", "none of these", "other")
-EVERY = {"noun": 2, "adjective": 6}  # of the profile's outlier words, one in so many
+ONE_IN = {"noun": 2, "adjective": 6}  # of the profile's outlier words, one in so many
 TILE, ACROSS, COLOURS = 32, 48, 64  # pixels of a small picture, small pictures in a row of the sheet, colours of it
 
 Arrays = dict[str, Any]  # NumPy arrays
 
 
 def write_data(folder: Path, run: Profile) -> None:
-    """Write `emojishift.npz`, `pictures.png` and `README.md` into a folder; features that are kept are not made again.
+    """Write `emojishift.npz`, `pictures.png` and `README.md` into a folder; kept features are read, not computed.
 
     Parameters
     ----------
     folder : Path
-        It is made if it is not there.
+        Created if need be.
     run : Profile
         A small one takes the first concepts of every set only.
 
@@ -55,10 +55,10 @@ def write_data(folder: Path, run: Profile) -> None:
     pictures = _pictures(run)
     arrays = collect(run, pictures)
     sheet = _sheet(pictures)
-    told = _readme(arrays)
+    readme = _readme(arrays)
     write_atomically(folder / "emojishift.npz", lambda path: np.savez_compressed(path, allow_pickle=False, **arrays))
     write_atomically(folder / "pictures.png", lambda path: sheet.save(path, optimize=True))
-    write_text(folder / "README.md", told)
+    write_text(folder / "README.md", readme)
 
 
 def collect(run: Profile, pictures: Manifest) -> Arrays:
@@ -71,8 +71,8 @@ def collect(run: Profile, pictures: Manifest) -> Arrays:
     own = [name for name, part in zip(names, sets, strict=True) if part == ID_SET]
     lexicon = Lexicon.encode(encoder, run.outlier_words(), {"noun": prompts, "adjective": templates("nice-adjective")})
     if not run.is_small:
-        places = {kind: [k for k, found in enumerate(lexicon.kinds) if found == kind] for kind in EVERY}
-        lexicon = lexicon.subset([k for kind, found in places.items() for k in found[:: EVERY[kind]]])
+        places = {kind: [k for k, found in enumerate(lexicon.kinds) if found == kind] for kind in ONE_IN}
+        lexicon = lexicon.subset([k for kind, found in places.items() for k in found[:: ONE_IN[kind]]])
     arrays = {
         "features": _half(embed(encoder, pictures if run.is_small else _benchmark()).of(pictures)),
         "label": table["label"].map(place).to_numpy(np.int16),
@@ -204,8 +204,8 @@ def _readme(arrays: Arrays) -> str:
     """What lies in the folder, with shapes, and who is to be credited."""
     dtypes = {key: "text" if array.dtype.kind == "U" else array.dtype for key, array in arrays.items()}
     rows = [f"| `{key}` | {array.shape} | {dtypes[key]} | {_MEANING[key]} |" for key, array in arrays.items()]
-    told = [credits(hand) for hand in BENCHMARK_HANDS]
-    drawn = [f"| {of['hand']} | {of['author']} | {of['licence']} | {of['version']} |" for of in told]
+    sources = [credits(hand) for hand in BENCHMARK_HANDS]
+    drawn = [f"| {of['hand']} | {of['author']} | {of['licence']} | {of['version']} |" for of in sources]
     sizes = pd.Series(arrays["set"]).value_counts(sort=False)
     return _README.format(
         sizes=", ".join(f"{name} {count:,}" for name, count in sizes.items()),
