@@ -89,7 +89,7 @@ class Trial:
         for shots, seed, tuned in self._tuned(told):
             source = kept if tuned.encoder is None else self._embed(tuned.encoder, {benchmark.name: sets})
             features = {part: tuned.transform(source.of(some)) for part, some in sets.items()}
-            concepts = self._beside(tuned, benchmark.name)
+            concepts = self._with_outliers(tuned, benchmark.name)
             detectors = self._detectors()
             patches = functools.partial(self._patches, sets)
             scores = score(concepts, detectors, features, id_set=benchmark.name, seed=self.run.seed, patches=patches)
@@ -119,7 +119,7 @@ class Trial:
                 shots = take_shots(self.encoder, few, told.names, views=views, seed=seed, **wanted)
                 yield count, seed, tune(chosen.method, self.encoder, told, shots, seed=seed, **parameters)
 
-    def _beside(self, tuned: Tuned, id_set: str) -> Concepts:
+    def _with_outliers(self, tuned: Tuned, id_set: str) -> Concepts:
         """The classes with the protocol's outlier words, in the prompts that were learned if any were."""
         words = self.protocol.words
         if words is None:
