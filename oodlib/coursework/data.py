@@ -1,7 +1,7 @@
 """The data of the coursework: kept features of the benchmark in one small file, so that a laptop needs no model.
 
 A picture is a row of `features` with its label, hand and set; a label is a place in `names`. Class names, the names of
-all other things, outlier words and the words that a person would try first have text features beside them. Everything
+all other things, outlier words and the words that a person would try first come with text features. Everything
 is in half precision: below 8 MB together, and scores that differ from the book's only in late digits.
 """
 

@@ -181,7 +181,7 @@ def _wrong_count(chosen: Card, found: dict[str, str], per_class: Counter[str], e
 
 
 def _nesting(chosen: Card, astray: Sequence[str]) -> str:
-    """Pictures at the wrong depth, told by where they should be."""
+    """Where pictures at the wrong depth should be, in a sentence."""
     folder, name = chosen.layout.folder, chosen.name
     high = astray[0].count("/") == folder.count("/") + 1
     if high and chosen.home == "imagenet-1k" and Path(astray[0]).name.startswith("ILSVRC2012_val_"):
