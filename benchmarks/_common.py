@@ -65,12 +65,12 @@ def encode(model: torch.nn.Module, batch: Tensor) -> Tensor:
 def take_turns(
     contenders: dict[str, Callable[[], Result]], rounds: int, check: Callable[[str, Result], object]
 ) -> dict[str, float]:
-    """Median seconds of each contender; what each made is checked in every round."""
+    """Median seconds of each contender; what each returns is checked in every round."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, work in contenders.items():
             start = time.perf_counter()
-            made = work()
+            result = work()
             seconds[name].append(time.perf_counter() - start)
-            check(name, made)
+            check(name, result)
     return {name: statistics.median(took) for name, took in seconds.items()}

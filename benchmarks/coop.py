@@ -1,6 +1,6 @@
 """Time CoOp on kept features against CoOp that encodes the shots' pictures in every step, in one run.
 
-    python benchmarks/coop.py [--epochs 12] [--batch 32] [--rate 1] [--more 2] [--threads 2]
+    python benchmarks/coop.py [--epochs 12] [--batch-size 32] [--lr 1] [--more 2] [--threads 2]
 
 The work is CoOp with context vectors for each class, on two drawings of each animal and food (twemoji and openmoji),
 with PocketCLIP. Three ways take turns:
@@ -39,15 +39,15 @@ from oodlib.tuning._prompts import Prompts, frozen, words
 
 CONTEXT = "a simple drawing of one"
 SIDE = 128
-RATE = 0.033  # of the two ways with small batches
+LR = 0.033  # of the two ways with small batches
 
 
 @dataclass
 class Way:
     """One way of training: its vectors, its optimizer, and the seconds of every epoch."""
 
-    batch: int
-    rate: float
+    batch_size: int
+    lr: float
     epochs: int
     vectors: Tensor
     features_of: object
@@ -55,14 +55,14 @@ class Way:
 
     def __post_init__(self) -> None:
         self.vectors = self.vectors.clone().requires_grad_()
-        self.optimizer = torch.optim.SGD([self.vectors], self.rate, momentum=0.9, weight_decay=5e-4)
+        self.optimizer = torch.optim.SGD([self.vectors], self.lr, momentum=0.9, weight_decay=5e-4)
 
     def epoch(self, prompts: Prompts, labels: Tensor, scale: float) -> None:
         """Go through the shots once."""
         started, number = time.perf_counter(), len(self.seconds)
-        parts = torch.randperm(len(labels)).split(self.batch)
+        parts = torch.randperm(len(labels)).split(self.batch_size)
         for k, rows in enumerate(parts):
-            self.optimizer.param_groups[0]["lr"] = self.rate * cosine(number * len(parts) + k, self.epochs * len(parts))
+            self.optimizer.param_groups[0]["lr"] = self.lr * cosine(number * len(parts) + k, self.epochs * len(parts))
             logits = scale * self.features_of(rows) @ prompts.encode(self.vectors).T
             self.optimizer.zero_grad()
             F.cross_entropy(logits, labels[rows]).backward()
@@ -96,9 +96,9 @@ def interval(gain: np.ndarray, concepts: np.ndarray) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, default in (("epochs", 12), ("batch", 32), ("threads", 2)):
+    for option, default in (("epochs", 12), ("batch-size", 32), ("threads", 2)):
         parser.add_argument(f"--{option}", type=int, default=default)
-    parser.add_argument("--rate", type=float, default=1.0, help="of the way with one step an epoch")
+    parser.add_argument("--lr", type=float, default=1.0, help="of the way with one step an epoch")
     parser.add_argument("--more", type=int, default=2, help="its epochs for each epoch of the others")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -115,16 +115,15 @@ def main() -> None:
     start = words(encoder, CONTEXT)
     prompts = Prompts(encoder, test.names, len(start))
     start = start.repeat(len(test.names), 1, 1)
-    steps, epochs = -(-len(shots) // chosen.batch), chosen.epochs
-    few = {"batch": chosen.batch, "rate": RATE, "epochs": epochs, "vectors": start}
+    steps, epochs = -(-len(shots) // chosen.batch_size), chosen.epochs
+    few = {"batch_size": chosen.batch_size, "lr": LR, "epochs": epochs, "vectors": start}
     ways = {
         "as published": Way(**few, features_of=encoded_anew(drawn.paths(), model, preprocess)),
         "kept, same steps": Way(**few, features_of=kept(shots)),
-        "kept, one step an epoch": Way(len(shots), chosen.rate, chosen.more * epochs, start, kept(shots)),
+        "kept, one step an epoch": Way(len(shots), chosen.lr, chosen.more * epochs, start, kept(shots)),
     }
-    print(
-        f"{len(shots)} shots of {len(test.names)} classes, {steps} batches of {chosen.batch}, {chosen.threads} threads"
-    )
+    print(f"{len(shots)} shots of {len(test.names)} classes", end=", ")
+    print(f"{steps} batches of {chosen.batch_size}, {chosen.threads} threads")
     with frozen(encoder.model):
         for number in range(epochs):
             for way in ways.values():

@@ -147,8 +147,8 @@ def main() -> None:
             "accelerator": torch.cuda.get_device_name() if chosen.device.startswith("cuda") else None,
         }
         versions = {"torch": torch.__version__, "open_clip": open_clip.__version__, "pillow": PIL.__version__}
-        told = {"encoder": chosen.encoder, "precision": chosen.precision, "machine": machine, "versions": versions}
-        chosen.json.write_text(json.dumps(told | {"rows": found}, indent=1), encoding="utf-8")
+        about = {"encoder": chosen.encoder, "precision": chosen.precision, "machine": machine, "versions": versions}
+        chosen.json.write_text(json.dumps(about | {"rows": found}, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ class ImageTower(nn.Module):
 
 def image_encoder(device: str, precision: str) -> Encoder:
     """The image tower alone, as an encoder."""
-    steps, told = preprocessing("openai", {"size": IMAGE_SIZE, "mean": MEAN, "std": STD})
-    spec = {"model": "pocket, image tower", "pretrained": None, "preprocess": told, "precision": precision}
+    steps, preprocess = preprocessing("openai", {"size": IMAGE_SIZE, "mean": MEAN, "std": STD})
+    spec = {"model": "pocket, image tower", "pretrained": None, "preprocess": preprocess, "precision": precision}
     return Encoder(ImageTower(), steps, None, {**spec, "device": device.split(":")[0]})
 
 
@@ -100,8 +100,8 @@ def export(folder: Path, sets: dict[str, list[Path]], concepts: Concepts) -> Non
             shutil.copy(path, folder / file)
             rows.append({"file": file, "set": name})
     pd.DataFrame(rows).to_csv(folder / "sets.csv", index=False)
-    told = {"names": json.dumps(concepts.names), "logit_scale": str(concepts.logit_scale)}
-    save_file({"text": concepts.text.contiguous()}, folder / "text.safetensors", metadata=told)
+    metadata = {"names": json.dumps(concepts.names), "logit_scale": str(concepts.logit_scale)}
+    save_file({"text": concepts.text.contiguous()}, folder / "text.safetensors", metadata=metadata)
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{len(rows)} pictures, {size / 1e6:.1f} MB in {folder}")
 
@@ -111,10 +111,10 @@ def read_folder(folder: Path) -> tuple[dict[str, list[Path]], Concepts]:
     from safetensors import safe_open
 
     with safe_open(folder / "text.safetensors", framework="pt") as file:
-        told, text = file.metadata(), file.get_tensor("text")
+        metadata, text = file.metadata(), file.get_tensor("text")
     table = pd.read_csv(folder / "sets.csv")
     sets = {str(name): [folder / file for file in rows["file"]] for name, rows in table.groupby("set", sort=False)}
-    return sets, Concepts(names=json.loads(told["names"]), text=text, logit_scale=float(told["logit_scale"]))
+    return sets, Concepts(names=json.loads(metadata["names"]), text=text, logit_scale=float(metadata["logit_scale"]))
 
 
 def encode_in_turns(
@@ -134,7 +134,7 @@ def encode_in_turns(
             if len(some) == batch and start:  # the first batch warms up
                 took[name].append((time.perf_counter() - begin) / batch)
     lengths = [len(group) for group in sets.values()]
-    features = {name: dict(zip(sets, torch.cat(made).split(lengths), strict=True)) for name, made in parts.items()}
+    features = {name: dict(zip(sets, torch.cat(rows).split(lengths), strict=True)) for name, rows in parts.items()}
     return features, {name: statistics.median(values) for name, values in took.items()}
 
 

@@ -46,9 +46,9 @@ def count(profile: str, output: Path) -> None:
         print(f"{name:24s}{found[name]['cpu']:10.1f} CPU s{found[name]['wall']:10.1f} s", flush=True)
         output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
-    for name, made in runs_of(load_profile(profile)):
-        shown = name if made.name == profile else f"{name} ({made.name})"
-        counted(shown, partial(execute, name, made.name))
+    for name, own in runs_of(load_profile(profile)):
+        shown = name if own.name == profile else f"{name} ({own.name})"
+        counted(shown, partial(execute, name, own.name))
     counted(SITE, partial(site.build, profile))
 
 

@@ -63,11 +63,11 @@ def encode_rate(encoder: Encoder, batch: int, seconds: float) -> Slope:
 
 def files(folder: Path, count: int) -> Manifest:
     """JPEG files as a data set."""
-    made = photographs(folder, min(count, DISTINCT), SIZE)
-    for number in range(len(made), count):
-        made.append(Path(shutil.copy(made[number % DISTINCT], folder / f"copy-{number:05d}.jpg")))
-    table = pd.DataFrame({"id": [path.stem for path in made], "uri": [path.name for path in made]})
-    table["label"], table["split"], table["sha256"] = "", "test", [file_sha256(path) for path in made]
+    paths = photographs(folder, min(count, DISTINCT), SIZE)
+    for number in range(len(paths), count):
+        paths.append(Path(shutil.copy(paths[number % DISTINCT], folder / f"copy-{number:05d}.jpg")))
+    table = pd.DataFrame({"id": [path.stem for path in paths], "uri": [path.name for path in paths]})
+    table["label"], table["split"], table["sha256"] = "", "test", [file_sha256(path) for path in paths]
     return Manifest(name="generated", root=folder, table=table)
 
 

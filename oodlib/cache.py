@@ -17,7 +17,7 @@ from oodlib.errors import OodlibError
 
 
 def home_folder(home: Path | str | None = None) -> Path:
-    """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not made."""
+    """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not created."""
     return Path(home or os.environ.get("OODLIB_HOME") or platformdirs.user_cache_dir("oodlib", appauthor=False))
 
 
@@ -33,7 +33,7 @@ def writable(folder: Path) -> Path:
     Raises
     ------
     OodlibError
-        If it cannot be made or written.
+        If it cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def writable(folder: Path) -> Path:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary path beside `path`, then move the result into place in one step.
+    """Call `write` with a temporary path in the folder of `path`, then move the result into place in one step.
 
     A kill at any moment leaves the old file or the new one. Of two writers of the same path, the last one wins whole.
 

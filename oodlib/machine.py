@@ -53,9 +53,9 @@ def processor(cpuinfo: Path = _CPUINFO) -> str:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor()
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
-    flags = set((told.get("flags") or told.get("Features") or "").split())
-    name = told.get("model name") or platform.processor() or platform.machine()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    name = fields.get("model name") or platform.processor() or platform.machine()
     vectors = next((words for flag, words in _VECTORS.items() if flag in flags), None)
     if vectors is None:
         return name

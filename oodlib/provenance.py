@@ -27,7 +27,7 @@ FACTS = ("device", "dtype", "seeds", "manifests", "encoder", "embeddings")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one run used and made.
+    """What one run used and wrote.
 
     Everything but `started`, the seconds, the machine (`platform`, `processor`, `cpus`), `commit` and `dirty` is the
     same when the same sources run again.
@@ -41,11 +41,11 @@ class RunRecord:
     source_sha256, code_sha256, lock_sha256 : str
         Of the stripped notebook, of the files of `oodlib`, and of `requirements.lock` ("absent" without one).
     inputs : dict of str to str
-        SHA-256 of every other file that the run was told to depend on.
+        SHA-256 of every other file that the run names as its inputs.
     manifests, encoder, embeddings
         Digests of the picture lists, the encoder's spec and digest, the keys of the kept features.
     products : dict of str to str
-        SHA-256 of every file that the run made, by its path in the profile's folder.
+        SHA-256 of every file that the run wrote, by its path in the profile's folder.
     started : str
         UTC, ISO 8601.
     wall_seconds : float
@@ -213,7 +213,7 @@ def recording() -> bool:
 
 
 def product(path: str, folder: Path) -> Path:
-    """Where a run writes one of its products, the folder made.
+    """Where a run writes one of its products; the folder is created.
 
     A recorded run writes to a temporary folder, and its products are moved into place together once the whole notebook
     has succeeded. An interactive run writes into the profile's folder at once.

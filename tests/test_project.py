@@ -264,8 +264,8 @@ def test_workflows_may_read_and_single_jobs_write():
     writes = {}
     for name, flow in WORKFLOWS.items():
         assert flow["permissions"] == {"contents": "read"}, name
-        for job, told in flow["jobs"].items():
-            given = {scope for scope, right in told.get("permissions", {}).items() if right == "write"}
+        for job, definition in flow["jobs"].items():
+            given = {scope for scope, right in definition.get("permissions", {}).items() if right == "write"}
             if given:
                 writes[f"{name}/{job}"] = given
     assert writes == {

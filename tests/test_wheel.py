@@ -25,12 +25,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """Built from a copy, because a build leaves folders where it works."""
-    source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT / "oodlib", source / "oodlib", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    subprocess.run([*UV, "build", "--wheel", "--out-dir", made, source], check=True)
-    (found,) = made.glob("*.whl")
+    subprocess.run([*UV, "build", "--wheel", "--out-dir", folder, source], check=True)
+    (found,) = folder.glob("*.whl")
     return found
 
 

@@ -114,12 +114,12 @@ def fine_grained(root: Path) -> dict[str, list[str]]:
 def _cars(folder: Path, names: list[str]) -> None:
     from scipy.io import savemat  # the real set brings such files
 
-    every = listed("cars-196")
-    rows = [(f"{n:05d}.jpg", every.index(name) + 1) for n, name in enumerate(names * PER_CLASS, 1)]
+    names_of_set = listed("cars-196")
+    rows = [(f"{n:05d}.jpg", names_of_set.index(name) + 1) for n, name in enumerate(names * PER_CLASS, 1)]
     for file, number in rows:
-        draw(folder / "cars_test" / file, f"cars {file}", every[number - 1])
+        draw(folder / "cars_test" / file, f"cars {file}", names_of_set[number - 1])
     (folder / "devkit").mkdir()
-    savemat(folder / "devkit" / "cars_meta.mat", {"class_names": np.array(every, dtype=object)})
+    savemat(folder / "devkit" / "cars_meta.mat", {"class_names": np.array(names_of_set, dtype=object)})
     annotations = np.array(rows, dtype=[("fname", object), ("class", object)])
     savemat(folder / "cars_test_annos_withlabels.mat", {"annotations": annotations})
 

@@ -201,12 +201,12 @@ def install_node_packages(root: Path, environment: Path) -> bool:
             words = name_package(done.stdout + done.stderr, files[1])
             reason = explain(words, NPM_SENTENCES, "npm's own words are above: mend what they name")
             raise SetupError(f"the npm packages were not installed: {reason}, then run the same command again")
-        made = part / "node_modules"
-        made.mkdir(exist_ok=True)
-        write_stamp(made / STAMP, wanted)
+        modules = part / "node_modules"
+        modules.mkdir(exist_ok=True)
+        write_stamp(modules / STAMP, wanted)
         if target.exists():
             target.rename(part / "old")
-        made.rename(target)
+        modules.rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return True

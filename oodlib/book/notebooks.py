@@ -64,7 +64,7 @@ def notebook_names() -> list[str]:
     return sorted(names, key=lambda name: bool(_reads(source_path(name))))
 
 
-def made_under(name: str, profile: Profile) -> Profile:
+def profile_of(name: str, profile: Profile) -> Profile:
     """The profile whose run a page shows: the book's own, or the one that the page is about.
 
     A page about EmojiShift or PocketCLIP says so in its metadata (`oodlib.profile`), and is the same in every book.
@@ -76,9 +76,9 @@ def made_under(name: str, profile: Profile) -> Profile:
 def runs_of(profile: Profile) -> list[tuple[str, Profile]]:
     """What a book needs to have run, in order: pages of other profiles, with what they may read, and then its own."""
     names = notebook_names()
-    borrowed = {made.name: made for name in names if (made := made_under(name, profile)).name != profile.name}
-    first = [(name, made_under(name, other)) for other in borrowed.values() for name in names]
-    return first + [(name, profile) for name in names if made_under(name, profile) is profile]
+    borrowed = {about.name: about for name in names if (about := profile_of(name, profile)).name != profile.name}
+    first = [(name, profile_of(name, other)) for other in borrowed.values() for name in names]
+    return first + [(name, profile) for name in names if profile_of(name, profile) is profile]
 
 
 def execute(
@@ -134,12 +134,12 @@ def execute(
         with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".run-") as work:
             log = chosen.folder / "logs" / f"{name}.log"
             notebook, noted = _run(source, Path(work), given, run, log)
-            made = _publish(Path(work) / "products", chosen.folder)
+            products = _publish(Path(work) / "products", chosen.folder)
     except OSError as error:
         raise cannot_write(chosen.folder, error) from error
     text = json.dumps(tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_text(result.path, text)
-    known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": made, **noted}
+    known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": products, **noted}
     known |= {"started": started, "wall_seconds": round(time.monotonic() - clock, 1)}
     known["cpu_seconds"] = round(_cpu_seconds_of_kernels() - before, 1)
     provenance.stamp(result.record, root=project_root(), **known)
@@ -160,18 +160,18 @@ def _choices(name: str, known: list[str]) -> str:
 
 def _metadata(source: Path) -> dict[str, Any]:
     """What a notebook says of itself to this library."""
-    told: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
-    return told
+    metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
+    return metadata
 
 
 def _reads(source: Path) -> list[str]:
-    """What the notebook reads of what other notebooks made: `metadata.oodlib.reads`, paths in the profile's folder."""
+    """What the notebook reads of other notebooks' results: `metadata.oodlib.reads`, paths in the profile's folder."""
     reads: list[str] = _metadata(source).get("reads", [])
     return reads
 
 
 def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
-    """Digests of the files beside the code that decide what a notebook shows."""
+    """Digests of the files other than code that decide what a notebook shows."""
     root = project_root()
     files = {
         f"profiles/{profile.name}.yaml": profile_path(profile.name),
@@ -190,7 +190,7 @@ def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
 
 
 def _up_to_date(result: Executed, run: str, folder: Path) -> bool:
-    """Whether the recorded run is this one and everything that it made still lies there as it was made."""
+    """Whether the recorded run is this one and all its products still lie there unchanged."""
     record = provenance.read_record(result.record)
     if record is None or record.run != run or not result.path.is_file():
         return False
@@ -226,12 +226,12 @@ def _run(source: Path, work: Path, given: dict[str, Any], run: str, log: Path) -
 
 
 def _publish(products: Path, folder: Path) -> dict[str, str]:
-    """Move what a run made into the profile's folder; returns the digests by path."""
-    made = {}
+    """Move the products of a run into the profile's folder; returns the digests by path."""
+    digests = {}
     for path in sorted(products.rglob("*")):
         if path.is_file():
             name = path.relative_to(products).as_posix()
-            made[name] = provenance.file_sha256(path)
+            digests[name] = provenance.file_sha256(path)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             path.replace(folder / name)
-    return made
+    return digests

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from oodlib import provenance
 from oodlib.book.launch import Edition
-from oodlib.book.notebooks import made_under, notebook_names, source_path
+from oodlib.book.notebooks import notebook_names, profile_of, source_path
 from oodlib.book.staging import SOURCES, mathjax, stage
 from oodlib.book.theme_icons import trim_icons
 from oodlib.cache import replace_folder, write_text
@@ -58,7 +58,7 @@ def build(profile: str = "pocket", *, small: bool = False, published: Edition | 
     """
     chosen = load_profile(profile, small=small)
     root, target = project_root(), chosen.folder / "html"
-    pages = {name: _executed(name, made_under(name, chosen)) for name in notebook_names()}
+    pages = {name: _executed(name, profile_of(name, chosen)) for name in notebook_names()}
     digest = _digest(root, chosen, pages, published)
     stamp = chosen.folder / "site.json"
     index = target / "index.html"
@@ -66,9 +66,9 @@ def build(profile: str = "pocket", *, small: bool = False, published: Edition | 
         return index, False
     try:
         with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".site-") as work:
-            source, made = Path(work) / "src", Path(work) / "book"
+            source, output = Path(work) / "src", Path(work) / "book"
             stage(root, chosen, pages, source, published)
-            html = _jupyter_book(source, made, chosen.folder / "logs" / "site.log")
+            html = _jupyter_book(source, output, chosen.folder / "logs" / "site.log")
             trim_icons(html)
             if published:
                 shutil.copytree(source / "launch", html / "launch")
@@ -91,13 +91,13 @@ def check_links(profile: str = "pocket", *, small: bool = False, published: Edit
         If an address does not answer, with the first three of them; the log names all, and where they stand.
     """
     chosen = load_profile(profile, small=small)
-    pages = {name: _executed(name, made_under(name, chosen)) for name in notebook_names()}
+    pages = {name: _executed(name, profile_of(name, chosen)) for name in notebook_names()}
     log = chosen.folder / "logs" / "links.log"
     try:
         with tempfile.TemporaryDirectory(dir=chosen.folder, prefix=".links-") as work:
-            source, made = Path(work) / "src", Path(work) / "book"
+            source, output = Path(work) / "src", Path(work) / "book"
             stage(project_root(), chosen, pages, source, published)
-            checked = _jupyter_book(source, made, log, "linkcheck")
+            checked = _jupyter_book(source, output, log, "linkcheck")
             rows = (checked / "output.json").read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise cannot_write(chosen.folder, error) from error
@@ -152,7 +152,7 @@ def _digest(root: Path, profile: Profile, pages: dict[str, provenance.RunRecord]
     mathjax(root)
     sources = [*(root / name for name in (*SOURCES, "package-lock.json")), *(root / "book").rglob("*")]
     sources += (root / "notebooks" / "coursework").glob("*.ipynb")
-    folders = {name: made_under(name, profile).folder for name in pages}
+    folders = {name: profile_of(name, profile).folder for name in pages}
     records = [folder / "runs" / f"{name}.json" for name, folder in folders.items()]
     executed = [folder / "notebooks" / f"{name}.ipynb" for name, folder in folders.items()]
     return provenance.run_id(
@@ -169,7 +169,7 @@ def _digest(root: Path, profile: Profile, pages: dict[str, provenance.RunRecord]
 
 
 def _jupyter_book(source: Path, work: Path, log: Path, builder: str = "html") -> Path:
-    """Run Jupyter Book with nitpicking on and warnings as errors, and return the folder that it made.
+    """Run Jupyter Book with nitpicking on and warnings as errors, and return the folder of its output.
 
     On failure there is one sentence; the rest is in the log.
     """
@@ -179,11 +179,11 @@ def _jupyter_book(source: Path, work: Path, log: Path, builder: str = "html") ->
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(done.stdout + done.stderr, encoding="utf-8")
-    made = work / "_build" / "html"  # whatever the builder
-    finished = (made / "output.json").is_file() if builder == "linkcheck" else not done.returncode
+    built = work / "_build" / "html"  # whatever the builder
+    finished = (built / "output.json").is_file() if builder == "linkcheck" else not done.returncode
     if not finished:
         lines = (done.stdout + done.stderr).splitlines()
         complaints = [line for line in lines if "WARNING:" in line or "ERROR:" in line or "Error" in line]
         first = complaints[0].replace(f"{source}{os.sep}", "") if complaints else f"exit code {done.returncode}"
         raise OodlibError(f"the book does not build: {first.strip()} (the whole output is in {log})")
-    return made
+    return built

@@ -15,7 +15,7 @@ import yaml
 
 from oodlib.book.back_matter import cite, wall_times
 from oodlib.book.launch import Edition, launchable
-from oodlib.book.notebooks import made_under, source_path
+from oodlib.book.notebooks import profile_of, source_path
 from oodlib.cache import write_text
 from oodlib.coursework.make import stage as stage_coursework
 from oodlib.errors import OodlibError
@@ -25,8 +25,8 @@ from oodlib.provenance import RunRecord
 # The one script of MathJax that we load, and what it loads by itself: its fonts, and TeX commands met on the way.
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions")
 PLOTLY = "plotly.js-basic-dist-min/plotly-basic.min.js"  # among the npm packages; for the explorer's page alone
-SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md", "CITATION.cff")  # read from the checkout, beside `book/`
-MADE = ("figures", "fragments", "tables")  # folders of a profile that pages show or link to
+SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md", "CITATION.cff")  # read from the checkout, in addition to `book/`
+SHOWN = ("figures", "fragments", "tables")  # folders of a profile that pages show or link to
 SAMPLE = """:::{warning}
 **The numbers on this page mean nothing.** The pictures are made up and the model has random weights: this run shows
 no more than that everything runs. Put the real sets into the folder of data sets and run again.
@@ -71,7 +71,7 @@ def stage(
             shutil.copy(root / name, source / name)
     shutil.copytree(root / "book", source / "book")
     for name, record in pages.items():
-        own = made_under(name, profile)
+        own = profile_of(name, profile)
         _stage_products(root, record, own.folder, source)
         _stage_page(name, record, own, source, published)
     _write(source / "fragments" / "wall_times.md", wall_times(pages))
@@ -91,7 +91,7 @@ def _stage_products(root: Path, record: RunRecord, folder: Path, source: Path) -
     static = source / "book" / "_static"
     for path in record.products:
         place = {"explorer": static}.get(Path(path).parts[0], source)
-        if Path(path).parts[0] in (*MADE, "explorer"):
+        if Path(path).parts[0] in (*SHOWN, "explorer"):
             (place / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / path, place / path)
     if (static / "explorer").is_dir() and not (static / "plotly").is_dir():
@@ -128,7 +128,7 @@ def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, pu
 
 
 def _data(paths: Iterable[str], folder: Path) -> list[str]:
-    """The files behind a page's figures and tables, among what its run made and read (files, or whole folders)."""
+    """The files behind a page's figures and tables, among what its run wrote and read (files, or whole folders)."""
     found = set()
     for path in paths:
         listed = (folder / path).iterdir() if (folder / path).is_dir() else [folder / path]

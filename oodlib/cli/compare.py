@@ -64,7 +64,7 @@ def compare(
         import oodlib.report.projection  # noqa: F401 (a map that cannot be drawn is refused before anything takes time)
     from oodlib.guard.compare import compare as run
 
-    made = run(
+    comparison = run(
         inside,
         outside,
         encoder or "pocket",
@@ -75,18 +75,18 @@ def compare(
         n_boot=resamples,
         progress=notes.is_terminal,
     )
-    for note in made.notes:
+    for note in comparison.notes:
         notes.print(f"note: {note}", markup=False)
     if output is not None:
-        _keep(made, output)
-    wide = _wide(made.results)
+        _keep(comparison, output)
+    wide = _wide(comparison.results)
     if kind == "table":
         out.file.write(_aligned(wide))
     elif kind == "csv":
         out.file.write(wide.to_csv(index=False))
     else:
         out.file.write(json.dumps(wide.to_dict("records"), indent=1) + "\n")
-    first = made.results.iloc[0]
+    first = comparison.results.iloc[0]
     tested = f"tested on {first['n_id']} pictures inside and {first['n_ood']} outside"
     notes.print(f"{tested}; intervals: 95 % of {resamples} bootstrap resamples")
 
@@ -94,15 +94,15 @@ def compare(
 command(compare, cls=SeveralValues)
 
 
-def _keep(made: Comparison, folder: Path) -> None:
+def _keep(comparison: Comparison, folder: Path) -> None:
     """Write results, coordinates and map: each file whole or not at all."""
     from oodlib.cache import write_atomically
     from oodlib.evaluation.results import write_results
     from oodlib.report.projection import coordinates, draw_map
 
-    write_results(made.results, folder, "comparison")
-    x, y = coordinates(made.features).T
-    table = made.pictures.assign(x=x, y=y)
+    write_results(comparison.results, folder, "comparison")
+    x, y = coordinates(comparison.features).T
+    table = comparison.pictures.assign(x=x, y=y)
     write_atomically(folder / "map.csv", lambda path: table.to_csv(path, index=False, lineterminator="\n"))
     write_atomically(folder / "map.parquet", lambda path: table.to_parquet(path, index=False))
     write_atomically(folder / "map.png", lambda path: draw_map(table).savefig(path, dpi=160))

@@ -56,8 +56,8 @@ def list_sets(root: RootOption = None) -> None:
     out.print(table)
     out.print("?: not verified; ~: as others have packed it; as NAME: part of that set")
     out.print("far, near, hard, spurious: OOD sets")
-    made_up = ", a made-up sample" if photos.is_sample(place) else ""
-    out.print(f"photographs are looked for in {place}{made_up}", soft_wrap=True, markup=False)
+    kind = ", a made-up sample" if photos.is_sample(place) else ""
+    out.print(f"photographs are looked for in {place}{kind}", soft_wrap=True, markup=False)
     out.print("OODLIB_DATA or --root names another folder; to get a set: oodlib data get NAME")
 
 
@@ -66,7 +66,7 @@ def check(
     deep: Annotated[bool, typer.Option("--deep", help="decode every picture")] = False,
     root: RootOption = None,
 ) -> None:
-    """Look whether sets are all there; every problem is told with its remedy. Exit code 1 if there is one."""
+    """Look whether sets are all there; each problem comes with its remedy. Exit code 1 if there is one."""
     from oodlib.datasets import photos
     from oodlib.datasets.examination import NOT_THERE
 
@@ -119,7 +119,7 @@ def get(
         if notes.is_terminal:
             notes.print(f"{archive.file}: {_size(got)} of {_size(total)}  ", end="\r", markup=False)
 
-    fetch(card, place, heard=heard, told=lambda sentence: notes.print(sentence, markup=False))
+    fetch(card, place, heard=heard, notify=lambda sentence: notes.print(sentence, markup=False))
     state = photos.examine(name, place)
     out.print(f"{name}: {state.word}, {state.found:,} pictures, {_size(state.bytes)}", markup=False)
     for problem in state.problems:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ALL_IN, SOME_OUT, SOME_UNREADABLE = 0, 3, 4
 EXIT_CODES = (
     "Exit code: 0 all pictures are in; 3 some are out; 4 some cannot be read (whatever the others are); 1 an error, "
-    "told in one sentence; 2 a mistyped command; 130 interrupted."
+    "stated in one sentence; 2 a mistyped command; 130 interrupted."
 )
 
 PATHS = 'files, folders (with those below) or quoted globs: "photos/**/*.jpg"'
@@ -149,8 +149,8 @@ def detect(
     found = guard.decisions(paths, progress=notes.is_terminal)
     present(found, shape, output)
     _passed_over(found)
-    made = [row["decision"] for row in found.rows]
-    counts = {decision: made.count(decision) for decision in ("in", "out", "unreadable")}
+    decided = [row["decision"] for row in found.rows]
+    counts = {decision: decided.count(decision) for decision in ("in", "out", "unreadable")}
     notes.print(f"{', '.join(f'{n} {what}' for what, n in counts.items())}; threshold {guard.threshold}", markup=False)
     code = SOME_UNREADABLE if counts["unreadable"] else SOME_OUT if counts["out"] else ALL_IN
     if code:

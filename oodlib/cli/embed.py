@@ -97,7 +97,7 @@ def embed(
 
 command(
     embed,
-    epilog="Exit code: 0 all pictures are embedded; 4 some of the folder cannot be read; 1 an error, told in one "
+    epilog="Exit code: 0 all pictures are embedded; 4 some of the folder cannot be read; 1 an error, stated in one "
     "sentence; 2 a mistyped command; 130 interrupted.",
 )
 
@@ -167,19 +167,19 @@ def _embed(manifest: Manifest, digest: str, make: Any, decode: Any, tolerate: bo
     from oodlib.embeddings.embedding import store_of
 
     store = store_of(digest, manifest, decode)
-    todo = sum(part.stop - part.start for part in store.missing())
+    todo = sum(shard.stop - shard.start for shard in store.missing())
     kept = len(manifest) - todo
     out.print(
         f"{manifest.name}: {len(manifest):,} pictures, {kept:,} of them kept already, in {store.folder}",
         markup=False,
     )
     start = time.monotonic()
-    made: Embeddings = make(manifest, progress=notes.is_terminal, tolerate=tolerate, decode=decode)
+    embeddings: Embeddings = make(manifest, progress=notes.is_terminal, tolerate=tolerate, decode=decode)
     took = time.monotonic() - start
     rate = f"; {todo / took:,.1f} pictures/s" if todo else ""
-    out.print(f"{len(made):,} pictures, {made.features.shape[1]} numbers each, in {took:.1f} s{rate}")
-    out.print(f"store    {made.key}\nencoder  {digest}\nmanifest {manifest.digest}")
-    return made
+    out.print(f"{len(embeddings):,} pictures, {embeddings.features.shape[1]} numbers each, in {took:.1f} s{rate}")
+    out.print(f"store    {embeddings.key}\nencoder  {digest}\nmanifest {manifest.digest}")
+    return embeddings
 
 
 def _write(path: Path, parts: list[Embeddings]) -> None:

@@ -53,7 +53,7 @@ td, th {{ text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; ov
 
 
 def as_html(table: pd.DataFrame, files: Mapping[str, Path] | None = None) -> str:
-    """A self-contained page of a table that `oodlib.guard.decisions.decide` made.
+    """A self-contained page of a table that `oodlib.guard.decisions.decide` returns.
 
     Parameters
     ----------

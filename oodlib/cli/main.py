@@ -131,7 +131,7 @@ def run(
     ] = None,
 ) -> None:
     """Execute the book's notebooks under a profile; those whose ingredients did not change are left alone."""
-    from oodlib.book.notebooks import execute, made_under, runs_of
+    from oodlib.book.notebooks import execute, profile_of, runs_of
     from oodlib.experiments.profiles import load_profile
 
     if parameter and not notebooks:
@@ -142,7 +142,7 @@ def run(
         from oodlib.experiments.preflight import check
 
         check(chosen, out)
-    jobs = [(name, made_under(name, chosen)) for name in notebooks] if notebooks else runs_of(chosen)
+    jobs = [(name, profile_of(name, chosen)) for name in notebooks] if notebooks else runs_of(chosen)
     for name, run_as in jobs:
         start = time.monotonic()
         shown = name if run_as.name == profile else f"{name} (profile {run_as.name})"
@@ -198,7 +198,7 @@ def coursework(
 
     start = time.monotonic()
     chosen = masters()  # a malformed one is refused before anything takes time
-    notes.print("collecting features; what is not kept from earlier runs is made now")
+    notes.print("collecting features; what is not kept from earlier runs is computed now")
     folder = make_coursework(load_profile("pocket", small=small), output)
     out.print(
         f"{_times(len(chosen), 'assignment')}, {sum(master.points for master in chosen):g} points, in "

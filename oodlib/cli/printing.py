@@ -66,7 +66,7 @@ def _missing(value: object) -> bool:
 
 
 def _for_a_terminal(found: Rows) -> Table:
-    """What fits beside each other: the common folder stands above, the threshold and the reasons below."""
+    """What fits in one table: the common folder stands above, the threshold and the reasons below."""
     columns = [column for column in found.columns if column not in ("threshold", "margin", "reason")]
     folder = os.path.dirname(os.path.commonprefix([str(row["image"]) for row in found.rows]))  # noqa: PTH120, RUF071 (of letters)
     score = "score" if "score" in found.columns else "cosine"

@@ -1,7 +1,7 @@
 """The data of the coursework: kept features of the benchmark in one small file, so that a laptop needs no model.
 
 A picture is a row of `features` with its label, hand and set; a label is a place in `names`. Class names, the names of
-all other things, outlier words and the words that a person would try first have text features beside them. Everything
+all other things, outlier words and the words that a person would try first come with text features. Everything
 is in half precision: below 8 MB together, and scores that differ from the book's only in late digits.
 """
 
@@ -37,12 +37,12 @@ Arrays = dict[str, Any]  # NumPy arrays
 
 
 def write_data(folder: Path, run: Profile) -> None:
-    """Write `emojishift.npz`, `pictures.png` and `README.md` into a folder; features that are kept are not made again.
+    """Write `emojishift.npz`, `pictures.png` and `README.md` into a folder; kept features are read, not computed.
 
     Parameters
     ----------
     folder : Path
-        It is made if it is not there.
+        Created if need be.
     run : Profile
         Where it limits `pictures`, the first concepts of every set only.
 
@@ -54,10 +54,10 @@ def write_data(folder: Path, run: Profile) -> None:
     pictures = _pictures(run)
     arrays = collect(run, pictures)
     sheet = _sheet(pictures)
-    told = _readme(arrays)
+    readme = _readme(arrays)
     write_atomically(folder / "emojishift.npz", lambda path: np.savez_compressed(path, allow_pickle=False, **arrays))
     write_atomically(folder / "pictures.png", lambda path: sheet.save(path, optimize=True))
-    write_text(folder / "README.md", told)
+    write_text(folder / "README.md", readme)
 
 
 def collect(run: Profile, pictures: Manifest) -> Arrays:
@@ -204,8 +204,8 @@ def _readme(arrays: Arrays) -> str:
     """What lies in the folder, with shapes, and who is to be credited."""
     dtypes = {key: "text" if array.dtype.kind == "U" else array.dtype for key, array in arrays.items()}
     rows = [f"| `{key}` | {array.shape} | {dtypes[key]} | {_MEANING[key]} |" for key, array in arrays.items()]
-    told = [credits(hand) for hand in BENCHMARK_HANDS]
-    drawn = [f"| {of['hand']} | {of['author']} | {of['licence']} | {of['version']} |" for of in told]
+    sources = [credits(hand) for hand in BENCHMARK_HANDS]
+    drawn = [f"| {of['hand']} | {of['author']} | {of['licence']} | {of['version']} |" for of in sources]
     sizes = pd.Series(arrays["set"]).value_counts(sort=False)
     return _README.format(
         sizes=", ".join(f"{name} {count:,}" for name, count in sizes.items()),

@@ -18,7 +18,7 @@ from oodlib.experiments.profiles import Profile, build_root, cannot_write, proje
 from oodlib.provenance import file_sha256
 
 ARCHIVE = "coursework.zip"  # the students' notebooks and the data
-_CONTENTS = "coursework.json"  # what was made here, and may be replaced
+_CONTENTS = "coursework.json"  # of the files written here, which may be replaced
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same archive on any day
 _NBGRADER_CONFIG = """# Read by nbgrader's commands in this folder, such as: nbgrader generate_assignment {first}
 c = get_config()  # noqa
@@ -70,19 +70,19 @@ def make_coursework(run: Profile, output: Path | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".coursework-") as work:
-            made = Path(work) / "made"
-            write_data(made / "data", run)
-            write_versions(made, chosen)
-            pack(made / ARCHIVE, chosen, made / "data")
-            _write(made / _CONTENTS, _digests(made))
-            replace_folder(made, target)
+            folder = Path(work) / "coursework"
+            write_data(folder / "data", run)
+            write_versions(folder, chosen)
+            pack(folder / ARCHIVE, chosen, folder / "data")
+            _write(folder / _CONTENTS, _digests(folder))
+            replace_folder(folder, target)
     except OSError as error:
         raise cannot_write(target, error) from error
     return target
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """The files of a folder with their hashes; what Jupyter leaves beside notebooks does not count."""
+    """The files of a folder with their hashes; what Jupyter leaves next to notebooks does not count."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and ".ipynb_checkpoints" not in path.parts]
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files if path != folder / _CONTENTS}
 
@@ -115,7 +115,7 @@ def write_versions(folder: Path, chosen: Sequence[Master]) -> None:
 
 
 def pack(path: Path, chosen: Sequence[Master], data: Path) -> None:
-    """Write the archive for students: their notebooks, and the data beside them."""
+    """Write the archive for students: their notebooks, and the data."""
     files = {f"{master.name}.ipynb": _text(versions.student(master)).encode() for master in chosen}
     files |= {f"data/{file.name}": file.read_bytes() for file in sorted(data.iterdir())}
 

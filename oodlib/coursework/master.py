@@ -132,10 +132,10 @@ def _role(kind: str, tags: Sequence[str]) -> str:
     return role
 
 
-def _task(role: str, told: dict[str, Any]) -> tuple[str, float]:
+def _task(role: str, metadata: dict[str, Any]) -> tuple[str, float]:
     """The exercise of a cell, and its points, 0 where the role has none."""
-    exercise, points = told.get("exercise", ""), told.get("points", 0)
-    if not role and told:
+    exercise, points = metadata.get("exercise", ""), metadata.get("points", 0)
+    if not role and metadata:
         raise ValueError(f"it names an exercise but has no tag: add one of {', '.join(ROLES)}")
     if role and not (isinstance(exercise, str) and _NAME.fullmatch(exercise)):
         raise ValueError("it does not name its exercise: add metadata.oodlib.exercise, such as 'q1'")
@@ -191,38 +191,38 @@ def _check_order(path: Path, cells: Sequence[Cell]) -> None:
 
 
 def _check_alone(path: Path, cells: Sequence[Cell]) -> None:
-    """No cell relies on a name that a check made: otter-grader runs each check by itself."""
+    """No cell relies on a name that a check defines: otter-grader runs each check by itself."""
     lasting: set[str] = set()
     of_checks: set[str] = set()
     for place, cell in enumerate(cells):
         if cell.kind != "code":
             continue
-        made, used = _names(cell.source)
-        if borrowed := sorted((used - made - lasting) & of_checks):
+        defined, used = _names(cell.source)
+        if borrowed := sorted((used - defined - lasting) & of_checks):
             raise OodlibError(
-                f"{path.name}, cell {place} ({cell.id}): {borrowed[0]!r} is made by a check, and each check runs by "
-                "itself: make it here, too"
+                f"{path.name}, cell {place} ({cell.id}): {borrowed[0]!r} is defined by a check, and each check runs by "
+                "itself: define it here, too"
             )
         if "test" in cell.role:
-            of_checks |= made
+            of_checks |= defined
         else:
-            lasting |= made
+            lasting |= defined
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:
-    """Names that a cell makes, and names that it uses."""
-    made: set[str] = set()
+    """Names that a cell defines, and names that it uses."""
+    defined: set[str] = set()
     used: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            made.add(node.name)
+            defined.add(node.name)
         elif isinstance(node, ast.arg):
-            made.add(node.arg)
+            defined.add(node.arg)
         elif isinstance(node, ast.alias):
-            made.add((node.asname or node.name).partition(".")[0])
-    return made, used
+            defined.add((node.asname or node.name).partition(".")[0])
+    return defined, used
 
 
 def _check_exercise(where: str, task: Cell, cells: Sequence[Cell]) -> None:

@@ -28,58 +28,58 @@ _KERNEL = {
 
 def student(master: Master) -> Notebook:
     """The notebook for students: no solution, no hidden check, no answer, no metadata."""
-    made = []
+    cells = []
     for cell in _common(master):
         if cell.role == "solution":
-            made.append(_made(cell, rewrite(cell.source, partial(stub, exercise=cell.exercise))))
+            cells.append(_cell(cell, rewrite(cell.source, partial(stub, exercise=cell.exercise))))
         elif cell.role == "answer":
-            made.append(_made(cell, YOUR_ANSWER))
+            cells.append(_cell(cell, YOUR_ANSWER))
         elif cell.role != "hidden-test":
-            made.append(_made(cell))
-    return _notebook(made)
+            cells.append(_cell(cell))
+    return _notebook(cells)
 
 
 def solution(master: Master) -> Notebook:
     """The notebook for teachers: everything, without the markers."""
-    return _notebook([_made(cell, rewrite(cell.source, _plain)) for cell in _common(master)])
+    return _notebook([_cell(cell, rewrite(cell.source, _plain)) for cell in _common(master)])
 
 
 def otter(master: Master) -> Notebook:
     """The source for `otter assign`: its raw cells around questions, solutions and tests."""
     files = "".join(f"\n- data/{name}" for name in DATA)
     config = f"# ASSIGNMENT CONFIG\nname: {master.name}\nexport_cell:\n  pdf: false\nfiles:{files}"
-    made = [_raw("config", config)]
-    for exercise, cells in _questions(master):
+    cells = [_raw("config", config)]
+    for exercise, question in _questions(master):
         if not exercise:
-            made += [_made(cell) for cell in cells]
+            cells += [_cell(cell) for cell in question]
             continue
         by_hand = "\nmanual: true" if master.of(exercise, "answer") else ""
         settings = f"name: {exercise}\npoints: {master.exercises[exercise]:g}{by_hand}"
-        made.append(_raw(f"{exercise}-begin", f"# BEGIN QUESTION\n{settings}"))
-        for number, (block, group) in enumerate(groupby(cells, _block)):
-            inside = [_made(cell, _for_otter(cell)) for cell in group]
+        cells.append(_raw(f"{exercise}-begin", f"# BEGIN QUESTION\n{settings}"))
+        for number, (block, group) in enumerate(groupby(question, _block)):
+            inside = [_cell(cell, _for_otter(cell)) for cell in group]
             if block:
                 begin = _raw(f"{exercise}-begin-{number}", f"# BEGIN {block}")
                 inside = [begin, *inside, _raw(f"{exercise}-end-{number}", f"# END {block}")]
-            made += inside
-        made.append(_raw(f"{exercise}-end", "# END QUESTION"))
-    return _notebook(made)
+            cells += inside
+        cells.append(_raw(f"{exercise}-end", "# END QUESTION"))
+    return _notebook(cells)
 
 
 def nbgrader(master: Master) -> Notebook:
     """The source for `nbgrader generate_assignment`: its metadata, version 3, and its markers."""
-    made = []
+    cells = []
     for cell in _common(master):
         text = cell.source
         if cell.role == "solution":
             text = rewrite(text, _between("### BEGIN SOLUTION", "### END SOLUTION"))
         elif cell.role == "hidden-test":
             text = f"{_GRADED_HERE}\n### BEGIN HIDDEN TESTS\n{text}\n### END HIDDEN TESTS"
-        notebook_cell = _made(cell, text)
+        notebook_cell = _cell(cell, text)
         if cell.role:
             notebook_cell["metadata"]["nbgrader"] = _nbgrader_metadata(cell)
-        made.append(notebook_cell)
-    return _notebook(made)
+        cells.append(notebook_cell)
+    return _notebook(cells)
 
 
 def _nbgrader_metadata(cell: Cell) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _between(begin: str, end: str) -> Callable[[Region], Sequence[str]]:
     return marked
 
 
-def _made(cell: Cell, source: str | None = None) -> dict[str, Any]:
+def _cell(cell: Cell, source: str | None = None) -> dict[str, Any]:
     """A notebook's cell; nothing of the master's metadata goes along."""
     code: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
     text = cell.source if source is None else source

@@ -87,7 +87,7 @@ class Benchmark:
     name : str
         Name of the ID set.
     names : tuple of str
-        The ID class names, in label order: what a detector is told.
+        The ID class names, in label order: what a detector learns from.
     id : Manifest
         ID pictures; each `label` is one of `names`.
     ood : mapping of str to Manifest

@@ -69,10 +69,10 @@ def class_ids(name: str, root: Path | None = None) -> tuple[str, ...]:
     ids = listed(chosen.classes)
     if chosen.rest and chosen.parent:
         ids = tuple(sorted(set(class_ids(chosen.parent)) - set(ids)))
-    made_up = sample(root) if root is not None else None
-    if made_up is None:
+    facts = sample(root) if root is not None else None
+    if facts is None:
         return ids
-    there = set(made_up["classes"]).union(*made_up["others"].values())
+    there = set(facts["classes"]).union(*facts["others"].values())
     return tuple(identity for identity in ids if identity in there)
 
 
@@ -107,11 +107,11 @@ def names_of(name: str, naming: str) -> dict[str, str]:
     chosen = card(name)
     if not (chosen.classes or "").startswith("imagenet"):
         return {}
-    every = _content()["names"]
-    own = every.get(chosen.classes, {})
+    names = _content()["names"]
+    own = names.get(chosen.classes, {})
     if naming in own:
         return dict(zip(listed(chosen.classes or ""), own[naming]["names"], strict=True))
-    return dict(zip(listed("imagenet-1k"), every["imagenet-1k"][naming]["names"], strict=True))
+    return dict(zip(listed("imagenet-1k"), names["imagenet-1k"][naming]["names"], strict=True))
 
 
 def readable(identity: str) -> str:

@@ -36,9 +36,9 @@ def download(
     archive : Archive
         With its address, and size and checksum where they are known.
     folder : Path
-        Is made.
+        Created if need be.
     heard : callable
-        Told after each block how many bytes are there, and how many there will be if that is known.
+        Called after each block with the bytes so far, and with how many there will be if that is known.
     timeout : float
         Seconds without a byte after which the host counts as gone.
 

@@ -215,7 +215,7 @@ def _read(target: Path) -> Manifest:
 
 
 def _make(target: Path) -> None:
-    """Draw everything into a folder beside the target, then move it into place."""
+    """Draw everything into a temporary folder, then move it into place."""
     rows = pd.DataFrame(_rows(emoji(GROUPS)))
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -60,8 +60,8 @@ class State:
 def survey(name: str, root: Path) -> tuple[State, Listing]:
     """List a set and count it, without reading a picture."""
     chosen = card(name)
-    made_up = sample(root) is not None
-    expected = None if made_up else chosen.pictures
+    is_sample = sample(root) is not None
+    expected = None if is_sample else chosen.pictures
     folder = root / chosen.layout.folder
     if not folder.is_dir() or not any(folder.iterdir()):
         word, problem = _absent(chosen, root)
@@ -72,7 +72,7 @@ def survey(name: str, root: Path) -> tuple[State, Listing]:
     except OodlibError as error:
         return State(name, NOT_COMPLETE, 0, expected, 0, (str(error),)), Listing({})
     problems = tuple(_list_problems(chosen, listing, ids, expected))
-    word = NOT_COMPLETE if problems else SAMPLE if made_up else COMPLETE
+    word = NOT_COMPLETE if problems else SAMPLE if is_sample else COMPLETE
     return State(name, word, len(listing.pictures), expected, 0, problems), listing
 
 
@@ -181,7 +181,7 @@ def _wrong_count(chosen: Card, found: dict[str, str], per_class: Counter[str], e
 
 
 def _nesting(chosen: Card, astray: Sequence[str]) -> str:
-    """Pictures at the wrong depth, told by where they should be."""
+    """Where pictures at the wrong depth should be, in a sentence."""
     folder, name = chosen.layout.folder, chosen.name
     high = astray[0].count("/") == folder.count("/") + 1
     if high and chosen.home == "imagenet-1k" and Path(astray[0]).name.startswith("ILSVRC2012_val_"):

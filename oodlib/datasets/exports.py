@@ -22,7 +22,7 @@ def export(pairs: Iterable[tuple[Image.Image, int]], classes: Sequence[str], fol
     classes : sequence of str
         Names of the folders.
     folder : Path
-        Is made.
+        Created if need be.
     """
     count = 0
     for name in classes:

@@ -1,4 +1,4 @@
-"""A whole set from its archives: downloaded or found, unpacked beside its place, and moved there in one step."""
+"""A whole set from its archives: downloaded or found, unpacked near its place, and moved there in one step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fetch(
     root: Path,
     *,
     heard: Callable[[Archive, int, int | None], object] = lambda *_: None,
-    told: Callable[[str], object] = lambda *_: None,
+    notify: Callable[[str], object] = lambda *_: None,
 ) -> Path:
     """Make a set's folder below the data root; a download that was interrupted goes on.
 
@@ -37,11 +37,11 @@ def fetch(
     chosen : Card
         Of a set whose archives all have an address.
     root : Path
-        The data root. Is made.
+        The data root; created if need be.
     heard : callable
-        Told which archive has how many bytes, and how many it will have if that is known.
-    told : callable
-        Told what happens, a line at a time.
+        Called with the archive, its bytes so far, and how many it will have if that is known.
+    notify : callable
+        Called with what happens, a line at a time.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def fetch(
     Raises
     ------
     OodlibError
-        If the place is taken, a download fails, or an archive is not what it must be. Nothing half-made stays in place.
+        If the place is taken, a download fails, or an archive is not what it must be. The place then stays empty.
     """
     landing = chosen.landing
     if landing is None or not chosen.fetchable:
@@ -70,8 +70,8 @@ def fetch(
             archives = [_one(archive, root, downloads, heard) for archive in chosen.archives]
             for archive, path in zip(chosen.archives, archives, strict=True):
                 if archive.checksum is None:
-                    told(f"nobody publishes a checksum of {path.name}; unpacking is the only check")
-            told(f"unpacking into {target}")
+                    notify(f"nobody publishes a checksum of {path.name}; unpacking is the only check")
+            notify(f"unpacking into {target}")
             _land(landing, archives, downloads, target)
             for path in archives:
                 if path.parent == downloads:
@@ -94,20 +94,20 @@ def _one(archive: Archive, root: Path, downloads: Path, heard: Callable[[Archive
 
 
 def _land(landing: Landing, archives: list[Path], downloads: Path, target: Path) -> None:
-    """Unpack beside the target, export if need be, then rename."""
+    """Unpack on the disk of the target, export if need be, then rename."""
     work = Path(tempfile.mkdtemp(prefix="unpacking-", dir=downloads))
     try:
         unpacked = work / "unpacked"
         unpacked.mkdir()
         for path in archives:
             unpack(path, unpacked)
-        made = inner_folder(unpacked, landing.take)
+        folder = inner_folder(unpacked, landing.take)
         if landing.export:
-            export_set(landing.export, made, work / "exported")
-            made = work / "exported"
+            export_set(landing.export, folder, work / "exported")
+            folder = work / "exported"
         target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             target.rmdir()  # it is empty: seen above
-        made.rename(target)
+        folder.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -112,9 +112,9 @@ def from_paths(paths: Iterable[Path | str]) -> Pictures:
     for path in wanted:
         found.add(path)
     if not found.shown and not found.bad:
-        beside = f" (only {len(found.passed_over)} other files)" if found.passed_over else ""
+        others = f" (only {len(found.passed_over)} other files)" if found.passed_over else ""
         where = wanted[0] if len(wanted) == 1 else f"{len(wanted)} paths" if wanted else "an empty list"
-        raise OodlibError(f"there is no picture in {where}{beside}: name files, or a folder that holds some")
+        raise OodlibError(f"there is no picture in {where}{others}: name files, or a folder that holds some")
     return found.pictures()
 
 

@@ -76,7 +76,7 @@ class Card(_Part):
 
     `parent` names the set that it is a part of, `classes` its list in `class_lists.json`, and `rest` says that it holds
     the parent's classes that are *not* in that list. The archives' sizes are in bytes. So is `about`: the same pictures
-    as somebody else packed them, told where an archive's own size is not verified.
+    as somebody else packed them, given where an archive's own size is not verified.
     """
 
     name: str

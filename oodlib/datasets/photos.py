@@ -37,7 +37,7 @@ VARIABLE = "OODLIB_DATA"
 
 
 def data_root(variable: str | None = None) -> Path:
-    """Where the photographs lie: the folder that an environment variable names. It is not made.
+    """Where the photographs lie: the folder that an environment variable names. It is not created.
 
     Parameters
     ----------

@@ -82,20 +82,20 @@ def filter_prototypes(prototypes: Array, id_text: Array, quantile: float = 0.1) 
 
 
 def boundary_embeddings(
-    id_text: Array, clusters: int = 5, each: int = 30, cluster: Clustering = "kmeans", seed: int = 42
+    id_text: Array, n_clusters: int = 5, each: int = 30, cluster: Clustering = "kmeans", seed: int = 42
 ) -> Array:
     """Pick the classes at the border of the known: in each cluster of classes, those farthest from its centre.
 
     The released code takes `each` classes from every cluster and stops with an error where one is smaller, so always
-    below ``clusters * each`` classes. Here a cluster gives what it has, and there are only as many clusters as can have
-    `each` members on average: ``max(1, min(clusters, C // each))``. Where the released code runs, the result is equal.
-    With 10 classes all of them are one cluster, ordered from the least typical to the most.
+    below ``n_clusters * each`` classes. Here a cluster gives what it has, and there are only as many clusters as can
+    have `each` members on average: ``max(1, min(n_clusters, C // each))``. Where the released code runs, the result is
+    equal. With 10 classes all of them are one cluster, ordered from the least typical to the most.
 
     Parameters
     ----------
     id_text : tensor or array, shape (C, D)
         Text feature of each class.
-    clusters, each : int
+    n_clusters, each : int
         The largest number of clusters, and of classes taken from one.
     cluster, seed
         As in `learn_prototypes`.
@@ -103,11 +103,11 @@ def boundary_embeddings(
     Returns
     -------
     tensor or array, shape (B, D)
-        B <= clusters * each rows of `id_text`; cluster after cluster, each by rising cosine with its centre.
+        B <= n_clusters * each rows of `id_text`; cluster after cluster, each by rising cosine with its centre.
     """
-    if clusters < 1 or each < 1:
-        raise OodlibError(f"clusters={clusters}, each={each}: take at least one class from at least one cluster.")
-    n = max(1, min(clusters, len(id_text) // each))
+    if n_clusters < 1 or each < 1:
+        raise OodlibError(f"n_clusters={n_clusters}, each={each}: take at least one class from at least one cluster.")
+    n = max(1, min(n_clusters, len(id_text) // each))
     centres, labels = _cluster(id_text, n, cluster, seed)
     chosen = []
     for place, centre in enumerate(centres):

@@ -70,7 +70,7 @@ class Detector(Estimator, ABC):
         return self
 
     def learn(self, concepts: Concepts) -> None:
-        """Learn from checked concepts what the method needs beside `text_` and `match_`."""
+        """Learn from checked concepts what the method needs besides `text_` and `match_`."""
         return
 
     def score_samples(self, features: Any) -> Array:

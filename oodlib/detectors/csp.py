@@ -11,7 +11,7 @@ class CSP(NegLabel):
     Mining and score are those of `NegLabel`, with one difference: a candidate whose best cosine with a class exceeds
     `max_similarity` is put last, as if its :math:`d_j` were 1. Larger = more in-distribution.
 
-    The pool is made before: `oodlib.outlier_labels.superclass_phrases` turns each adjective into a phrase, nouns and
+    The pool is ready before: `oodlib.outlier_labels.superclass_phrases` turns each adjective into a phrase, nouns and
     classes are encoded with the template set "csp-noun", phrases with "csp-adjective" (`oodlib.prompts.sets`); the
     authors leave out WordNet's noun.person, noun.quantity, noun.group and adj.pert.
 
@@ -31,7 +31,7 @@ class CSP(NegLabel):
     -----
     The authors average the *raw* text features of the templates and normalise the mean, so a prompt with a longer
     feature counts more. The encoders of this package normalise each prompt's feature first, as CLIP does; pass text
-    features made by yourself where that difference matters.
+    features of your own where that difference matters.
 
     References
     ----------

@@ -42,7 +42,7 @@ class OLE(OutlierDetector):
         Whether to add hard prototypes.
     filtered : bool, default=True
         Whether to filter the prototypes. Without, all are kept, and hard prototypes still have to stay below the cut.
-    clusters, each : int, default=5 and 30
+    n_clusters, each : int, default=5 and 30
         Clusters of classes and classes of each at the border; `boundary_embeddings` says what small sets do.
     mix : (float, float), default=(0.0, 0.5)
         Range of a class's share in a hard prototype.
@@ -57,7 +57,7 @@ class OLE(OutlierDetector):
     prototypes_, kept_, hard_ : tensor or array, shape (P, D), (P', D), (H, D)
         The prototypes, those that passed the filter, and the hard ones.
     bank_ : tensor or array, shape (P' + H, D)
-        What images are compared with beside the classes: `kept_`, then `hard_`.
+        What images are compared with besides the classes: `kept_`, then `hard_`.
     prototype_threshold_ : float
         The cosine with the nearest class below which a prototype passes.
     kept_words_ : list of tuple of str, length P'
@@ -103,7 +103,7 @@ class OLE(OutlierDetector):
         cluster: Clustering = "kmeans",
         hard: bool = True,
         filtered: bool = True,
-        clusters: int = 5,
+        n_clusters: int = 5,
         each: int = 30,
         mix: tuple[float, float] = (0.0, 0.5),
         random_state: int = 42,
@@ -115,7 +115,7 @@ class OLE(OutlierDetector):
         self.cluster = cluster
         self.hard = hard
         self.filtered = filtered
-        self.clusters = clusters
+        self.n_clusters = n_clusters
         self.each = each
         self.mix = mix
         self.random_state = random_state
@@ -136,7 +136,7 @@ class OLE(OutlierDetector):
         self.bank_ = join([self.kept_, self.hard_])
 
     def _mix_hard(self) -> Array:
-        boundary = boundary_embeddings(self.text_, self.clusters, self.each, self.cluster, self.random_state)
+        boundary = boundary_embeddings(self.text_, self.n_clusters, self.each, self.cluster, self.random_state)
         return hard_prototypes(boundary, self.kept_, self.text_, self.prototype_threshold_, self.mix, self.random_state)
 
     @property

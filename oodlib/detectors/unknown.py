@@ -1,4 +1,4 @@
-"""The "unknown" candidate: words for "none of these" beside the class names."""
+"""The "unknown" candidate: words for "none of these" besides the class names."""
 
 from typing import ClassVar
 

@@ -22,8 +22,8 @@ from filelock import FileLock, Timeout
 from oodlib.arrays import join
 from oodlib.cache import home_folder, writable
 from oodlib.datasets.images import Read, read_image
-from oodlib.embeddings.filling import groups_encoded, make_shards, pieces
-from oodlib.embeddings.store import Part, Shard, Store
+from oodlib.embeddings.filling import groups_encoded, make_shards, pictures_of
+from oodlib.embeddings.store import Encoded, Shard, Store
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ LAYOUT = 1  # raise when the files change
 SCALED = 3  # a scaled picture is still so many times as large as the model's input
 
 Decode = Literal["full", "scaled"]
-# Writes the shards of some parts, tells how many rows are done, and gives the shards that must not be kept.
-Engine = Callable[[Store, list[Part], Callable[[int], object]], dict[str, Shard]]
+# Writes some shards, says how many rows are done, and returns by name those that must not be kept.
+Engine = Callable[[Store, list[Shard], Callable[[int], object]], dict[str, Encoded]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +81,13 @@ class Embeddings:
         if len({part.features.shape[1] for part in filled}) > 1:
             raise OodlibError("features of different lengths cannot be joined: embed all pictures with one encoder")
         rows: dict[str, int] = {}
-        every = join([part.features for part in filled or parts[:1]])
+        features = join([part.features for part in filled or parts[:1]])
         for row, identity in enumerate(identity for part in filled for identity in part.ids):
             first = rows.setdefault(identity, row)
-            if first != row and float(abs(every[first] - every[row]).max()) > 1e-4:
+            if first != row and float(abs(features[first] - features[row]).max()) > 1e-4:
                 raise OodlibError(f"the id {identity!r} names different pictures: give the files different paths")
         bad = {identity: reason for part in parts for identity, reason in part.bad.items() if identity not in rows}
-        chosen = every if len(rows) == len(every) else every[list(rows.values())]
+        chosen = features if len(rows) == len(features) else features[list(rows.values())]
         return cls("+".join(part.key for part in parts), tuple(rows), chosen, bad)
 
     @cached_property
@@ -127,7 +127,7 @@ def store_of(
     decode: Decode = "full",
     home: Path | None = None,
 ) -> Store:
-    """Where these features are kept, or will be; nothing is made."""
+    """Where these features are kept, or will be; no folder is created."""
     return Store(home_folder(home) / "embeddings" / key_of(encoder, manifest, decode), len(manifest))
 
 
@@ -190,25 +190,25 @@ def keep(
     """Read a store, or have an engine fill it first; `embed` says what the arguments mean. Features are an array."""
     if not store.rows:
         raise OodlibError(f"the manifest of {manifest.name} is empty: there is nothing to embed")
-    beside: dict[str, Shard] = {}
+    fleeting: dict[str, Encoded] = {}
     if not store.intact():
         writable(store.folder)
         try:
             with FileLock(store.folder / "lock", timeout=wait):
                 if not store.intact():
-                    beside = _fill(store, manifest, engine, progress)
-                    if not beside:
+                    fleeting = _fill(store, manifest, engine, progress)
+                    if not fleeting:
                         store.close({"manifest": manifest.digest, "encoder": spec, "decode": decode})
         except Timeout:
             raise OodlibError(
                 f"another process has been filling {store.folder} for {wait:.0f} s: wait for it, or stop it"
             ) from None
-    features, reasons = store.read(beside)
-    every = manifest.ids
+    features, reasons = store.read(fleeting)
+    all_ids = manifest.ids
     if reasons and not tolerate:
         raise OodlibError(next(iter(reasons.values())))
-    ids = tuple(identity for row, identity in enumerate(every) if row not in reasons) if reasons else tuple(every)
-    return Embeddings(store.folder.name, ids, features, {every[row]: reason for row, reason in reasons.items()})
+    ids = tuple(identity for row, identity in enumerate(all_ids) if row not in reasons) if reasons else tuple(all_ids)
+    return Embeddings(store.folder.name, ids, features, {all_ids[row]: reason for row, reason in reasons.items()})
 
 
 def reading(encoder: Encoder | LightEncoder, decode: Decode = "full") -> Read:
@@ -222,8 +222,8 @@ def reading(encoder: Encoder | LightEncoder, decode: Decode = "full") -> Read:
         return read_image
     if decode != "scaled":
         raise OodlibError(f"there is no way of decoding {decode!r}: choose full or scaled")
-    told = encoder.spec["preprocess"]
-    size = told.get("resize") or told["size"]
+    preprocess = encoder.spec["preprocess"]
+    size = preprocess.get("resize") or preprocess["size"]
     return functools.partial(read_image, at_least=SCALED * (size if isinstance(size, int) else max(size)))
 
 
@@ -233,15 +233,15 @@ def _here(
     read: Read,
     tolerate: bool,
     store: Store,
-    parts: list[Part],
+    shards: list[Shard],
     advance: Callable[[int], object],
-) -> dict[str, Shard]:
+) -> dict[str, Encoded]:
     """The engine of this machine."""
     encode = groups_encoded(encoder, store.rows)
-    return make_shards(encode, store, pieces(manifest, parts), read, tolerate=tolerate, advance=advance)
+    return make_shards(encode, store, pictures_of(manifest, shards), read, tolerate=tolerate, advance=advance)
 
 
-def _fill(store: Store, manifest: Manifest | Listing, engine: Engine, progress: bool) -> dict[str, Shard]:
+def _fill(store: Store, manifest: Manifest | Listing, engine: Engine, progress: bool) -> dict[str, Encoded]:
     store.clean()
     todo = store.missing()
     from rich.console import Console  # features that are kept already need no bar
@@ -249,7 +249,7 @@ def _fill(store: Store, manifest: Manifest | Listing, engine: Engine, progress: 
 
     with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
         task = bar.add_task(f"embedding {manifest.name}", total=store.rows)
-        bar.advance(task, store.rows - sum(part.stop - part.start for part in todo))
+        bar.advance(task, store.rows - sum(shard.stop - shard.start for shard in todo))
         return engine(store, todo, functools.partial(bar.advance, task)) if todo else {}
 
 

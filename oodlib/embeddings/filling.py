@@ -11,7 +11,7 @@ import numpy as np
 
 from oodlib.cache import sha256_of
 from oodlib.datasets.images import Read
-from oodlib.embeddings.store import Part, Shard, Store
+from oodlib.embeddings.store import Encoded, Shard, Store
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EncodeGroups = Callable[..., Iterator[tuple[Any, dict[int, str]]]]
 
 
-class Piece(NamedTuple):
+class ShardPictures(NamedTuple):
     """The pictures of one shard, and what the manifest says of their contents."""
 
     name: str
@@ -32,10 +32,12 @@ class Piece(NamedTuple):
     sha256: Sequence[str]
 
 
-def pieces(manifest: Manifest | Listing, parts: Iterable[Part]) -> list[Piece]:
+def pictures_of(manifest: Manifest | Listing, shards: Iterable[Shard]) -> list[ShardPictures]:
     """The pictures of some shards."""
     paths, hashes = manifest.paths(), manifest.hashes
-    return [Piece(part.name, paths[part.start : part.stop], hashes[part.start : part.stop]) for part in parts]
+    return [
+        ShardPictures(shard.name, paths[shard.start : shard.stop], hashes[shard.start : shard.stop]) for shard in shards
+    ]
 
 
 def groups_encoded(encoder: Encoder | LightEncoder, pictures: int, crew: Crew | None = None) -> EncodeGroups:
@@ -55,24 +57,24 @@ def groups_encoded(encoder: Encoder | LightEncoder, pictures: int, crew: Crew | 
 def make_shards(
     encode: EncodeGroups,
     store: Store,
-    work: Sequence[Piece],
+    work: Sequence[ShardPictures],
     read: Read,
     *,
     tolerate: bool,
     advance: Callable[[int], object] = lambda _: None,
-) -> dict[str, Shard]:
+) -> dict[str, Encoded]:
     """Encode and keep shards. What comes back, by name, was not kept.
 
     A file that vanished, or may be readable tomorrow, has a reason that must not be kept.
     """
-    groups = (piece.paths for piece in work)
+    groups = (shard.paths for shard in work)
     done = encode(groups, read, tolerate=tolerate, advance=advance)
-    fleeting: dict[str, Shard] = {}
-    for piece, (features, bad) in zip(work, done, strict=True):
-        if any(_changed(piece.paths[place], piece.sha256[place]) for place in bad):
-            fleeting[piece.name] = np.asarray(features), bad
+    fleeting: dict[str, Encoded] = {}
+    for shard, (features, bad) in zip(work, done, strict=True):
+        if any(_changed(shard.paths[place], shard.sha256[place]) for place in bad):
+            fleeting[shard.name] = np.asarray(features), bad
         else:
-            store.write(piece.name, np.asarray(features), bad)
+            store.write(shard.name, np.asarray(features), bad)
     return fleeting
 
 

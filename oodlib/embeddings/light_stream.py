@@ -60,6 +60,6 @@ def encode_groups(
 
 def _collected(batches: list[Future[Encoded]]) -> Encoded:
     done = [batch.result() for batch in batches]
-    parts = [features for features, _ in done if len(features)]
+    filled = [features for features, _ in done if len(features)]
     bad = {place: reason for _, found in done for place, reason in found.items()}
-    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32), bad
+    return np.concatenate(filled) if filled else np.empty((0, 0), np.float32), bad

@@ -1,4 +1,4 @@
-"""The same shards on a cluster: Ray Data deals them out to actors, and each actor writes what it has made.
+"""The same shards on a cluster: Ray Data deals them out to actors, and each actor writes its own.
 
 Every machine must see the pictures and the store's folder under the same paths, as on a shared file system. An item is
 one shard, so a run that was stopped goes on where it was. What comes out are the bytes that one machine of that kind
@@ -21,8 +21,8 @@ import torch
 
 from oodlib.datasets.base import Manifest
 from oodlib.embeddings.embedding import Decode, Embeddings, keep, reading, store_of
-from oodlib.embeddings.filling import Piece, groups_encoded, make_shards, pieces
-from oodlib.embeddings.store import Part, Shard, Store
+from oodlib.embeddings.filling import ShardPictures, groups_encoded, make_shards, pictures_of
+from oodlib.embeddings.store import Encoded, Shard, Store
 from oodlib.embeddings.stream import BATCH, Crew
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError, naming_extras
@@ -138,15 +138,15 @@ class RayEngine:
         decode: Decode,
         tolerate: bool,
         store: Store,
-        parts: list[Part],
+        shards: list[Shard],
         advance: Callable[[int], object],
-    ) -> dict[str, Shard]:
+    ) -> dict[str, Encoded]:
         import ray.data
 
         threads = 1 if "num_gpus" in self.needs else max(1, self.cpus // -(-store.rows // BATCH["cpu"]))
         items = [
-            {"name": piece.name, "paths": [str(path) for path in piece.paths], "sha256": list(piece.sha256)}
-            for piece in pieces(manifest, parts)
+            {"name": shard.name, "paths": [str(path) for path in shard.paths], "sha256": list(shard.sha256)}
+            for shard in pictures_of(manifest, shards)
         ]
         with _quiet():
             done = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
@@ -180,15 +180,15 @@ class _Actor:
         self.encode = groups_encoded(self.encoder, store.rows, crew)
         self.read = reading(self.encoder, decode)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        piece = Piece(batch["name"][0], [Path(path) for path in batch["paths"][0]], list(batch["sha256"][0]))
+    def __call__(self, item: dict[str, Any]) -> dict[str, list[Any]]:
+        shard = ShardPictures(item["name"][0], [Path(path) for path in item["paths"][0]], list(item["sha256"][0]))
         error = "" if self.same else "the machines of the cluster have different versions of torch: install one on all"
         try:
-            if not error and make_shards(self.encode, self.store, [piece], self.read, tolerate=self.tolerate):
-                error = f"pictures of {piece.name} changed while they were read: list the pictures again"
+            if not error and make_shards(self.encode, self.store, [shard], self.read, tolerate=self.tolerate):
+                error = f"pictures of {shard.name} changed while they were read: list the pictures again"
         except OodlibError as problem:
             error = str(problem)
-        return {"rows": [len(piece.paths)], "error": [error]}
+        return {"rows": [len(shard.paths)], "error": [error]}
 
 
 def _described(options: Options) -> tuple[dict[str, Any], str, str]:

@@ -1,8 +1,8 @@
 """Processes that read pictures for an accelerator.
 
 Threads of one process share its memory map and its interpreter, and sixteen of them read hardly more pictures a second
-than four. Processes do not hold each other up. What a process makes comes back through a pipe as bytes, which needs no
-shared memory (containers often have little).
+than four. Processes do not hold each other up. What a process prepares comes back through a pipe as bytes, which needs
+no shared memory (containers often have little).
 
 Processes are forked: they have the encoder's preprocessing without loading anything, and never touch the accelerator.
 """
@@ -30,7 +30,7 @@ Ready = tuple[Tensor | None, dict[int, str]]
 Prepare = Callable[[Sequence[Any], int], Ready]
 SECONDS = 2.0  # between two looks whether the parent is still there
 
-_prepare: Prepare | None = None  # in a process of the pool: what it was made for
+_prepare: Prepare | None = None  # in a process of the pool: the function that it runs
 
 
 def can_fork() -> bool:
@@ -55,7 +55,7 @@ class Readers:
         self._pool.submit(os.getpid)  # forks them now, before this process has more threads
 
     def __call__(self, batch: Sequence[Any], start: int) -> Ready:
-        """What `prepare` gives for a batch, made in the next free process.
+        """What `prepare` gives for a batch, computed in the next free process.
 
         Raises
         ------
@@ -63,13 +63,13 @@ class Readers:
             What `prepare` raises; or if a process was ended from outside.
         """
         try:
-            made, bad = self._pool.submit(_work, batch, start).result()
+            ready, bad = self._pool.submit(_work, batch, start).result()
         except BrokenProcessPool:
             raise OodlibError(
                 "a process that reads pictures was ended from outside, often for want of memory: run it again, and "
                 "what was finished is found"
             ) from None
-        return None if made is None else torch.from_numpy(made), bad
+        return None if ready is None else torch.from_numpy(ready), bad
 
     def __enter__(self) -> Readers:
         return self
@@ -99,5 +99,5 @@ def _leave_with(parent: int) -> None:
 def _work(batch: Sequence[Any], start: int) -> tuple[np.ndarray | None, dict[int, str]]:
     """As an array: a tensor would be sent through shared memory."""
     assert _prepare is not None
-    made, bad = _prepare(batch, start)
-    return None if made is None else made.numpy(), bad
+    ready, bad = _prepare(batch, start)
+    return None if ready is None else ready.numpy(), bad

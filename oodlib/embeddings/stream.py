@@ -88,12 +88,12 @@ def devices(encoder: Encoder) -> list[torch.device]:
 
 def replicas(encoder: Encoder, places: Sequence[torch.device]) -> list[Encoder]:
     """The encoder, and a copy of it for each place after the first."""
-    every = [encoder]
+    encoders = [encoder]
     for place in places[1:]:
         twin = copy.copy(encoder)
         twin.device, twin.model = place, copy.deepcopy(encoder.model).to(place)
-        every.append(twin)
-    return every
+        encoders.append(twin)
+    return encoders
 
 
 def encode_groups(
@@ -118,7 +118,7 @@ def encode_groups(
     tolerate : bool
         Whether to go on without a source that cannot be read.
     advance : callable
-        Told after each batch how many sources it had, from several threads.
+        Called after each batch with the number of its sources, from several threads.
 
     Yields
     ------
@@ -179,6 +179,6 @@ def _features(encoder: Encoder, gate: BoundedSemaphore, batch: Tensor) -> Tensor
 
 def _collected(batches: list[Future[Encoded]]) -> Encoded:
     done = [batch.result() for batch in batches]
-    parts = [features for features, _ in done if len(features)]
+    filled = [features for features, _ in done if len(features)]
     bad = {place: reason for _, found in done for place, reason in found.items()}
-    return torch.cat(parts) if parts else torch.empty(0, 0), bad
+    return torch.cat(filled) if filled else torch.empty(0, 0), bad

@@ -69,7 +69,7 @@ def embed_texts(
         writable(folder)
         # safetensors writes other numbers for arrays that do not lie in the order of their rows.
         features = np.ascontiguousarray(as_numpy(encoder.encode_texts(new, prompts)))
-        # A file beside the others, never a change of one: processes that add words at a time do not wait or collide.
+        # A file more, never a change of one: processes that add words at a time do not wait or collide.
         name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:24]
         write = functools.partial(save_file, {"features": features}, metadata={"texts": json.dumps(new)})
         write_atomically(folder / f"{name}.safetensors", write)

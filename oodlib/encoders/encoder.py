@@ -100,12 +100,12 @@ class Encoder:
         last = steps[-2:]  # open_clip's own steps derive from these
         if len(last) < 2 or not isinstance(last[0], ToTensor) or not isinstance(last[1], Normalize):
             return torch.stack([self.preprocess(picture) for picture in upright])
-        made = []
+        scaled = []
         for ready in upright:
             for step in steps[:-2]:
                 ready = step(ready)
-            made.append(np.asarray(ready))
-        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2)
+            scaled.append(np.asarray(ready))
+        return torch.from_numpy(np.stack(scaled)).permute(0, 3, 1, 2)
 
     def prepare(self, pictures: Iterable[Image.Image]) -> Tensor:
         """Preprocess pictures, at least one, as the model was trained to see them: float (N, 3, H, W)."""
@@ -123,7 +123,7 @@ class Encoder:
         Parameters
         ----------
         pictures : sequence of PIL images, or Tensor
-            Pictures, or a batch that `pixels` or `prepare` made, (N, 3, H, W).
+            Pictures, or a batch from `pixels` or `prepare`, (N, 3, H, W).
         batch_size : int
             Pictures in memory at a time.
 

@@ -61,7 +61,7 @@ def preprocessing(name: str, own: Mapping[str, Any]) -> tuple[Compose, dict[str,
         ToTensor(),
         Normalize(mean=own["mean"], std=own["std"]),
     ]
-    told = {
+    spec = {
         "variant": name,
         "resize": shorter,
         "interpolation": interpolation,
@@ -71,4 +71,4 @@ def preprocessing(name: str, own: Mapping[str, Any]) -> tuple[Compose, dict[str,
         "std": list(own["std"]),
         "mode": "RGB",
     }
-    return Compose(steps), told
+    return Compose(steps), spec

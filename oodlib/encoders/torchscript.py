@@ -16,7 +16,7 @@ EXTRAS = ("input_resolution", "context_length", "vocab_size")
 def archived_weights(path: str | Path) -> dict[str, Tensor] | None:
     """Read the weights of a TorchScript archive.
 
-    open_clip loads plain weight files by path and refuses archives, because they hold a program beside the weights. The
+    open_clip loads plain weight files by path and refuses archives, because they hold a program as well as weights. The
     program is not run here; still, take archives only from where their authors publish them.
 
     Parameters

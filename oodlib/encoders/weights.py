@@ -41,9 +41,9 @@ def download_of(name: str, pretrained: str) -> str:
     >>> download_of("ViT-B-16", "openai")
     'ViT-B-16 (openai), about 598 MB from https://huggingface.co/timm/vit_base_patch16_clip_224.openai'
     """
-    told = open_clip.get_pretrained_cfg(name, pretrained)
-    hub = told.get("hf_hub", "")
-    where = f"https://huggingface.co/{_repository(hub)[0]}" if hub else told.get("url", "")
+    config = open_clip.get_pretrained_cfg(name, pretrained)
+    hub = config.get("hf_hub", "")
+    where = f"https://huggingface.co/{_repository(hub)[0]}" if hub else config.get("url", "")
     known = paper_encoder(name, pretrained)
     size = f"about {known.bytes / 1e6:,.0f} MB" if known else "size not known here"
     return f"{name} ({pretrained}), {size} from {where}"
@@ -51,14 +51,14 @@ def download_of(name: str, pretrained: str) -> str:
 
 def local_weights(name: str, pretrained: str) -> Path | None:
     """The weight file of a tag in the cache of Hugging Face or open_clip; None where it is not there."""
-    told = open_clip.get_pretrained_cfg(name, pretrained)
-    if told.get("hf_hub"):
-        repository, file = _repository(told["hf_hub"])
+    config = open_clip.get_pretrained_cfg(name, pretrained)
+    if config.get("hf_hub"):
+        repository, file = _repository(config["hf_hub"])
         for candidate in _files(file):
             if isinstance(found := try_to_load_from_cache(repository, candidate), str):
                 return Path(found)
         return None
-    path = Path("~/.cache/clip").expanduser() / Path(told.get("url", "")).name
+    path = Path("~/.cache/clip").expanduser() / Path(config.get("url", "")).name
     return path if path.is_file() else None
 
 
@@ -73,11 +73,11 @@ def fetch_weights(name: str, pretrained: str) -> Path:
     found = local_weights(name, pretrained)
     if found is not None:
         return found
-    told: dict[str, Any] = open_clip.get_pretrained_cfg(name, pretrained)
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(name, pretrained)
     wanted = f"the weights of {download_of(name, pretrained)} are not on this machine"
-    _reach(told, wanted)
+    _reach(config, wanted)
     try:
-        return Path(download_pretrained(told))
+        return Path(download_pretrained(config))
     except Exception as error:  # the hub's client raises many kinds
         raise OodlibError(f"{wanted} and could not be downloaded ({_brief(error)}): try again") from error
 
@@ -111,16 +111,16 @@ def _files(file: str) -> Iterator[str]:
 
 
 def _missing_of_tokenizer(name: str) -> Iterator[tuple[str, str]]:
-    told = (open_clip.get_model_config(name) or {}).get("text_cfg", {})
+    text_config = (open_clip.get_model_config(name) or {}).get("text_cfg", {})
     for key, file in (("hf_tokenizer_name", "tokenizer_config.json"), ("hf_model_name", "config.json")):
-        repository = told.get(key)
+        repository = text_config.get(key)
         if repository and not isinstance(try_to_load_from_cache(repository, file), str):
             yield repository, file
 
 
-def _reach(told: dict[str, Any], wanted: str) -> None:
+def _reach(config: dict[str, Any], wanted: str) -> None:
     """Ask the host once, before its client asks again and again."""
-    url = hf_hub_url(*_repository(told["hf_hub"])) if told.get("hf_hub") else told["url"]
+    url = hf_hub_url(*_repository(config["hf_hub"])) if config.get("hf_hub") else config["url"]
     try:
         get_session().head(url, timeout=SECONDS)
     except Exception as error:  # requests, httpx and the client's own offline mode raise different kinds

@@ -1,5 +1,5 @@
-from .evaluate import beside as beside
 from .evaluate import classify as classify
+from .evaluate import pair_name as pair_name
 from .evaluate import score as score
 from .evaluate import tabulate as tabulate
 from .metrics import bootstrap_metrics as bootstrap_metrics

@@ -30,10 +30,10 @@ from oodlib.evaluation.results import COLUMNS, read_results, write_results
 __all__ = [
     "COLUMNS",
     "KINDS",
-    "beside",
     "classify",
     "name_detectors",
     "of_pair",
+    "pair_name",
     "read_results",
     "score",
     "tabulate",
@@ -78,10 +78,10 @@ def name_detectors(detectors: Detectors) -> dict[str, Detector]:
     return named
 
 
-def beside(id_set: str, ood_set: str) -> str:
+def pair_name(id_set: str, ood_set: str) -> str:
     """Name the scores of ID pictures that were seen in one stream with an OOD set.
 
-    >>> beside("animals", "objects")
+    >>> pair_name("animals", "objects")
     'animals beside objects'
     """
     return f"{id_set} beside {ood_set}"
@@ -93,7 +93,7 @@ def of_pair(scores: Mapping[str, Any], id_set: str, ood_set: str) -> tuple[Any, 
     >>> of_pair({"animals": [0.9], "objects": [0.1]}, "animals", "objects")
     ([0.9], [0.1])
     """
-    together = beside(id_set, ood_set)
+    together = pair_name(id_set, ood_set)
     return scores[together if together in scores else id_set], scores[ood_set]
 
 
@@ -128,7 +128,7 @@ def score(
     -------
     dict
         ``scores[detector][set]``, an array of shape (n,), larger = more ID. A transductive detector has no scores of
-        `id_set` alone, but of ``beside(id_set, ood_set)`` for each other set; `of_pair` reads both kinds.
+        `id_set` alone, but of ``pair_name(id_set, ood_set)`` for each other set; `of_pair` reads both kinds.
 
     Raises
     ------
@@ -180,7 +180,9 @@ def _score_pairs(
         mixed = fitted.score_samples(stream[order.to(stream.device)]).cpu()
         found = torch.empty_like(mixed)
         found[order] = mixed
-        scores[beside(id_set, ood_set)], scores[ood_set] = (part.numpy() for part in found.tensor_split([len(inside)]))
+        scores[pair_name(id_set, ood_set)], scores[ood_set] = (
+            part.numpy() for part in found.tensor_split([len(inside)])
+        )
     return scores
 
 
@@ -298,7 +300,7 @@ def _check(
         raise OodlibError(f"the baseline {baseline!r} has no scores: choose from {', '.join(scores)}.")
     for name, sets in scores.items():
         # a transductive detector has other scores of the ID pictures for each pair
-        together = [beside(id_set, ood_set) for ood_set in kinds]
+        together = [pair_name(id_set, ood_set) for ood_set in kinds]
         for wanted in (*(together if detectors[name].transductive else [id_set]), *kinds):
             if wanted not in sets:
                 raise OodlibError(f"{name} has no scores of the set {wanted!r}: it has {', '.join(sets) or 'none'}.")

@@ -108,9 +108,9 @@ class Bootstrap:
 
     @classmethod
     def mean(cls, parts: Sequence[Self]) -> Self:
-        """The mean of every metric over several OOD sets beside one ID set.
+        """The mean of every metric over several OOD sets of one ID set.
 
-        Replicate b of each part was made with the same ID pictures (the same seed draws them), so the mean of these
+        Replicate b of each part is of the same ID pictures (the same seed draws them), so the mean of these
         replicates is one of the mean. Each part needs an `ood_stream` of its own (see `bootstrap_metrics`).
         """
         first = parts[0]

@@ -1,4 +1,4 @@
-"""Result files: tidy rows as Parquet for programs, and as CSV beside it for people."""
+"""Result files: tidy rows as Parquet for programs, and as CSV for people."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ COLUMNS = (
 def write_results(frame: pd.DataFrame, folder: Path, name: str = "detection") -> Path:
     """Write ``<name>.parquet`` and ``<name>.csv`` into a folder, in place of earlier ones; return the Parquet path.
 
-    A file belongs to whoever writes it, and holds what the last run made and nothing older. Each of the two files is
+    A file belongs to whoever writes it, and holds the rows of the last run and nothing older. Each of the two files is
     replaced in one step.
     """
     if tuple(frame.columns) != COLUMNS:

@@ -193,10 +193,10 @@ class Study:
             named = {"ood_set": "", "ood_kind": "", "n_ood": 0, "detector": "argmax", "parameters": "{}"}
             rows.append(about | named | _numbers("id_accuracy", self.accuracy(tuning, shots)))
             for detector in self.detectors(tuning, shots):
-                told = {"detector": detector, "parameters": json.dumps(dict(parameters[detector]), sort_keys=True)}
+                scored = {"detector": detector, "parameters": json.dumps(dict(parameters[detector]), sort_keys=True)}
                 for part, kind in self.kinds.items():
                     where = {"ood_set": part, "ood_kind": kind, "n_ood": self.sizes[part]}
-                    rows.append(about | told | where | _numbers("auroc", self.auroc(tuning, shots, detector, [part])))
+                    rows.append(about | scored | where | _numbers("auroc", self.auroc(tuning, shots, detector, [part])))
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -94,7 +94,7 @@ def measure(
         ``top1``: share of pictures whose best-matching name is theirs, on ``animals-food`` (among the names of all
         animals and foods, siblings included) and ``held-out`` (among the concepts that pretraining never saw);
 
-        the AUROC of each of `DETECTORS`, and of the ``oracle`` that is told the true OOD names, for the hand's own
+        the AUROC of each of `DETECTORS`, and of the ``oracle`` that knows the true OOD names, for the hand's own
         *animals-food* against each of its far sets, ``far`` (their mean) and ``far but symbols``.
 
     Raises
@@ -188,9 +188,9 @@ def _mean(some: Iterable[Found]) -> Found:
 
 
 def oracle(features: Tensor, concepts: Concepts, others: Tensor) -> Tensor:
-    """Share of the softmax that falls on ID names when the true OOD names stand beside them.
+    """Share of the softmax that falls on ID names when the true OOD names are added to them.
 
-    No detector is told the OOD names; this says what better outlier words could gain at most with such a score.
+    No detector knows the OOD names; this says what better outlier words could gain at most with such a score.
 
     Parameters
     ----------

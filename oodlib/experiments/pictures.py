@@ -75,8 +75,8 @@ def _drawings(run: Profile) -> Pictures:
     from oodlib.datasets import emojishift
 
     manifest = emojishift.load()
-    every = emojishift.benchmarks(manifest)
-    benchmarks = {name: every[name] for name in run.id_sets}
+    benchmarks = emojishift.benchmarks(manifest)
+    benchmarks = {name: benchmarks[name] for name in run.id_sets}
     sets = limited(run, benchmarks)
     used = emojishift.benchmark_pictures(manifest)
     if run.pictures is not None:  # the others would be embedded for nothing
@@ -140,7 +140,7 @@ class Shelf:
         return dict(zip(ids, photos.class_names(name, self.naming), strict=True)) if ids else {}
 
     def benchmark(self, name: str, kinds: Mapping[Kind, list[str]], skip: Iterable[str] = ()) -> Benchmark:
-        """An ID set beside its OOD sets, without those to skip."""
+        """An ID set with its OOD sets, without those to skip."""
         called = self._called(name)
         names = tuple(called[identity] for identity in photos.class_ids(name, self.root))
         outside: dict[str, str] = {part: kind for kind, sets in kinds.items() for part in sets if part not in set(skip)}

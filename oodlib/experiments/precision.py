@@ -82,9 +82,9 @@ def metric_change(
     rows = []
     for name in detectors:
         detector = get_detector(name).fit(concepts)
-        scores = [{part: detector.score_samples(found) for part, found in made.items()} for made in (exact, rough)]
+        scores = [{part: detector.score_samples(found) for part, found in sets.items()} for sets in (exact, rough)]
         for part in ood_sets:
-            pairs = {kind: (made[id_set], made[part]) for kind, made in zip(("exact", "rough"), scores, strict=True)}
+            pairs = {kind: (found[id_set], found[part]) for kind, found in zip(("exact", "rough"), scores, strict=True)}
             boot = bootstrap_metrics(pairs, n_boot=n_boot, seed=seed)
             for metric in SHOWN:
                 difference, low, high = boot.difference("rough", "exact")[metric]

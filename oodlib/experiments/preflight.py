@@ -100,8 +100,8 @@ def check(run: Profile, out: Console) -> None:
     """
     root = run.photo_root
     if run.is_sample:
-        told = f"made-up pictures in {root}: small settings, random weights, numbers that mean nothing"
-        out.print(told, markup=False, soft_wrap=True)
+        note = f"made-up pictures in {root}: small settings, random weights, numbers that mean nothing"
+        out.print(note, markup=False, soft_wrap=True)
     missing = [need for need in needs(run) if not need.fine]
     for needed, title in ((True, "needed by every page:"), (False, "needed by some tables, which say so without it:")):
         part = [need for need in missing if need.needed is needed]
@@ -113,7 +113,7 @@ def check(run: Profile, out: Console) -> None:
             out.print(title)
             out.print(table)
     if any(need.how for need in missing):
-        out.print("get a set, or be told how: oodlib data get NAME; weights come at first use")
+        out.print("get a set, or read how: oodlib data get NAME; weights come at first use")
     if any(need.how == "check" for need in missing):
         out.print("see what is wrong with a set that is there: oodlib data check NAME")
     lacking = [need.what for need in missing if need.needed and need.how]

@@ -84,12 +84,12 @@ class Trial:
 
     def _table(self, benchmark: Benchmark, sets: Mapping[str, Manifest], kept: Embeddings, run: str) -> pd.DataFrame:
         text = embed_texts(self.encoder, benchmark.names, self._sentences(self.protocol.prompts))
-        told = Concepts(names=benchmark.names, text=text, logit_scale=self.encoder.logit_scale)
+        id_concepts = Concepts(names=benchmark.names, text=text, logit_scale=self.encoder.logit_scale)
         tables = []
-        for shots, seed, tuned in self._tuned(told):
+        for shots, seed, tuned in self._tuned(id_concepts):
             source = kept if tuned.encoder is None else self._embed(tuned.encoder, {benchmark.name: sets})
             features = {part: tuned.transform(source.of(some)) for part, some in sets.items()}
-            concepts = self._beside(tuned, benchmark.name)
+            concepts = self._with_outliers(tuned, benchmark.name)
             detectors = self._detectors()
             patches = functools.partial(self._patches, sets)
             scores = score(concepts, detectors, features, id_set=benchmark.name, seed=self.run.seed, patches=patches)
@@ -102,22 +102,22 @@ class Trial:
         for start in range(0, len(paths), BATCH):
             yield self.encoder.encode_patches([read_image(path) for path in paths[start : start + BATCH]])
 
-    def _tuned(self, told: Concepts) -> Iterator[tuple[int, int, Tuned]]:
+    def _tuned(self, concepts: Concepts) -> Iterator[tuple[int, int, Tuned]]:
         """The model as it is, or tuned to each number of shots with each seed."""
         chosen = self.protocol.tuning
         if chosen is None:
-            yield 0, self.run.seed, Tuned(told, {})
+            yield 0, self.run.seed, Tuned(concepts, {})
             return
         teachers = self.shelf.manifest("imagenet-1k-train")
         amounts, parameters = self.run.amounts.protocols, self._parameters(chosen)
         needs = get_tuner(chosen.method).needs
         views = min(amounts.views or chosen.views, chosen.views)
         for count in chosen.shots[: amounts.shots]:
-            few = few_of_each(teachers, told.names, count)
+            few = few_of_each(teachers, concepts.names, count)
             for seed in range(chosen.seeds):
                 wanted = {needs: True} if needs else {}
-                shots = take_shots(self.encoder, few, told.names, views=views, seed=seed, **wanted)
-                yield count, seed, tune(chosen.method, self.encoder, told, shots, seed=seed, **parameters)
+                shots = take_shots(self.encoder, few, concepts.names, views=views, seed=seed, **wanted)
+                yield count, seed, tune(chosen.method, self.encoder, concepts, shots, seed=seed, **parameters)
 
     def _parameters(self, chosen: Tuning) -> dict[str, Any]:
         """A tuning method's parameters, with no more epochs than the run takes."""
@@ -126,7 +126,7 @@ class Trial:
             return chosen.parameters
         return chosen.parameters | {"epochs": min(limit, known["epochs"])}
 
-    def _beside(self, tuned: Tuned, id_set: str) -> Concepts:
+    def _with_outliers(self, tuned: Tuned, id_set: str) -> Concepts:
         """The classes with the protocol's outlier words, in the prompts that were learned if any were."""
         words = self.protocol.words
         if words is None:
@@ -146,7 +146,7 @@ class Trial:
         lexicon = Lexicon.encode(self.encoder, listed, prompts)
         if tuned.encode is not None:
             lexicon = replace(lexicon, text=tuned.encode(lexicon.words))
-        return lexicon.beside(tuned.concepts)
+        return lexicon.add_to(tuned.concepts)
 
     def _sentences(self, name: str) -> tuple[str, ...]:
         """A set of prompts, or the first of a long one."""
@@ -192,8 +192,8 @@ class Trial:
         )
         about = {"prompts": self.protocol.prompts, "names": self.protocol.names, "words": self.protocol.words}
         about |= {"preprocess": self.encoder.spec["preprocess"].get("variant"), "protocol": self.label}
-        told = [json.dumps(json.loads(text) | about, sort_keys=True) for text in table["parameters"]]
-        return table.assign(parameters=told, seed=trial[1])
+        parameters = [json.dumps(json.loads(text) | about, sort_keys=True) for text in table["parameters"]]
+        return table.assign(parameters=parameters, seed=trial[1])
 
 
 @dataclass

@@ -7,7 +7,7 @@ from oodlib.feature_detectors.base import Array
 
 
 def residual_space(X: Array, dim: int | None) -> Array:
-    """Return an orthonormal basis of what is left beside the principal space of `X`: (N, D) -> (D, D - dim).
+    """Return an orthonormal basis of what is left besides the principal space of `X`: (N, D) -> (D, D - dim).
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class RelativeMahalanobis(Mahalanobis):
     shrinkage : float, default=0.0
         Share, 0 to 1, of the mean variance times the identity in both covariances. With few rows (fewer than columns
         plus classes) take more than 0.
-    clusters : int, default=10
+    n_clusters : int, default=10
         Without labels, k-means makes this many classes, but no more than one for five rows, nor fewer than two. The
         published method has labels.
     random_state : int, RandomState or None, default=0
@@ -55,13 +55,13 @@ class RelativeMahalanobis(Mahalanobis):
     def __init__(
         self,
         shrinkage: float = 0.0,
-        clusters: int = 10,
+        n_clusters: int = 10,
         random_state: int | np.random.RandomState | None = 0,
         *,
         contamination: float = 0.05,
     ):
         super().__init__(shrinkage, contamination=contamination)
-        self.clusters = clusters
+        self.n_clusters = n_clusters
         self.random_state = random_state
 
     def learn(self, X: Array, labels: Array | None) -> None:
@@ -74,10 +74,10 @@ class RelativeMahalanobis(Mahalanobis):
         self.whitening_all_ = whitening(X - self.mean_, self.shrinkage, "all rows are equal: pass rows that vary.")
 
     def _clustered(self, X: Array) -> Array:
-        if self.clusters < 2:
-            raise OodlibError(f"clusters is {self.clusters}: pass at least 2, or labels.")
+        if self.n_clusters < 2:
+            raise OodlibError(f"n_clusters is {self.n_clusters}: pass at least 2, or labels.")
         # Classes of one row or two would leave no spread within classes.
-        number = min(self.clusters, max(2, len(X) // 5))
+        number = min(self.n_clusters, max(2, len(X) // 5))
         labels: Array = KMeans(number, random_state=self.random_state).fit_predict(X)
         return labels
 

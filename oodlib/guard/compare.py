@@ -97,12 +97,12 @@ def compare(
     model = load_encoder(encoder, pretrained)  # with torch, as every detector is asked
     guard = Guard.make(names, model, outliers=outliers, templates=templates)
     notes = list(guard.notes)
-    parts = {name: _seen(guard, some, name, notes, progress) for name, some in found.items()}
-    pictures = pd.concat([table for table, _ in parts.values()], ignore_index=True)
-    features = torch.cat([rows for _, rows in parts.values()])
+    seen = {name: _seen(guard, some, name, notes, progress) for name, some in found.items()}
+    pictures = pd.concat([table for table, _ in seen.values()], ignore_index=True)
+    features = torch.cat([rows for _, rows in seen.values()])
     learn = torch.zeros(len(pictures), dtype=torch.bool)
     if set(folders) <= set(guard.concepts.names) and folders:
-        learn = torch.tensor(_every_second(pictures).to_numpy())
+        learn = torch.tensor(_learning_half(pictures).to_numpy())
     pictures["part"] = ["fitted" if fitted else "test" for fitted in learn.tolist()]
     within = torch.tensor((pictures["set"] == ID).to_numpy())
     concepts = guard.concepts
@@ -144,7 +144,7 @@ def _seen(guard: Guard, found: Pictures, name: str, notes: list[str], progress: 
     return pd.DataFrame(columns).reset_index(drop=True), features
 
 
-def _every_second(pictures: pd.DataFrame) -> pd.Series:
+def _learning_half(pictures: pd.DataFrame) -> pd.Series:
     """Half of the labelled ID pictures, class by class; the order is that of the hashes, the same on any machine."""
     labelled = (pictures["set"] == ID) & (pictures["label"] != "")
     rank = pictures.sort_values("sha256", kind="stable").groupby(["set", "label"]).cumcount()
@@ -153,13 +153,13 @@ def _every_second(pictures: pd.DataFrame) -> pd.Series:
 
 def _detectors(*, labelled: bool) -> dict[str, Detector]:
     """Every detector with its defaults; those on features only where there are pictures to learn from."""
-    every = {name: get_detector(name) for name in list_detectors()}
-    made = {name: detector for name, detector in every.items() if "patches" not in detector.requires}
+    detectors = {name: get_detector(name) for name in list_detectors()}
+    detectors = {name: detector for name, detector in detectors.items() if "patches" not in detector.requires}
     for name in list_feature_detectors() if labelled else ():
-        # made for activations behind a ReLU: the negative entries of these features count as 0
+        # meant for activations behind a ReLU: the negative entries of these features count as 0
         clipped = {"negative": "clip"} if "negative" in get_feature_detector(name).get_params() else {}
-        made[name] = on_concepts(name, **clipped)
-    return made
+        detectors[name] = on_concepts(name, **clipped)
+    return detectors
 
 
 def _scores(
@@ -173,12 +173,12 @@ def _scores(
     """Scores of those detectors that these pictures and this model allow; a note about each of the others."""
     scores: Scores = {}
     for name, detector in detectors.items():
-        told = concepts
+        of_method = concepts
         if words := detector.default_words:
             text = guard.encoder.encode_texts(list(words), guard.templates)
-            told = replace(concepts, outlier_names=tuple(words), outlier_text=text, outlier_kinds=())
+            of_method = replace(concepts, outlier_names=tuple(words), outlier_text=text, outlier_kinds=())
         try:
-            scores |= score(told, {name: detector}, sets, id_set=ID, seed=seed)
+            scores |= score(of_method, {name: detector}, sets, id_set=ID, seed=seed)
         except OodlibError as error:
             notes.append(f"{name} is left out: {error}")
     return {name: detectors[name] for name in scores}, scores

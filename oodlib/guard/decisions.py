@@ -57,8 +57,8 @@ def decide(detector: Detector, concepts: Concepts, threshold: Threshold, seen: S
 
 def _unreadable(name: str, threshold: float, reason: str) -> dict[str, Any]:
     empty = dict.fromkeys(COLUMNS)
-    told = {"image": name, "decision": UNREADABLE, "threshold": threshold, "reason": reason}
-    return empty | {"score": float("nan"), "margin": float("nan")} | told
+    known = {"image": name, "decision": UNREADABLE, "threshold": threshold, "reason": reason}
+    return empty | {"score": float("nan"), "margin": float("nan")} | known
 
 
 def _rows(detector: Detector, concepts: Concepts, cut: float, seen: Seen) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""From class names to a fitted detector, with outlier words beside the names where the method asks for them."""
+"""From class names to a fitted detector, with outlier words where the method asks for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def fit_names(
     detector: Detector,
-    told: Concepts,
+    concepts: Concepts,
     encoder: Encoder | LightEncoder,
     prompts: tuple[str, ...],
     outliers: Sequence[str] | None,
@@ -34,7 +34,7 @@ def fit_names(
     Parameters
     ----------
     detector : Detector
-    told : Concepts
+    concepts : Concepts
         Names and their features, and what else the encoder makes of names.
     encoder : Encoder or LightEncoder
     prompts : tuple of str
@@ -53,17 +53,17 @@ def fit_names(
         If the method needs more than words, or gives every picture the same score.
     """
     name = name_of(detector)
-    if "no_text" in detector.requires and told.no_text is None:
+    if "no_text" in detector.requires and concepts.no_text is None:
         raise OodlibError(f"{name} needs a 'no' text tower, which this encoder lacks: choose another method")
     if "shots" in detector.requires:
         raise OodlibError(f"{name} learns from labelled pictures, not from words: choose another method")
     if "patches" in detector.requires:
         raise OodlibError(f"{name} looks at patches, which are not kept: choose another method")
     if "outlier_text" in detector.requires:
-        told = beside(told, _lexicon(encoder, prompts, outliers, detector.default_words))
-    detector.fit(told)
-    check_that_it_tells(detector, told)
-    return detector, told
+        concepts = with_outliers(concepts, _lexicon(encoder, prompts, outliers, detector.default_words))
+    detector.fit(concepts)
+    check_that_it_tells(detector, concepts)
+    return detector, concepts
 
 
 def _lexicon(
@@ -76,13 +76,13 @@ def _lexicon(
     return Lexicon(tuple(words), ("noun",) * len(words), embed_texts(encoder, words, prompts))
 
 
-def beside(concepts: Concepts, lexicon: Lexicon) -> Concepts:
-    """Outlier words beside classes, without the words that name a class or a synonym of one."""
+def with_outliers(concepts: Concepts, lexicon: Lexicon) -> Concepts:
+    """Add outlier words to classes, without the words that name a class or a synonym of one."""
     taken = frozenset[str]().union(*map(synonyms, concepts.names))
     kept = lexicon.subset([row for row, word in enumerate(lexicon.words) if normal(word) not in taken])
     if not len(kept):
         raise OodlibError("every outlier word names one of the classes: pass words for other things")
-    return kept.beside(concepts)
+    return kept.add_to(concepts)
 
 
 def check_that_it_tells(detector: Detector, concepts: Concepts) -> None:

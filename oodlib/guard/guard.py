@@ -20,7 +20,7 @@ from oodlib.errors import OodlibError
 from oodlib.evaluation.thresholds import Threshold, choose
 from oodlib.guard.decisions import decide
 from oodlib.guard.file import load_guard, save_guard
-from oodlib.guard.fit import beside, check_that_it_tells, fit_names
+from oodlib.guard.fit import check_that_it_tells, fit_names, with_outliers
 from oodlib.guard.images import look
 from oodlib.guard.labels import Labels, check_labels, encode_labels, synonym_notes
 from oodlib.guard.rows import Rows
@@ -145,7 +145,7 @@ class Guard:
         if told.outlier_text is not None:
             lexicon = Lexicon(told.outlier_names, told.outlier_kinds, told.outlier_text)
         bare = Concepts(names=tuple(every), text=text, no_text=no_text, logit_scale=told.logit_scale)
-        concepts = bare if lexicon is None else beside(bare, lexicon)
+        concepts = bare if lexicon is None else with_outliers(bare, lexicon)
         detector = _unfitted(self.detector).fit(concepts)
         check_that_it_tells(detector, concepts)
         notes = synonym_notes(concepts.names)

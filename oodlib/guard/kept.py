@@ -45,7 +45,7 @@ def kept_guard(
     OodlibError
         As `Guard.make`, or if the cache folder cannot be written.
     """
-    told = [
+    ingredients = [
         [LAYOUT, FORMAT, __version__],
         {key: value for key, value in encoder.spec.items() if key not in FREE},
         [[name, list(lines)] for name, lines in check_labels(labels).items()],
@@ -54,11 +54,11 @@ def kept_guard(
         None if outliers is None else list(outliers),
         str(threshold),
     ]
-    key = hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps(ingredients, sort_keys=True, default=repr).encode()).hexdigest()[:24]
     path = home_folder(home) / "guards" / f"{key}.safetensors"
     if path.exists():
         with contextlib.suppress(OodlibError):  # damaged
             return Guard.load(path, encoder)
-    made = Guard.make(labels, encoder, detector, threshold=threshold, outliers=outliers, templates=templates)
-    made.save(path)
-    return made
+    guard = Guard.make(labels, encoder, detector, threshold=threshold, outliers=outliers, templates=templates)
+    guard.save(path)
+    return guard

@@ -1,4 +1,4 @@
-"""Class names that people type: checked, encoded class by class, with descriptions beside them if there are any."""
+"""Class names that people type: checked, encoded class by class, with their descriptions if there are any."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_labels(labels: Labels, what: str = "label") -> dict[str, tuple[str, ..
     Parameters
     ----------
     labels : sequence of str, or mapping of str to sequence of str
-        Names, or names with descriptions. White space is made single spaces.
+        Names, or names with descriptions. White space becomes single spaces.
     what : str
         What messages call one of them.
 
@@ -49,10 +49,10 @@ def check_labels(labels: Labels, what: str = "label") -> dict[str, tuple[str, ..
     """
     if isinstance(labels, str):
         raise OodlibError(f"the {what}s must be a list of names, not one string: pass [{labels[:40]!r}]")
-    told = labels if isinstance(labels, Mapping) else dict.fromkeys(range(len(labels)))
+    entries = labels if isinstance(labels, Mapping) else dict.fromkeys(range(len(labels)))
     checked: dict[str, tuple[str, ...]] = {}
     seen: dict[str, str] = {}
-    for place, (key, described) in enumerate(told.items(), 1):
+    for place, (key, described) in enumerate(entries.items(), 1):
         name = _clean(key if isinstance(labels, Mapping) else labels[place - 1], f"{what} {place}", LONGEST)
         if normal(name) in seen:
             raise OodlibError(f"the {what}s {seen[normal(name)]!r} and {name!r} are the same: keep one of them")

@@ -25,6 +25,6 @@ class Rows:
         """The rows as a table whose ``attrs`` are the facts."""
         import pandas as pd
 
-        made = pd.DataFrame(self.rows, columns=self.columns)
-        made.attrs.update(self.about)
-        return made
+        table = pd.DataFrame(self.rows, columns=self.columns)
+        table.attrs.update(self.about)
+        return table

@@ -1,4 +1,4 @@
-"""A lexicon of outlier words: encoded once for a model, then put beside any class names, without these names."""
+"""A lexicon of outlier words: encoded once for a model, then added to any classes, without the names of these."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Lexicon:
         """Return the words of one kind."""
         return self.subset([i for i, found in enumerate(self.kinds) if found == kind])
 
-    def beside(self, concepts: Concepts) -> Concepts:
-        """Put the words beside class names: the same concepts with outlier labels.
+    def add_to(self, concepts: Concepts) -> Concepts:
+        """Return the same concepts with the words as outlier labels.
 
         Words that *are* class names, whatever their case, hyphens or underscores, are left out.
         """

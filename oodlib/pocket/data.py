@@ -78,7 +78,7 @@ class Corpus:
 
 
 def captions(concept: Emoji, rng: random.Random, count: int = 24) -> list[str]:
-    """Draw captions the way the web writes alt text: mostly the name, sometimes with a keyword or two beside it."""
+    """Draw captions the way the web writes alt text: mostly the name, sometimes with a keyword or two."""
     names = [concept.name.lower(), concept.name.lower(), concept.name.lower()]
     for _ in range(3):
         words = rng.sample(concept.keywords, min(len(concept.keywords), rng.choice((1, 2))))

@@ -49,7 +49,7 @@ def export(folder: Path | str, home: Path | None = None) -> dict[str, Path]:
     Parameters
     ----------
     folder : Path or str
-        Made if it is not there; files of the same names are replaced, each in one step.
+        Created if need be; files of the same names are replaced, each in one step.
     home : Path, optional
         Cache folder that PocketCLIP is assembled in.
 

@@ -86,7 +86,7 @@ def _places(file: Path) -> dict[str, tuple[int, int]]:
         header = json.loads(content.read(size))
     return {
         name: (8 + size + begin, end - begin)
-        for name, (begin, end) in ((n, told["data_offsets"]) for n, told in header.items() if n != "__metadata__")
+        for name, (begin, end) in ((n, entry["data_offsets"]) for n, entry in header.items() if n != "__metadata__")
     }
 
 

@@ -1,7 +1,7 @@
 """PocketCLIP by ONNX Runtime: the features of torch to 1e-5, and a model that is there in a tenth of a second.
 
 Importing torch, torchvision and open_clip takes ten seconds and a gigabyte, which a person waits for and pays for at
-every command. The graphs beside this file name places in the assembled model's weight file (`oodlib.pocket.graphs`), so
+every command. The graphs in this folder name places in the assembled model's weight file (`oodlib.pocket.graphs`), so
 that nothing but these weights is read, and each tower only when something is to be encoded.
 """
 
@@ -111,7 +111,7 @@ class LightEncoder:
         return np.stack([_square(without_far_ends(picture)) for picture in pictures]).transpose(0, 3, 1, 2)
 
     def normal(self, pixels: np.ndarray) -> np.ndarray:
-        """What `pixels` made, as the tower takes it: float32 in [-1, 1]."""
+        """A batch from `pixels`, as the tower takes it: float32 in [-1, 1]."""
         return (pixels.astype(np.float32) / 255 - np.float32(MEAN[0])) / np.float32(STD[0])
 
     def encode_images(self, pictures: Sequence[Image.Image] | np.ndarray, batch_size: int = 16) -> np.ndarray:
@@ -120,7 +120,7 @@ class LightEncoder:
         Parameters
         ----------
         pictures : sequence of PIL images, or array
-            Pictures, or a batch that `pixels` made.
+            Pictures, or a batch from `pixels`.
         batch_size : int
             Pictures in memory at a time.
         """
@@ -184,10 +184,10 @@ class LightEncoder:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        made = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
-        made.enable_truncation(CONTEXT)
-        made.no_padding()
-        return made
+        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer.enable_truncation(CONTEXT)
+        tokenizer.no_padding()
+        return tokenizer
 
     def _weight(self, name: str) -> np.ndarray:
         with safe_open(self._folder / MODEL, framework="np") as file:

@@ -191,15 +191,15 @@ class Run:
         return step
 
 
-def train(recipe: Recipe, folder: Path, every: int = 50, precision: str | None = None) -> dict[str, Any]:
-    """Run the recipe, saving a checkpoint every `every` steps and the trained part at the end.
+def train(recipe: Recipe, folder: Path, checkpoint_interval: int = 50, precision: str | None = None) -> dict[str, Any]:
+    """Run the recipe, saving a checkpoint every `checkpoint_interval` steps and the trained part at the end.
 
     Parameters
     ----------
     recipe : Recipe
     folder : Path
         Where `checkpoint.safetensors` and `weights.safetensors` go.
-    every : int
+    checkpoint_interval : int
         Steps between checkpoints.
     precision : {"fp32", "bf16"}, optional
         Arithmetic of the image tower; by default bfloat16 where the processor computes in it, else float32.
@@ -207,8 +207,8 @@ def train(recipe: Recipe, folder: Path, every: int = 50, precision: str | None =
     Returns
     -------
     dict
-        `loss`: mean loss of each stretch of `every` steps; `before` and `after`: what `validate` finds, after training
-        with the averaged model; `chance`: the share of `pictures` that guessing finds.
+        `loss`: mean loss of each stretch of `checkpoint_interval` steps; `before` and `after`: what `validate` finds,
+        after training with the averaged model; `chance`: the share of `pictures` that guessing finds.
     """
     console = Console(stderr=True)
     precision = precision or training_precision()
@@ -228,7 +228,7 @@ def train(recipe: Recipe, folder: Path, every: int = 50, precision: str | None =
     steps = track(batches(data, recipe, start), "training", total=recipe.steps - start, console=console)
     for step, indices, generator in steps:
         losses.append(run.step(step, indices, generator))
-        if (step + 1) % every == 0 or step + 1 == recipe.steps:
+        if (step + 1) % checkpoint_interval == 0 or step + 1 == recipe.steps:
             run.save(checkpoint, step + 1)
             history["loss"].append(sum(losses) / len(losses))
             scale = float(run.model.logit_scale.detach().exp())

@@ -41,13 +41,13 @@ def ship(weights_sha256: str, texts: Sequence[str], templates: Sequence[str], fe
     """Write the file that `shipped_words` reads."""
     scale = np.abs(features).max(1, keepdims=True) / np.float32(32767)
     small = {"features": np.round(features / scale).astype(np.int16), "scale": scale}
-    told = {"key": _key(weights_sha256, texts, templates)}
-    write_atomically(file, functools.partial(save_file, small, metadata=told))
+    metadata = {"key": _key(weights_sha256, texts, templates)}
+    write_atomically(file, functools.partial(save_file, small, metadata=metadata))
 
 
 def _key(weights_sha256: str, texts: Sequence[str], templates: Sequence[str] | None) -> str:
-    told = [weights_sha256, list(texts), None if templates is None else list(templates)]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    ingredients = [weights_sha256, list(texts), None if templates is None else list(templates)]
+    return hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()
 
 
 def _main() -> None:

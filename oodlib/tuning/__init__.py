@@ -44,7 +44,7 @@ def tune(
     Parameters
     ----------
     method : str or Tuner
-        A name that `list_tuners` knows, or a method made already.
+        A name that `list_tuners` knows, or a method that is built already.
     encoder : Encoder
     concepts : Concepts
         The zero-shot concepts.
@@ -60,7 +60,7 @@ def tune(
         `Tuned.concepts` is what detectors are fitted to, `Tuned.transform` what image features go through first.
     """
     if isinstance(method, Tuner) and parameters:
-        raise OodlibError(f"{method!r} is made already: set {', '.join(parameters)} when you make it.")
+        raise OodlibError(f"{method!r} is built already: set {', '.join(parameters)} when you build it.")
     tuner = method if isinstance(method, Tuner) else get_tuner(method, **parameters)
     return tuner.fit(encoder, concepts, shots, seed=seed, checkpoint=checkpoint, progress=progress)
 

@@ -14,7 +14,7 @@ from oodlib.checkpoint import load_checkpoint, save_checkpoint
 from oodlib.errors import OodlibError
 from oodlib.tuning.base import Session
 
-EVERY = 25  # steps between checkpoints
+CHECKPOINT_INTERVAL = 25  # steps between checkpoints
 
 
 def epochs(n: int, batch_size: int, count: int, seed: int) -> list[Tensor]:
@@ -83,7 +83,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(list(parameters.values()), clip)
         optimizer.step()
         losses.append(float(loss.detach()))
-        if checkpoint is not None and (step + 1) % EVERY == 0:
+        if checkpoint is not None and (step + 1) % CHECKPOINT_INTERVAL == 0:
             tensors = {f"trained.{name}": tensor.detach() for name, tensor in parameters.items()}
             tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
             save_checkpoint(checkpoint, tensors, optimizer, step + 1, session.recipe)

@@ -73,11 +73,11 @@ class Prompts:
         """
         if rows is not None:
             return self._pass(vectors, self.tokens[rows])
-        made = [
+        encoded = [
             self._pass(vectors if vectors.ndim == 2 else vectors[part], self.tokens[part, :width])
             for part, width in zip(self._parts, self._widths, strict=True)
         ]
-        return torch.cat(made)[self._back]
+        return torch.cat(encoded)[self._back]
 
     def encode_all(self, vectors: Tensor) -> Tensor:
         """Text features of all names without gradients: (C, D), on the CPU."""
@@ -107,7 +107,7 @@ def words(encoder: Encoder, text: str) -> Tensor:
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Compute no gradients for the model's own weights: only what is learned beside it gets some."""
+    """Compute no gradients for the model's own weights: only what is learned in addition gets some."""
     wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in wanted:
         parameter.requires_grad_(False)

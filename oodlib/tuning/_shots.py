@@ -98,8 +98,8 @@ def _encoded(
 
 def _joined(parts: Sequence[Shots]) -> Shots:
     def joined(name: str) -> Any:
-        every = [getattr(part, name) for part in parts]
-        return None if every[0] is None else torch.cat(every, dim=1)
+        values = [getattr(part, name) for part in parts]
+        return None if values[0] is None else torch.cat(values, dim=1)
 
     labels = torch.cat([part.labels for part in parts])
     return Shots(joined("features"), labels, joined("patches"), joined("pictures"), parts[0].frozen)

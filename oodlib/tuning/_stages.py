@@ -77,8 +77,8 @@ def encode_parts(encoder: Encoder, prepared: Tensor, frozen: int, *, patches: bo
     for some in prepared.split(BATCH):
         maps = begin(visual, frozen, some.to(encoder.device))
         last = _last(visual, frozen, maps)
-        made = [visual.head(visual.trunk.forward_head(last)), *([at_places(visual, last)] if patches else [])]
-        found.append((maps, *(F.normalize(part.float(), dim=-1) for part in made)))
+        outputs = [visual.head(visual.trunk.forward_head(last)), *([at_places(visual, last)] if patches else [])]
+        found.append((maps, *(F.normalize(part.float(), dim=-1) for part in outputs)))
     kept, features, *places = [torch.cat(part).cpu().clone() for part in zip(*found, strict=True)]
     return Parts(features, places[0] if places else None, kept)
 
@@ -91,8 +91,8 @@ def encode_manifest(encoder: Encoder, manifest: Manifest, frozen: int, *, patche
         for k in range(0, len(paths), BATCH)
     ]
     local = [part.patches for part in found if part.patches is not None]
-    every = torch.cat(local) if local else None
-    return Parts(torch.cat([part.features for part in found]), every, torch.cat([part.maps for part in found]))
+    joined = torch.cat(local) if local else None
+    return Parts(torch.cat([part.features for part in found]), joined, torch.cat([part.maps for part in found]))
 
 
 @torch.inference_mode()

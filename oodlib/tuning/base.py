@@ -84,7 +84,7 @@ def _same(features: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """What a method made of the model: all that a detector needs.
+    """A tuned model: all that a detector needs.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Tuner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no ty
     Attributes
     ----------
     needs : str or None
-        The part of `Shots` that it needs beside the features: "patches" or "pictures".
+        The part of `Shots` that it needs besides the features: "patches" or "pictures".
     """
 
     needs: ClassVar[str | None] = None

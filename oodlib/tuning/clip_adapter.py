@@ -1,4 +1,4 @@
-"""CLIP-Adapter: a small network beside the image feature."""
+"""CLIP-Adapter: a small network on top of the image feature."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def adapt(features: Tensor, down: Tensor, up: Tensor, ratio: float) -> Tensor:
     Tensor
         (n, D), L2-normalised.
     """
-    made = F.linear(F.linear(features, down).relu(), up).relu()
-    return F.normalize(ratio * made + (1 - ratio) * features, dim=-1)
+    adapted = F.linear(F.linear(features, down).relu(), up).relu()
+    return F.normalize(ratio * adapted + (1 - ratio) * features, dim=-1)
 
 
 class CLIPAdapter(Tuner):

@@ -27,7 +27,7 @@ class FullTuning(TowerTuner):
     weight_decay : float, default=0.1
     frozen : int, default=0
         How many first stages of the tower stay as they are, for towers that have stages (EfficientNets). Their maps are
-        computed once, with the shots: `take_shots` must be told the same number.
+        computed once, with the shots: `take_shots` needs the same number.
 
     References
     ----------

@@ -22,8 +22,8 @@ class LinearProbe(Tuner):
 
     Parameters
     ----------
-    strength : float, default=1.0
-        Inverse of the weight of the L2 penalty (scikit-learn's C), for features of length 1 times the logit scale.
+    C : float, default=1.0
+        Inverse of the weight of the L2 penalty as in scikit-learn, for features of length 1 times the logit scale.
     iterations : int, default=1000
         Of L-BFGS at most.
 
@@ -38,8 +38,8 @@ class LinearProbe(Tuner):
     code of CoOp (lpclip).
     """
 
-    def __init__(self, strength: float = 1.0, iterations: int = 1000):
-        self.strength = strength
+    def __init__(self, C: float = 1.0, iterations: int = 1000):
+        self.C = C
         self.iterations = iterations
 
     def learn(self, encoder: Encoder, concepts: Concepts, shots: Shots, session: Session) -> Tuned:
@@ -57,7 +57,7 @@ class LinearProbe(Tuner):
         views, scale = shots.features, concepts.logit_scale
         inputs = (scale * views.reshape(-1, views.shape[2])).numpy().astype(np.float64)
         # Every view is an input; the penalty must not fade as their number grows.
-        probe = LogisticRegression(C=self.strength / (scale**2 * len(views)), max_iter=self.iterations)
+        probe = LogisticRegression(C=self.C / (scale**2 * len(views)), max_iter=self.iterations)
         probe.fit(inputs, shots.labels.repeat(len(views)).numpy())
         weight, bias = probe.coef_, probe.intercept_
         if len(concepts.names) == 2:  # scikit-learn keeps one row for two classes

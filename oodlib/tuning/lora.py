@@ -29,7 +29,7 @@ def matrices(tower: nn.Module) -> list[str]:
 
 
 class LoRA(TowerTuner):
-    r"""Train a product of two thin matrices beside each matrix of the image tower, and a linear head.
+    r"""Add a trained product of two thin matrices to each matrix of the image tower, and train a linear head.
 
     :math:`W' = W + \frac{\alpha}{r} B A` with :math:`B = 0` at the start. Afterwards the products are added to the
     weights, so the tuned tower costs what the old one did. The head starts from the class names, as in `FullTuning`.

@@ -17,7 +17,7 @@ class LPFT(FullTuning):
     ----------
     epochs, batch_size, lr, weight_decay, frozen
         Those of `FullTuning`.
-    strength : float, default=1.0
+    C : float, default=1.0
         That of `LinearProbe`.
 
     References
@@ -31,11 +31,11 @@ class LPFT(FullTuning):
         batch_size: int = 32,
         lr: float = 3e-5,
         weight_decay: float = 0.1,
-        strength: float = 1.0,
+        C: float = 1.0,
         frozen: int = 0,
     ):
         super().__init__(epochs, batch_size, lr, weight_decay, frozen)
-        self.strength = strength
+        self.C = C
 
     def head(self, concepts: Concepts, shots: Shots) -> tuple[Tensor, Tensor]:
-        return LinearProbe(self.strength).solve(concepts, shots)
+        return LinearProbe(self.C).solve(concepts, shots)

@@ -1,4 +1,4 @@
-"""Tip-Adapter: the shots themselves as a cache beside the class names, without training."""
+"""Tip-Adapter: the shots themselves as a cache in addition to the class names, without training."""
 
 from __future__ import annotations
 

@@ -58,10 +58,10 @@ def test_the_links_name_the_edition_and_a_notebook_that_is_there():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_launchable_notebook_is_the_source_and_two_cells(path):
     source = json.loads(path.read_text(encoding="utf-8"))
-    made = launch.launchable(source, EDITION)
-    nbformat.validate(nbformat.reads(json.dumps(made), as_version=4))
-    words, code = made["cells"][1:3]
-    assert [made["cells"][0], *made["cells"][3:]] == source["cells"]
+    extended = launch.launchable(source, EDITION)
+    nbformat.validate(nbformat.reads(json.dumps(extended), as_version=4))
+    words, code = extended["cells"][1:3]
+    assert [extended["cells"][0], *extended["cells"][3:]] == source["cells"]
     assert source == json.loads(path.read_text(encoding="utf-8")), "the source itself stays"
     assert words["cell_type"] == "markdown"
     assert "v0.1.0" in words["source"]
@@ -140,14 +140,14 @@ def test_the_cell_does_nothing_where_the_library_is_there(tmp_path):
 
 @pytest.mark.slow
 def test_the_branch_keeps_releases_and_the_newest_commits(published, tmp_path):
-    clone, made = tmp_path / "clone", tmp_path / "made"
+    clone, pages = tmp_path / "clone", tmp_path / "pages"
     subprocess.run(["git", "clone", "--quiet", f"file://{published}", clone], check=True)
-    made.mkdir()
-    (made / "page.ipynb").write_text("{}", encoding="utf-8")
+    pages.mkdir()
+    (pages / "page.ipynb").write_text("{}", encoding="utf-8")
     commits = [f"{k:040x}" for k in range(22)]
 
     def put(ref: str) -> str:
-        command = ["bash", str(ROOT / ".ci" / "launch"), str(made), ref]
+        command = ["bash", str(ROOT / ".ci" / "launch"), str(pages), ref]
         return subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True).stdout
 
     for ref in ("v0.1.0", *commits):

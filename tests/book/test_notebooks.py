@@ -37,9 +37,9 @@ print(number)
 
 
 def cell(source: str, *tags: str) -> dict:
-    made = nbformat.v4.new_code_cell(source)
-    made["metadata"] = {"tags": list(tags)} if tags else {}
-    return made
+    new = nbformat.v4.new_code_cell(source)
+    new["metadata"] = {"tags": list(tags)} if tags else {}
+    return new
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def project(tmp_path, monkeypatch):
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "oodlib": {"reads": list(reads)} | ({"profile": about} if about else {}),
         }
-        for k, made in enumerate(book["cells"]):
-            made["id"] = f"cell-{k}"
+        for k, new in enumerate(book["cells"]):
+            new["id"] = f"cell-{k}"
         nbformat.write(book, tmp_path / "notebooks" / f"{name}.ipynb")
 
     write(MAKES_A_PRODUCT)
@@ -80,10 +80,10 @@ def test_sources_are_stripped_and_take_parameters(path):
     nbformat.validate(nbformat.reads(json.dumps(book), as_version=4))
     assert "papermill" not in book["metadata"]
     code = [c for c in book["cells"] if c["cell_type"] == "code"]
-    for made in code:
-        assert made["outputs"] == []
-        assert made["execution_count"] is None
-        compile("".join(made["source"]), str(path), "exec")
+    for source in code:
+        assert source["outputs"] == []
+        assert source["execution_count"] is None
+        compile("".join(source["source"]), str(path), "exec")
     parameters = [c for c in code if "parameters" in c["metadata"].get("tags", [])]
     assert len(parameters) == 1
     names: dict = {}
@@ -109,17 +109,17 @@ def two_profiles(project, tmp_path):
     return project
 
 
-def test_a_page_is_made_under_the_profile_that_it_is_about(two_profiles):
+def test_a_page_runs_under_the_profile_that_it_is_about(two_profiles):
     for small in (False, True):
         pocket, other = (load_profile(name, small=small) for name in ("pocket", "other"))
-        assert notebooks.made_under("page", other) is other
-        about = notebooks.made_under("reads", other)
+        assert notebooks.profile_of("page", other) is other
+        about = notebooks.profile_of("reads", other)
         assert (about.name, about.is_small) == ("pocket", small)
         assert about.folder.name == ("pocket-small" if small else "pocket")
-        assert notebooks.made_under("reads", pocket) is pocket, "a profile is not read again"
+        assert notebooks.profile_of("reads", pocket) is pocket, "a profile is not read again"
     two_profiles("1", name="reads", about="nobody")
     with pytest.raises(OodlibError, match="there is no profile 'nobody'"):
-        notebooks.made_under("reads", other)
+        notebooks.profile_of("reads", other)
 
 
 def test_pages_of_other_profiles_run_first_with_what_they_read(two_profiles):

@@ -92,8 +92,8 @@ def test_builds_once_and_opens_with_the_finding(project):
     assert (index.parent / "_static" / "mathjax" / "tex-mml-chtml.js").is_file()
     assert site.build() == (index, False)
     left = {path.name for path in index.parent.parent.iterdir()}
-    made = {"html", "logs", "notebooks", "results", "runs", "site.json", "tables"}
-    assert left == made, "nothing half-made is left behind"
+    expected = {"html", "logs", "notebooks", "results", "runs", "site.json", "tables"}
+    assert left == expected, "nothing half-finished is left behind"
 
 
 def downloads(page: Path) -> dict[str, Path]:
@@ -195,13 +195,13 @@ def test_mathjax_missing(project):
 
 
 def test_the_interactive_map_goes_out_with_plotly(project):
-    made = project / "_build" / "pocket" / "explorer"
-    made.mkdir()
-    (made / "points.js").write_text("window.oodlibExplorer = {};", encoding="utf-8")
+    explorer = project / "_build" / "pocket" / "explorer"
+    explorer.mkdir()
+    (explorer / "points.js").write_text("window.oodlibExplorer = {};", encoding="utf-8")
     record = project / "_build" / "pocket" / "runs" / "page.json"
-    told = json.loads(record.read_text(encoding="utf-8"))
-    told["products"]["explorer/points.js"] = "made by the page"
-    record.write_text(json.dumps(told), encoding="utf-8")
+    facts = json.loads(record.read_text(encoding="utf-8"))
+    facts["products"]["explorer/points.js"] = "made by the page"
+    record.write_text(json.dumps(facts), encoding="utf-8")
     index, _ = site.build()
     static = index.parent / "_static"
     assert (static / "explorer" / "points.js").is_file()

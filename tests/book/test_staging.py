@@ -60,9 +60,9 @@ def executed(project: Path, name: str, profile: str, *, about: str = "", reads: 
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(f"{name} under {profile}", encoding="utf-8")
     record = folder / "runs" / f"{name}.json"
-    told = {"name": name, "profile": profile, "run": "r", "parameters": {}, "products": dict.fromkeys(products, "x")}
-    told |= {"inputs": {}, "source_sha256": "x", "started": "2026-01-01T00:00:00+00:00", "wall_seconds": 1.0}
-    stamp(record, root=project, **told)
+    facts = {"name": name, "profile": profile, "run": "r", "parameters": {}, "products": dict.fromkeys(products, "x")}
+    facts |= {"inputs": {}, "source_sha256": "x", "started": "2026-01-01T00:00:00+00:00", "wall_seconds": 1.0}
+    stamp(record, root=project, **facts)
     return read_record(record)
 
 

@@ -40,8 +40,8 @@ each_master = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
 def cell(kind: str, source: str, role: str = "", exercise: str = "q1", points: float | None = None, **given) -> dict:
-    told = {"exercise": exercise} | ({} if points is None else {"points": points}) if role else {}
-    metadata = ({"tags": [role]} if role else {}) | ({"oodlib": told} if told else {})
+    facts = {"exercise": exercise} | ({} if points is None else {"points": points}) if role else {}
+    metadata = ({"tags": [role]} if role else {}) | ({"oodlib": facts} if facts else {})
     return {
         "cell_type": kind,
         "id": given.get("id", f"{role or kind}-{exercise}"),
@@ -87,19 +87,19 @@ def course(tmp_path_factory) -> Path:
 
 
 def joined(book: dict) -> str:
-    return "\n".join("".join(made["source"]) for made in book["cells"])
+    return "\n".join("".join(cell["source"]) for cell in book["cells"])
 
 
 def bodies(master: Master) -> list[str]:
     """What students must write, line by line."""
-    sources = [made.source for made in master.cells if made.role == "solution"]
+    sources = [cell.source for cell in master.cells if cell.role == "solution"]
     return [line for source in sources for part in split(source) if isinstance(part, Region) for line in part.body]
 
 
 def secrets(master: Master) -> set[str]:
     """Lines of solutions, hidden checks and answers that are nowhere in what everybody sees, if long enough to tell."""
-    hidden = [made.source for made in master.cells if made.role in ("hidden-test", "answer")]
-    public = "\n".join(made.source for made in master.cells if made.role in ("", "exercise", "test"))
+    hidden = [cell.source for cell in master.cells if cell.role in ("hidden-test", "answer")]
+    public = "\n".join(cell.source for cell in master.cells if cell.role in ("", "exercise", "test"))
     lines = {line.strip() for line in [*bodies(master), *"\n".join(hidden).split("\n")]}
     return {line for line in lines if len(line) > 20 and line not in public}
 
@@ -114,10 +114,10 @@ def test_masters_are_sound_and_stripped(path):
     master = read_master(path)
     assert 60 <= master.minutes <= 90
     assert 10 <= master.points <= 14
-    assert any(made.role == "answer" for made in master.cells), "one question in words"
-    for made in book["cells"]:
-        assert made["cell_type"] == "markdown" or (made["outputs"], made["execution_count"]) == ([], None)
-    typed = [made.source for made in master.cells if made.kind == "markdown" and re.search(r"\d[.,]\d", made.source)]
+    assert any(cell.role == "answer" for cell in master.cells), "one question in words"
+    for cell in book["cells"]:
+        assert cell["cell_type"] == "markdown" or (cell["outputs"], cell["execution_count"]) == ([], None)
+    typed = [cell.source for cell in master.cells if cell.kind == "markdown" and re.search(r"\d[.,]\d", cell.source)]
     assert typed == [], "numbers come from code"
 
 
@@ -133,9 +133,9 @@ def solved(course) -> Callable[[str], dict]:
             patch.setenv("MPLBACKEND", "Agg")
             patch.setattr("matplotlib.pyplot.show", lambda *_, **__: plt.close("all"))
             started = time.process_time()
-            for made in versions.solution(master)["cells"]:
-                if made["cell_type"] == "code":
-                    exec(compile(made["source"], f"{name}: {made['id']}", "exec"), names)
+            for cell in versions.solution(master)["cells"]:
+                if cell["cell_type"] == "code":
+                    exec(compile(cell["source"], f"{name}: {cell['id']}", "exec"), names)
         assert time.process_time() - started < 3 * master.cpu_seconds, "far longer than the notebook says"
         return names
 
@@ -147,19 +147,19 @@ def test_checks_pass_on_the_solution_and_fail_without_it(path, solved):
     """The solution runs as a whole; then every task is left undone by itself, and each of its checks must fail."""
     master, names = read_master(path), solved(path.stem)
     complete = dict(names)  # `names` is changed in place: functions look their helpers up there
-    stubs = {made["id"]: made["source"] for made in versions.student(master)["cells"]}
-    places = {made.id: place for place, made in enumerate(master.cells)}
+    stubs = {cell["id"]: cell["source"] for cell in versions.student(master)["cells"]}
+    places = {cell.id: place for place, cell in enumerate(master.cells)}
     try:
         for exercise in master.exercises:
             for check in master.of(exercise, "test", "hidden-test"):
                 first = places[master.of(exercise, "solution")[0].id]
-                between = [made for made in master.cells[first : places[check.id]] if made.kind == "code"]
-                redone = [made for made in between if "test" not in made.role]  # the task, and what is computed with it
-                for name in set().union(*(defined(made.source) for made in redone)):
+                between = [cell for cell in master.cells[first : places[check.id]] if cell.kind == "code"]
+                redone = [cell for cell in between if "test" not in cell.role]  # the task, and what is computed with it
+                for name in set().union(*(defined(cell.source) for cell in redone)):
                     names.pop(name, None)
-                for made in redone:
+                for cell in redone:
                     with contextlib.suppress(UNDONE, NameError):
-                        exec(stubs[made.id], names)
+                        exec(stubs[cell.id], names)
                 with pytest.raises((AssertionError, NameError, UNDONE)):
                     exec(check.source, names)
                 names |= complete
@@ -168,14 +168,14 @@ def test_checks_pass_on_the_solution_and_fail_without_it(path, solved):
 
 
 def defined(source: str) -> set[str]:
-    """Names that a cell makes at its top level."""
-    made = set()
+    """Names that a cell defines at its top level."""
+    names = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            made.add(node.name)
+            names.add(node.name)
         else:
-            made |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return made
+            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names
 
 
 MISTAKES = {
@@ -216,29 +216,29 @@ def test_likely_mistakes_do_not_pass(name, exercise, solved):
 
 
 def test_students_see_heads_hints_and_public_checks_only(master):
-    told = joined(versions.student(master))
-    assert f'def twice(x):\n    # add\n    raise {UNWRITTEN}("your code: q1")' in told
-    assert "assert twice(2) == 4" in told
-    assert versions.YOUR_ANSWER in told
-    assert "*2 points*" in told
+    text = joined(versions.student(master))
+    assert f'def twice(x):\n    # add\n    raise {UNWRITTEN}("your code: q1")' in text
+    assert "assert twice(2) == 4" in text
+    assert versions.YOUR_ANSWER in text
+    assert "*2 points*" in text
     for secret in ("x + x", "twice(5)", "secret", "solution:", "# end"):
-        assert secret not in told
+        assert secret not in text
 
 
 def test_students_get_no_metadata(master):
     book = versions.student(master)
     assert set(book["metadata"]) == {"kernelspec", "language_info"}
-    assert [made["metadata"] for made in book["cells"]] == [{}] * len(book["cells"])
-    assert all(made.get("outputs", []) == [] for made in book["cells"])
+    assert [cell["metadata"] for cell in book["cells"]] == [{}] * len(book["cells"])
+    assert all(cell.get("outputs", []) == [] for cell in book["cells"])
 
 
 def test_the_solution_has_everything_but_the_markers(master):
-    told = joined(versions.solution(master))
-    assert "    # add\n    return x + x" in told
-    assert "twice(5)" in told
-    assert "secret" in told
-    assert "# solution:" not in told
-    assert "# end" not in told
+    text = joined(versions.solution(master))
+    assert "    # add\n    return x + x" in text
+    assert "twice(5)" in text
+    assert "secret" in text
+    assert "# solution:" not in text
+    assert "# end" not in text
 
 
 LINES = st.lists(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=6), min_size=1, max_size=5)
@@ -268,7 +268,7 @@ def test_no_solution_reaches_a_student(body, indent, hint):
 
 
 def test_otter_blocks_pair_up_and_points_are_those_of_the_master(master):
-    raw = ["".join(made["source"]) for made in versions.otter(master)["cells"] if made["cell_type"] == "raw"]
+    raw = ["".join(cell["source"]) for cell in versions.otter(master)["cells"] if cell["cell_type"] == "raw"]
     assert raw[0].startswith("# ASSIGNMENT CONFIG\nname: made_up\n")
     opened = []
     for text in raw[1:]:
@@ -293,10 +293,10 @@ def test_otter_checks_show_no_values(tmp_path):
 
 def test_nbgrader_metadata_follows_its_rules(master):
     book = versions.nbgrader(master)
-    told = {made["metadata"]["nbgrader"]["grade_id"]: made for made in book["cells"] if made["metadata"]}
+    graded = {cell["metadata"]["nbgrader"]["grade_id"]: cell for cell in book["cells"] if cell["metadata"]}
     flags = {
-        name: tuple(made["metadata"]["nbgrader"][k] for k in ("grade", "solution", "locked"))
-        for name, made in told.items()
+        name: tuple(cell["metadata"]["nbgrader"][k] for k in ("grade", "solution", "locked"))
+        for name, cell in graded.items()
     }
     assert flags == {
         "q1": (False, False, True),
@@ -306,7 +306,9 @@ def test_nbgrader_metadata_follows_its_rules(master):
         "q2": (False, False, True),
         "q2-answer-q2": (True, True, False),
     }
-    points = [made["metadata"]["nbgrader"]["points"] for made in told.values() if made["metadata"]["nbgrader"]["grade"]]
+    points = [
+        cell["metadata"]["nbgrader"]["points"] for cell in graded.values() if cell["metadata"]["nbgrader"]["grade"]
+    ]
     assert sum(points) == master.points
     text = joined(book)
     for marker in ("SOLUTION", "HIDDEN TESTS"):
@@ -318,7 +320,7 @@ def test_nbgrader_metadata_follows_its_rules(master):
 def test_every_version_is_a_valid_notebook(path, version):
     book = getattr(versions, version)(read_master(path))
     nbformat.validate(nbformat.from_dict(book))
-    ids = [made["id"] for made in book["cells"]]
+    ids = [cell["id"] for cell in book["cells"]]
     assert len(set(ids)) == len(ids)
 
 
@@ -370,7 +372,7 @@ def about(**values):
         (change(c3={"source": "print(twice(2))"}), "a check speaks only when it fails"),
         (
             change(c3={"source": "y = 4\nassert twice(2) == y"}, c4={"source": "assert twice(2) == y"}),
-            "'y' is made by a check",
+            "'y' is defined by a check",
         ),
         (change(c3={"metadata": {"tags": ["hidden_test"], "oodlib": {"exercise": "q1"}}}), "cell 3 .*not one of"),
         (change(c4={"metadata": {"oodlib": {"exercise": "q1", "points": 1}}}), "cell 4 .*it has no tag|has no tag"),
@@ -455,7 +457,7 @@ def test_nothing_secret_is_where_students_look(path, course):
     hidden = secrets(master)
     assert len(hidden) > 10, "there is something to look for"
     assert [line for line in hidden if line in own] == []
-    answers = [made.source for made in master.cells if made.role == "answer"]
+    answers = [cell.source for cell in master.cells if cell.role == "answer"]
     telling = {line.strip() for line in [*bodies(master), *"\n".join(answers).split("\n")] if len(line.strip()) > 30}
     assert telling
     elsewhere = {p.name: p.read_text(encoding="utf-8") for p in (ROOT / "book").rglob("*.md")}
@@ -486,11 +488,11 @@ def test_the_site_gets_students_versions_only(tmp_path):
 
 
 def test_the_data_are_what_their_readme_says(course):
-    told = (course / "data" / "README.md").read_text(encoding="utf-8")
+    readme = (course / "data" / "README.md").read_text(encoding="utf-8")
     with np.load(course / "data" / "emojishift.npz", allow_pickle=False) as file:
         data = {key: file[key] for key in file.files}
     for key, array in data.items():
-        assert f"| `{key}` | {array.shape} |" in told
+        assert f"| `{key}` | {array.shape} |" in readme
     for key in ("features", "text", "word_text", "unknown_text", "no_text"):
         assert data[key].dtype == np.float16
         np.testing.assert_allclose(np.linalg.norm(data[key].astype(np.float32), axis=1), 1, atol=2e-3)
@@ -591,5 +593,5 @@ def test_nbgrader_grades_the_solution_and_the_stub(path, course, tmp_path):
         row.split(",")[head.index("student_id")]: float(row.split(",")[head.index("raw_score")]) for row in rows[1:]
     }
     master = read_master(path)
-    by_hand = sum(made.points for made in master.cells if made.role == "answer")
+    by_hand = sum(cell.points for cell in master.cells if cell.role == "answer")
     assert scores == {"solved": master.points - by_hand, "undone": 0}

@@ -77,10 +77,10 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with Server() as made:
-        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
-        yield made
-        made.shutdown()
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield running
+        running.shutdown()
 
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -112,11 +112,11 @@ def card(archives: list[Archive], pictures: int = 3, **landing) -> Card:
     return Card.model_validate({**facts, "landing": {"take": "SUN", "to": "SUN", **landing}})
 
 
-def test_a_download_is_whole_and_told(server, tmp_path):
-    told = []
-    path = download(server.archive("a.bin", CONTENT), tmp_path, heard=lambda got, total: told.append((got, total)))
+def test_a_download_is_whole_and_reports_progress(server, tmp_path):
+    reports = []
+    path = download(server.archive("a.bin", CONTENT), tmp_path, heard=lambda got, total: reports.append((got, total)))
     assert path.read_bytes() == CONTENT
-    assert told[-1] == (300_000, 300_000)
+    assert reports[-1] == (300_000, 300_000)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]
     download(server.archive("a.bin", CONTENT), tmp_path)
     assert len(server.asked) == 1, "a file that is there is checked, not fetched"

@@ -26,7 +26,7 @@ from oodlib.registry import Registry
 
 D, C = 16, 6
 HERE = {**os.environ, "PYTHONPATH": str(Path(oodlib.__file__).parents[1])}
-every_detector = pytest.mark.parametrize(
+all_detectors = pytest.mark.parametrize(
     "name", [name for name in list_detectors() if "patches" not in get_detector(name).requires]
 )
 
@@ -68,7 +68,7 @@ def test_what_a_detector_requires_is_what_it_cannot_do_without(name):
         assert raised.value.part == part
 
 
-@every_detector
+@all_detectors
 def test_scores_are_finite_numbers_one_for_each_picture(name):
     scores = fitted(name).score_samples(features(50))
     assert scores.shape == (50,)
@@ -76,7 +76,7 @@ def test_scores_are_finite_numbers_one_for_each_picture(name):
     assert scores.isfinite().all()
 
 
-@every_detector
+@all_detectors
 def test_larger_means_more_in_distribution(name):
     detector = fitted(name)
     text = concepts().text
@@ -88,7 +88,7 @@ def test_larger_means_more_in_distribution(name):
     assert detector.score_samples(inside).median() > detector.score_samples(outside).median()
 
 
-@every_detector
+@all_detectors
 @given(order=st.permutations(range(C)))
 def test_the_order_of_classes_does_not_matter(name, order):
     images = features(8)
@@ -96,7 +96,7 @@ def test_the_order_of_classes_does_not_matter(name, order):
     np.testing.assert_allclose(found, fitted(name).score_samples(images), rtol=1e-4, atol=1e-6)
 
 
-@every_detector
+@all_detectors
 def test_a_batch_is_its_rows(name, monkeypatch):
     detector, images = fitted(name), features(7)
     whole = detector.score_samples(images)
@@ -108,7 +108,7 @@ def test_a_batch_is_its_rows(name, monkeypatch):
     assert fitted(name).score_samples(images[:0]).shape == (0,)
 
 
-@every_detector
+@all_detectors
 def test_precision_of_the_input_is_kept(name):
     images = features(5).double()
     images /= images.norm(dim=1, keepdim=True)
@@ -120,15 +120,15 @@ def test_precision_of_the_input_is_kept(name):
         np.testing.assert_allclose(found, exact, rtol=tolerance, atol=tolerance)
 
 
-def in_numpy(told):
+def in_numpy(concepts):
     """The same concepts without a tensor in them."""
     parts = {
-        field: getattr(told, field).numpy() for field in ("text", "outlier_text", "no_text", "shots", "shot_labels")
+        field: getattr(concepts, field).numpy() for field in ("text", "outlier_text", "no_text", "shots", "shot_labels")
     }
-    return dataclasses.replace(told, **parts)
+    return dataclasses.replace(concepts, **parts)
 
 
-@every_detector
+@all_detectors
 def test_arrays_and_tensors_score_alike(name):
     images = features(50)
     array = images.numpy()
@@ -147,7 +147,7 @@ def test_arrays_and_tensors_score_alike(name):
     np.testing.assert_array_equal(detector.predict(array), detector.predict(images))
 
 
-@every_detector
+@all_detectors
 def test_precision_of_arrays_is_kept(name):
     exact = features(5).double()
     exact = (exact / exact.norm(dim=1, keepdim=True)).numpy()
@@ -157,14 +157,14 @@ def test_precision_of_arrays_is_kept(name):
     np.testing.assert_allclose(detector.score_samples(exact), fitted(name).score_samples(torch.from_numpy(exact)))
 
 
-@every_detector
-@pytest.mark.parametrize("told", [concepts(), in_numpy(concepts())], ids=["tensors", "arrays"])
-def test_what_was_learned_can_be_taken_back(name, told):
-    detector = get_detector(name).fit(told)
+@all_detectors
+@pytest.mark.parametrize("example", [concepts(), in_numpy(concepts())], ids=["tensors", "arrays"])
+def test_what_was_learned_can_be_taken_back(name, example):
+    detector = get_detector(name).fit(example)
     detector.threshold_ = 0.25
     state = detector.state()
     assert all(key.endswith("_") for key in state)
-    assert {type(value) for value in state.values()} <= {type(told.text), np.ndarray, float, int, tuple, type(None)}
+    assert {type(value) for value in state.values()} <= {type(example.text), np.ndarray, float, int, tuple, type(None)}
     again = get_detector(name, **detector.get_params()).restore(state)
     for images in (features(20), features(20).numpy()):
         np.testing.assert_array_equal(again.score_samples(images), detector.score_samples(images))
@@ -190,21 +190,21 @@ NO_NEED = "torch sklearn scipy.stats pandas open_clip transformers"
 
 def test_scoring_arrays_loads_neither_torch_nor_scikit_learn(tmp_path):
     """A budget of modules: each of these costs seconds, before one picture is scored."""
-    told = in_numpy(concepts())
-    learned = get_detector("ole").fit(told).state()
+    example = in_numpy(concepts())
+    learned = get_detector("ole").fit(example).state()
     np.savez(tmp_path / "ole.npz", **{name: part for name, part in learned.items() if isinstance(part, np.ndarray)})
-    np.savez(tmp_path / "told.npz", images=features(5), text=told.text, outlier_text=told.outlier_text)
+    np.savez(tmp_path / "features.npz", images=features(5), text=example.text, outlier_text=example.outlier_text)
     code = f"""
 import sys
 import numpy as np
 import oodlib.evaluation.thresholds
 from oodlib.concepts import Concepts, MissingPartError
 from oodlib.detectors import get_detector, list_detectors
-parts = dict(np.load("told.npz"))
+parts = dict(np.load("features.npz"))
 words = ["word"] * len(parts["outlier_text"])
-told = Concepts(["name"] * {C}, parts["text"], words, parts["outlier_text"])
+example = Concepts(["name"] * {C}, parts["text"], words, parts["outlier_text"])
 ole = get_detector("ole").restore({{"match_": None, "threshold_": 0.5, **np.load("ole.npz")}})
-fitted = [ole, *(get_detector(name).fit(told) for name in ("mcm", "energy", "neg_label"))]
+fitted = [ole, *(get_detector(name).fit(example) for name in ("mcm", "energy", "neg_label"))]
 print([detector.score_samples(parts["images"]).tolist() for detector in fitted])
 loaded = set("{NO_NEED}".split()) & set(sys.modules)
 assert list_detectors() and not loaded, loaded
@@ -218,7 +218,7 @@ assert list_detectors() and not loaded, loaded
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
 
 
-@every_detector
+@all_detectors
 def test_keeps_the_contract_of_scikit_learn(name):
     detector = get_detector(name)
     assert is_outlier_detector(detector)
@@ -236,7 +236,7 @@ def test_keeps_the_contract_of_scikit_learn(name):
     assert "Larger = more in-distribution" in " ".join(type(detector).__doc__.split())
 
 
-@every_detector
+@all_detectors
 def test_the_threshold_decides(name):
     detector, images = fitted(name), features(9)
     scores = detector.score_samples(images)
@@ -251,7 +251,7 @@ def test_the_threshold_decides(name):
     assert math.isnan(detector.fit(concepts()).threshold_)
 
 
-@every_detector
+@all_detectors
 def test_says_what_is_wrong(name):
     detector = fitted(name)
     with pytest.raises(NotFittedError):

@@ -102,10 +102,10 @@ def test_one_class_and_one_label_are_enough(name):
 @pytest.mark.parametrize("step", [0.02, 0.2])
 def test_going_from_a_label_to_a_class_raises_the_score(name, step):
     eye = torch.eye(16)
-    told = Concepts(["a", "b"], eye[:2], ["c", "d"], eye[2:4])
+    concepts = Concepts(["a", "b"], eye[:2], ["c", "d"], eye[2:4])
     angles = torch.arange(step, 1.5, step)
     path = angles[:, None].sin() * eye[0] + angles[:, None].cos() * eye[2]
-    detector = get_detector(name, temperature=0.5).fit(told)
+    detector = get_detector(name, temperature=0.5).fit(concepts)
     scores = torch.cat([detector.score_samples(image[None]) for image in path])
     assert (scores.diff() > 0).all()
 

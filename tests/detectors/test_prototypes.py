@@ -103,7 +103,7 @@ def test_filter_may_keep_none():
 
 @pytest.mark.parametrize(("classes", "each", "taken"), [(10, 30, 10), (1, 30, 1), (10, 4, 8), (59, 30, 30)])
 def test_boundary_of_few_classes(classes, each, taken):
-    found = boundary_embeddings(rows(classes), clusters=5, each=each)
+    found = boundary_embeddings(rows(classes), n_clusters=5, each=each)
     assert len(found) <= taken
     assert len(found.unique(dim=0)) == len(found)
     if classes < 2 * each:  # one cluster: the least typical first
@@ -116,7 +116,7 @@ def test_boundary_classes_are_the_ones_far_from_the_centre():
     groups = torch.eye(8)[:2]
     typical = normalize(groups.repeat_interleave(4, 0) + 0.05 * rows(8), dim=1)
     odd = normalize(groups + 0.6 * torch.eye(8)[[5, 6]], dim=1)
-    found = boundary_embeddings(torch.cat([typical, odd]), clusters=2, each=1)
+    found = boundary_embeddings(torch.cat([typical, odd]), n_clusters=2, each=1)
     assert sorted(closest(found, odd)[1][:, 0].tolist()) == [0, 1]
     torch.testing.assert_close(closest(found, odd)[0], torch.ones(2, 1))
 
@@ -169,7 +169,7 @@ def test_says_what_is_wrong():
     for quantile in (0.0, 1.1, float("nan")):
         with pytest.raises(OodlibError, match="above 0 and at most 1"):
             filter_prototypes(labels, labels, quantile)
-    with pytest.raises(OodlibError, match="clusters=5, each=0: take at least one class"):
+    with pytest.raises(OodlibError, match="n_clusters=5, each=0: take at least one class"):
         boundary_embeddings(labels, each=0)
     for mix in ((0.5, 0.0), (-0.1, 0.5), (0.0, 1.5)):
         with pytest.raises(OodlibError, match="the share of the class lies in a range within 0 to 1"):

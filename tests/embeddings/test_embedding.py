@@ -75,7 +75,7 @@ def jpegs(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(shards, "SHARD", SHARD)
+    monkeypatch.setattr(shards, "SHARD_ROWS", SHARD)
 
 
 def first(manifest: Manifest, n: int) -> Manifest:
@@ -147,20 +147,20 @@ def test_the_number_of_cores_does_not_change_a_byte(threads, encoder, everything
 @given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 4), st.integers(1, 2))
 def test_groups_come_in_order_whatever_the_crew(tiny_encoder, sizes, workers, lanes):
     pictures = [Image.new("RGB", (32, 32), (5 * k % 256, 3 * k % 256, k % 256)) for k in range(sum(sizes))]
-    every = tiny_encoder.encode_images(pictures) if pictures else torch.empty(0, 0)
+    expected = tiny_encoder.encode_images(pictures) if pictures else torch.empty(0, 0)
     groups, start = [], 0
     for size in sizes:
         groups.append(pictures[start : start + size])
         start += size
-    told: list[int] = []
+    counts: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "devices", lambda _: [torch.device("cpu")] * lanes)  # as many replicas as GPUs
         crew = stream.Crew(workers)
-        done = list(stream.encode_groups(tiny_encoder, groups, lambda p: p, crew=crew, advance=told.append))
+        done = list(stream.encode_groups(tiny_encoder, groups, lambda p: p, crew=crew, advance=counts.append))
     assert [len(features) for features, _ in done] == sizes
-    assert sum(told) == sum(sizes)
+    assert sum(counts) == sum(sizes)
     filled = [features for features, _ in done if len(features)]
-    torch.testing.assert_close(torch.cat(filled) if filled else torch.empty(0, 0), every, atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.cat(filled) if filled else torch.empty(0, 0), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.skipif(not can_fork(), reason="this system has no fork")
@@ -286,12 +286,12 @@ def test_damaged_shard_is_noticed_and_made_again(damage, encoder, everything, tm
 def test_shards_that_are_there_are_counted_and_not_made_again(tiny_encoder, jpegs, tmp_path):
     some = first(from_folder(jpegs).manifest, 200)
     store = store_of(tiny_encoder, some, home=tmp_path)
-    assert [part.start for part in store.missing()] == [0, 64, 128, 192]
+    assert [shard.start for shard in store.missing()] == [0, 64, 128, 192]
     before = embed(tiny_encoder, some, home=tmp_path)
     (store.folder / "index.json").unlink()
     (store.folder / "shard-00001.safetensors").write_bytes(b"half")
     age = (store.folder / "shard-00002.safetensors").stat().st_mtime_ns
-    assert [part.start for part in store.missing()] == [64]
+    assert [shard.start for shard in store.missing()] == [64]
     assert torch.equal(embed(tiny_encoder, some, home=tmp_path).features, before.features)
     assert (store.folder / "shard-00002.safetensors").stat().st_mtime_ns == age
 
@@ -373,12 +373,13 @@ def test_cache_that_cannot_be_written_is_named(encoder, everything):
 
 
 def test_joined_features_are_found_by_id(tiny_encoder, jpegs, tmp_path):
-    every = first(from_folder(jpegs).manifest, 90)
-    left, right = every.select(every.table.index < 50), every.select(every.table.index >= 40)  # ten are in both
+    manifest = first(from_folder(jpegs).manifest, 90)
+    left = manifest.select(manifest.table.index < 50)
+    right = manifest.select(manifest.table.index >= 40)  # ten are in both
     parts = [embed(tiny_encoder, part, home=tmp_path) for part in (left, right)]
     joined = Embeddings.join(parts)
     assert joined.key == f"{parts[0].key}+{parts[1].key}"
-    assert joined.ids == tuple(every.table["id"])
+    assert joined.ids == tuple(manifest.table["id"])
     assert torch.equal(joined.of(left), parts[0].features)
     torch.testing.assert_close(joined.of(right), parts[1].features, atol=1e-6, rtol=0)
     assert Embeddings.join(parts[:1]) is parts[0]

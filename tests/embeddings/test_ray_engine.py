@@ -39,7 +39,7 @@ def pictures(tmp_path_factory) -> Manifest:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(shards, "SHARD", SHARD)  # whoever asks deals out the shards: actors need not know
+    monkeypatch.setattr(shards, "SHARD_ROWS", SHARD)  # whoever asks deals out the shards: actors need not know
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def test_both_engines_write_the_same_bytes_and_go_on_where_the_other_stopped(clu
     for name in ("index.json", "shard-00000.safetensors", "shard-00002.safetensors"):
         (store.folder / name).unlink()
     age = (store.folder / "shard-00001.safetensors").stat().st_mtime_ns
-    made = cluster.embed(pictures, home=tmp_path / "ray")
-    assert torch.equal(made.features, local.features)
+    computed = cluster.embed(pictures, home=tmp_path / "ray")
+    assert torch.equal(computed.features, local.features)
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
     assert (store.folder / "shard-00001.safetensors").stat().st_mtime_ns == age
 

@@ -35,8 +35,8 @@ def gone(process: int) -> bool:
 
 
 def test_batches_are_made_in_other_processes_and_in_several():
-    with Readers(prepare, 2) as made, ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda number: made([number, -7], number), range(2, 200)))
+    with Readers(prepare, 2) as prepared, ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda number: prepared([number, -7], number), range(2, 200)))
     assert [int(batch[0, 0]) for batch, _ in done] == list(range(2, 200))
     assert [bad for _, bad in done] == [{number + 1: "-7 is negative"} for number in range(2, 200)]
     processes = {int(batch[0, 1]) for batch, _ in done}
@@ -46,37 +46,37 @@ def test_batches_are_made_in_other_processes_and_in_several():
 
 
 def test_a_batch_of_nothing_but_unreadable_pictures_has_no_tensor():
-    with Readers(prepare, 1) as made:
-        assert made([-1, -2], 10) == (None, {10: "-1 is negative", 11: "-2 is negative"})
+    with Readers(prepare, 1) as prepared:
+        assert prepared([-1, -2], 10) == (None, {10: "-1 is negative", 11: "-2 is negative"})
 
 
 def test_an_error_comes_back_as_it_was_and_the_process_goes_on():
-    with Readers(prepare, 1) as made:
+    with Readers(prepare, 1) as prepared:
         with pytest.raises(OodlibError, match="the picture 1 cannot be read: look at it"):
-            made([1], 0)
-        assert int(made([5], 0)[0][0, 0]) == 5
+            prepared([1], 0)
+        assert int(prepared([5], 0)[0][0, 0]) == 5
 
 
 def test_a_process_that_is_killed_is_an_error_with_a_remedy():
-    with Readers(prepare, 2) as made, pytest.raises(OodlibError, match=r"ended from outside.*run it again"):
-        made([0], 0)
+    with Readers(prepare, 2) as prepared, pytest.raises(OodlibError, match=r"ended from outside.*run it again"):
+        prepared([0], 0)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 def test_the_processes_do_not_outlive_a_parent_that_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "SECONDS", 0.05)
-    told = tmp_path / "process"
+    file = tmp_path / "process"
     parent = os.fork()
     if parent == 0:
-        made = Readers(prepare, 1)
-        told.with_suffix(".part").write_text(str(int(made([5], 0)[0][0, 1])))
-        told.with_suffix(".part").rename(told)
+        prepared = Readers(prepare, 1)
+        file.with_suffix(".part").write_text(str(int(prepared([5], 0)[0][0, 1])))
+        file.with_suffix(".part").rename(file)
         time.sleep(60)
         os._exit(0)
     deadline = time.monotonic() + 30
-    while not told.exists() and time.monotonic() < deadline:
+    while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    process = int(told.read_text())
+    process = int(file.read_text())
     assert not gone(process)
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)

@@ -30,16 +30,16 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def pictures():
-    made = []
+    drawn = []
     for colour, size in (("red", (224, 224)), ("green", (300, 200))):
         picture = Image.new("RGB", size, "white")
         ImageDraw.Draw(picture).ellipse((10, 10, 180, 150), fill=colour)
-        made.append(picture)
-    return made
+        drawn.append(picture)
+    return drawn
 
 
 def as_openai_publishes(model: nn.Module) -> torch.jit.ScriptModule:
-    """A TorchScript archive with half-precision weights and three integers beside them, under OpenAI's names."""
+    """A TorchScript archive with half-precision weights and three integers, under OpenAI's names."""
 
     class Part(nn.Module):
         def forward(self, x):

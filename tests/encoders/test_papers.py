@@ -30,9 +30,9 @@ def test_the_facts_are_those_of_open_clip(row, numbers):
 
 
 def test_what_sets_siglip_apart():
-    told = open_clip.get_model_config("ViT-B-16-SigLIP")
-    assert told["init_logit_bias"] == -10
-    assert told["text_cfg"]["hf_tokenizer_name"] == "timm/ViT-B-16-SigLIP"
+    config = open_clip.get_model_config("ViT-B-16-SigLIP")
+    assert config["init_logit_bias"] == -10
+    assert config["text_cfg"]["hf_tokenizer_name"] == "timm/ViT-B-16-SigLIP"
     assert open_clip.get_pretrained_cfg("ViT-B-16-SigLIP", "webli")["resize_mode"] == "squash"
 
 

@@ -28,12 +28,12 @@ def pocket():
 
 @pytest.fixture(scope="module")
 def pictures():
-    made = []
+    drawn = []
     for colour, size in (("red", (128, 128)), ("green", (300, 200)), ("blue", (90, 160))):
         picture = Image.new("RGB", size, "white")
         ImageDraw.Draw(picture).ellipse((10, 10, 80, 70), fill=colour)
-        made.append(picture)
-    return made
+        drawn.append(picture)
+    return drawn
 
 
 def noise(*shape, seed=0):

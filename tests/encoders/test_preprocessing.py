@@ -34,8 +34,8 @@ def test_a_variant_is_what_torchvision_makes_of_it(name, picture):
 
 def test_every_variant_is_written_out_here_and_differs(picture):
     assert BY_HAND.keys() == VARIANTS.keys()
-    made = [preprocessing(name, OWN)[0](picture) for name in VARIANTS]
-    assert all((one - other).abs().mean() > 0.01 for k, one in enumerate(made) for other in made[:k])
+    prepared = [preprocessing(name, OWN)[0](picture) for name in VARIANTS]
+    assert all((one - other).abs().mean() > 0.01 for k, one in enumerate(prepared) for other in prepared[:k])
 
 
 def test_a_model_of_another_side_is_scaled_in_proportion():

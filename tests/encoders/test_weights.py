@@ -73,8 +73,8 @@ def test_a_tag_is_read_from_the_cache_without_a_network(cache, tiny, file):
     assert encoder.spec["pretrained"] == "some_tag"
     assert encoder.spec["weights_sha256"] == sha256_of(path)
     assert encoder.spec["quick_gelu"] is True
-    told = {key: encoder.spec["preprocess"][key] for key in ("mean", "std", "interpolation", "resize_mode")}
-    assert told == {key: list(v) if isinstance(v := TAG[key], tuple) else v for key in told}
+    used = {key: encoder.spec["preprocess"][key] for key in ("mean", "std", "interpolation", "resize_mode")}
+    assert used == {key: list(v) if isinstance(v := TAG[key], tuple) else v for key in used}
     assert str(cache) not in json.dumps(encoder.spec)
     plain = open_clip.model.CLIP(**TINY, quick_gelu=True).eval()
     plain.load_state_dict(tiny)

@@ -11,7 +11,7 @@ from oodlib.concepts import Concepts
 from oodlib.detectors import get_detector
 from oodlib.detectors.mcm import MCM
 from oodlib.errors import OodlibError
-from oodlib.evaluation.evaluate import beside, classify, name_detectors, of_pair, score, tabulate
+from oodlib.evaluation.evaluate import classify, name_detectors, of_pair, pair_name, score, tabulate
 from oodlib.evaluation.metrics import METRICS, bootstrap_metrics, ood_metrics
 from oodlib.evaluation.results import COLUMNS, KEY, read_results, write_results
 
@@ -159,7 +159,7 @@ def test_rows_say_which_detector_is_transductive(with_words, sets):
         "mcm": [False],
     }
     value = table.query("detector == 'ada_neg' and ood_set == 'objects' and metric == 'auroc'")["value"].item()
-    assert value == ood_metrics(found["ada_neg"][beside("animals", "objects")], found["ada_neg"]["objects"])["auroc"]
+    assert value == ood_metrics(found["ada_neg"][pair_name("animals", "objects")], found["ada_neg"]["objects"])["auroc"]
     assert set(table["n_id"]) == {30}
 
 

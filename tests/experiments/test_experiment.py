@@ -24,24 +24,24 @@ def test_every_set_has_its_features(lab):
 
 
 def test_concepts_have_a_no_feature_each(lab):
-    told = lab.concepts(lab.main)
-    assert told.names == lab.benchmarks[lab.main].names
-    assert told.no_text is not None
-    assert told.no_text.shape == told.text.shape
-    assert told.logit_scale == pytest.approx(lab.encoder.logit_scale)
+    concepts = lab.concepts(lab.main)
+    assert concepts.names == lab.benchmarks[lab.main].names
+    assert concepts.no_text is not None
+    assert concepts.no_text.shape == concepts.text.shape
+    assert concepts.logit_scale == pytest.approx(lab.encoder.logit_scale)
 
 
 def test_outlier_words_are_never_class_names(lab):
-    told = lab.concepts(lab.main)
-    beside = lab.lexicon.beside(told)
-    assert not {normal(name) for name in told.names} & {normal(word) for word in beside.outlier_names}
-    assert set(beside.outlier_kinds) == {"noun", "adjective"}
-    assert lab.words(["red bus"]).text.shape == (1, told.text.shape[1])
+    concepts = lab.concepts(lab.main)
+    extended = lab.lexicon.add_to(concepts)
+    assert not {normal(name) for name in concepts.names} & {normal(word) for word in extended.outlier_names}
+    assert set(extended.outlier_kinds) == {"noun", "adjective"}
+    assert lab.words(["red bus"]).text.shape == (1, concepts.text.shape[1])
 
 
 def test_correct_is_what_a_plain_loop_finds(lab):
-    told, inside = lab.concepts(lab.main), lab.sets[lab.main][lab.main]
-    best = (lab.embeddings.of(inside) @ told.text.T).argmax(1)
-    plain = [told.names[int(b)] == label for b, label in zip(best, inside.table["label"], strict=True)]
+    concepts, inside = lab.concepts(lab.main), lab.sets[lab.main][lab.main]
+    best = (lab.embeddings.of(inside) @ concepts.text.T).argmax(1)
+    plain = [concepts.names[int(b)] == label for b, label in zip(best, inside.table["label"], strict=True)]
     np.testing.assert_array_equal(lab.correct(lab.main), np.array(plain))
     assert torch.equal(lab.features(lab.main)[lab.main], lab.embeddings.of(inside))

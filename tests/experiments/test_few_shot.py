@@ -16,11 +16,11 @@ def scores(shift, seed):
 
 @pytest.fixture
 def study():
-    made = Study("id", {"id": range(N), "far": range(M), "near": range(M)}, {"far": "far", "near": "near"}, n_boot=200)
-    made.add("none", 0, 0, np.arange(N) % 2 == 0, scores(1, 0))
+    study = Study("id", {"id": range(N), "far": range(M), "near": range(M)}, {"far": "far", "near": "near"}, n_boot=200)
+    study.add("none", 0, 0, np.arange(N) % 2 == 0, scores(1, 0))
     for seed in range(3):
-        made.add("coop", 1, seed, np.arange(N) % 3 > 0, scores(2, seed))
-    return made
+        study.add("coop", 1, seed, np.arange(N) % 3 > 0, scores(2, seed))
+    return study
 
 
 def test_values_are_means_over_seeds(study):
@@ -63,21 +63,21 @@ def test_pictures_of_one_concept_are_drawn_together():
     widths = []
     for copies in (1, 10):
         shown = {"id": np.repeat(np.arange(N), copies), "far": np.repeat(np.arange(M), copies)}
-        made = Study("id", shown, {"far": "far"}, n_boot=2000)
-        made.add("none", 0, 0, np.repeat(right, copies), {"mcm": {k: np.repeat(v, copies) for k, v in once.items()}})
-        found = made.accuracy("none", 0), made.auroc("none", 0, "mcm", ["far"])
+        study = Study("id", shown, {"far": "far"}, n_boot=2000)
+        study.add("none", 0, 0, np.repeat(right, copies), {"mcm": {k: np.repeat(v, copies) for k, v in once.items()}})
+        found = study.accuracy("none", 0), study.auroc("none", 0, "mcm", ["far"])
         widths.append([high - low for _, low, high in found])
     np.testing.assert_allclose(*widths, rtol=0.1)
 
 
 def test_spreads_tell_the_choice_of_score_from_that_of_the_method():
     """Two scores of which one is useless, two methods that are equal: the score decides, and by how much is known."""
-    made = Study("id", {"id": range(N), "far": range(M)}, {"far": "far"}, n_boot=200)
+    study = Study("id", {"id": range(N), "far": range(M)}, {"far": "far"}, n_boot=200)
     good, useless = scores(3, 0)["mcm"], {"id": np.zeros(N), "far": np.zeros(M)}
     for method in ("none", "coop"):
-        made.add(method, 0, 0, np.ones(N), {"mcm": good, "msp": useless})
-    found = made.spreads([("none", 0), ("coop", 0)], ["mcm", "msp"], ["far"])
-    assert found["score"][0] == pytest.approx(made.auroc("none", 0, "mcm", ["far"])[0] - 0.5)
+        study.add(method, 0, 0, np.ones(N), {"mcm": good, "msp": useless})
+    found = study.spreads([("none", 0), ("coop", 0)], ["mcm", "msp"], ["far"])
+    assert found["score"][0] == pytest.approx(study.auroc("none", 0, "mcm", ["far"])[0] - 0.5)
     assert found["method"] == (0, 0, 0)
     assert found["difference"] == found["score"]
     assert found["score"][1] > 0.3

@@ -94,10 +94,10 @@ def test_vocabulary_encodes_each_name_once_and_keeps_the_order_asked_for():
     encoder.encode_texts = lambda texts, templates: asked.append((texts, templates)) or torch.eye(3)
     words = Vocabulary.encode(encoder, ["a", "b", "a", "c"], ("the {}",))
     assert asked == [(["a", "b", "c"], ("the {}",))]
-    told = words.concepts(["c", "a", "c"])
-    assert told.names == ("c", "a")
-    assert told.logit_scale == 50
-    assert torch.equal(told.text, torch.eye(3)[[2, 0]])
+    concepts = words.concepts(["c", "a", "c"])
+    assert concepts.names == ("c", "a")
+    assert concepts.logit_scale == 50
+    assert torch.equal(concepts.text, torch.eye(3)[[2, 0]])
 
 
 def test_counts_are_those_of_the_pictures_to_name_or_to_catch():

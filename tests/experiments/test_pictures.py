@@ -157,14 +157,14 @@ def test_sets_to_skip_are_left_out(root):
 
 def test_drawings_are_those_of_emojishift():
     full, small = (load_profile("pocket", small=small) for small in (False, True))
-    every = emojishift.load()
+    manifest = emojishift.load()
     found, few = pictures_of(full), pictures_of(small)
     assert list(found.benchmarks) == full.id_sets
     (used,) = found.to_embed
-    assert used.digest == emojishift.benchmark_pictures(every).digest
-    assert found.digests == {"emojishift": every.digest, "emojishift, pictures used": used.digest}
+    assert used.digest == emojishift.benchmark_pictures(manifest).digest
+    assert found.digests == {"emojishift": manifest.digest, "emojishift, pictures used": used.digest}
     (used,) = few.to_embed
-    assert few.digests == {"emojishift": every.digest, "emojishift, pictures used": used.digest}
+    assert few.digests == {"emojishift": manifest.digest, "emojishift, pictures used": used.digest}
     shown = {identity for parts in few.sets.values() for part in parts.values() for identity in part.table["id"]}
     assert set(used.table["id"]) == shown
     assert all(len(part) <= small.pictures for parts in few.sets.values() for part in parts.values())

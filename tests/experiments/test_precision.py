@@ -22,10 +22,10 @@ def test_the_same_features_change_nothing(sets):
     assert list(table.columns) == ["detector", "ood_set", "metric", "exact", "rough", "difference", "low", "high"]
     assert len(table) == 2 * 2 * 2
     assert (table[["difference", "low", "high"]] == 0).all(axis=None)
-    told = cosine_change(sets["id"], sets["id"], concepts.text)
-    assert told["text_largest"] == 0
-    assert told["same_name"] == 1
-    assert told["own_lowest"] == pytest.approx(1)
+    change = cosine_change(sets["id"], sets["id"], concepts.text)
+    assert change["text_largest"] == 0
+    assert change["same_name"] == 1
+    assert change["own_lowest"] == pytest.approx(1)
 
 
 def test_a_difference_is_that_of_the_two_numbers(sets):
@@ -33,7 +33,9 @@ def test_a_difference_is_that_of_the_two_numbers(sets):
     rough = {name: F.normalize(found + 0.3 * unit(len(found), 9), dim=-1) for name, found in sets.items()}
     table = metric_change(sets, rough, Concepts(names=["a", "b", "c"], text=text), detectors=("max_logit",), n_boot=50)
     row = table[(table["ood_set"] == "far") & (table["metric"] == "auroc")].iloc[0]
-    best = {kind: {name: (made[name] @ text.T).amax(-1) for name in sets} for kind, made in (("e", sets), ("r", rough))}
+    best = {
+        kind: {name: (found[name] @ text.T).amax(-1) for name in sets} for kind, found in (("e", sets), ("r", rough))
+    }
     for column, kind in (("exact", "e"), ("rough", "r")):
         assert row[column] == pytest.approx(ood_metrics(best[kind]["id"], best[kind]["far"])["auroc"])
     assert row["difference"] == pytest.approx(row["rough"] - row["exact"])

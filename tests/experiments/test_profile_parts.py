@@ -39,19 +39,19 @@ def test_nouns_and_adjectives_are_listed_by_kind():
     assert found["noun"] == select(wordnet("noun"), ["noun.food"], single=True)
     assert found["adjective"] == select(wordnet("adj"), ["adj.ppl"], single=True, exclude=found["noun"])
     assert not set(found["noun"]) & set(found["adjective"])
-    every = Vocabulary(nouns=["noun.food"]).listed()["adjective"]
-    assert set(found["adjective"]) < set(every), "without a list of files all adjectives are taken"
+    all_words = Vocabulary(nouns=["noun.food"]).listed()["adjective"]
+    assert set(found["adjective"]) < set(all_words), "without a list of files all adjectives are taken"
     assert set(Vocabulary(nouns=["noun.food"], adjectives=False).listed()) == {"noun"}
 
 
 def test_words_are_spread_evenly_over_the_alphabet():
-    every = Vocabulary(nouns=["noun.food"], adjectives=False).listed()["noun"]
-    for words in (10, 37, len(every), 2 * len(every)):
+    all_words = Vocabulary(nouns=["noun.food"], adjectives=False).listed()["noun"]
+    for words in (10, 37, len(all_words), 2 * len(all_words)):
         some = Vocabulary(nouns=["noun.food"], adjectives=False, words=words).listed()["noun"]
-        step = every.index(some[1]) - every.index(some[0])
-        assert some == every[::step]
+        step = all_words.index(some[1]) - all_words.index(some[0])
+        assert some == all_words[::step]
         assert len(some) <= words
-        assert words < len(every) or some == every
+        assert words < len(all_words) or some == all_words
 
 
 def test_many_words_are_there_where_single_is_not_asked_for():

@@ -67,10 +67,10 @@ def test_outlier_words_are_chosen_by_file_and_spread_over_the_alphabet(project):
     assert some["noun"][0][0] == "a"
     assert some["noun"][-1][0] > "r"
     project(GOOD + "vocabulary: {nouns: [noun.food], adjectives: false}\n")
-    every = load_profile("mine").outlier_words()
-    assert set(every) == {"noun"}
-    assert {"apple", "bread"} <= set(every["noun"])
-    assert not any(" " in word for word in every["noun"])
+    words = load_profile("mine").outlier_words()
+    assert set(words) == {"noun"}
+    assert {"apple", "bread"} <= set(words["noun"])
+    assert not any(" " in word for word in words["noun"])
 
 
 FEW_SHOT = "few_shot: {shots: [[ann], [ann, bob]], test: [carl], words: 10, views: 1, seeds: 1, methods: {coop: {}}}\n"

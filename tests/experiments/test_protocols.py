@@ -59,9 +59,9 @@ PROTOCOL = {
 
 
 def profile(encoders=None, **chosen) -> Profile:
-    """A profile with some protocols, each told by what is other than in the plain one."""
-    made = {label: PROTOCOL | changes for label, changes in chosen.items()}
-    return Profile(**PROFILE | {"protocols": made} | ({"encoders": encoders} if encoders else {}))
+    """A profile with some protocols, each given by its changes to the plain one."""
+    changed = {label: PROTOCOL | changes for label, changes in chosen.items()}
+    return Profile(**PROFILE | {"protocols": changed} | ({"encoders": encoders} if encoders else {}))
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +120,8 @@ def test_rows_are_what_the_parts_give_by_hand(encoder, shelf):
 
 def test_a_row_says_how_it_was_made(encoder, shelf):
     rows = trial(encoder, shelf)
-    told = json.loads(rows.loc[rows["detector"] == "half", "parameters"].iloc[0])
-    assert told == {
+    parameters = json.loads(rows.loc[rows["detector"] == "half", "parameters"].iloc[0])
+    assert parameters == {
         "temperature": 0.25,
         "prompts": "photo",
         "names": "clean",
@@ -156,17 +156,17 @@ def test_what_is_not_there_is_left_out(encoder, shelf, tmp_path):
     assert tuple(nothing.columns) == COLUMNS
 
 
-def test_words_stand_beside_the_classes(encoder, shelf):
+def test_words_are_added_to_the_classes(encoder, shelf):
     run = profile(one={"words": "food", "detectors": {"neg_label": {"temperature": 0.01}}})
     one = Trial(run, "one", run.protocols["one"], encoder, "RN50 random", shelf)
     rows = one.rows("r")
     listed = run.lexicons["food"].model_copy(update={"words": 10}).listed(0)
     prompts = {"noun": templates("bare"), "adjective": templates("nice-adjective")[:2]}
     names = shelf.benchmark("imagenet-10", {}).names
-    told = Lexicon.encode(encoder, listed, prompts).beside(
+    concepts = Lexicon.encode(encoder, listed, prompts).add_to(
         Concepts(names, encoder.encode_texts(names, templates("photo")))
     )
-    detector = get_detector("neg_label", temperature=0.01).fit(told)
+    detector = get_detector("neg_label", temperature=0.01).fit(concepts)
     inside, outside = (
         detector.score_samples(embed(encoder, run.limit(shelf.manifest(name))).features)
         for name in ("imagenet-10", "sun")
@@ -218,12 +218,12 @@ def test_a_tuned_model_has_rows_for_its_shots_and_seeds(encoder, openai):
 def test_outlier_words_are_asked_in_the_prompts_that_were_learned(encoder, shelf):
     run = profile(one={"words": "food"})
     one = Trial(run, "one", run.protocols["one"], encoder, "", shelf)
-    told = Concepts(["apple", "dog"], encoder.encode_texts(["apple", "dog"]))
+    concepts = Concepts(["apple", "dog"], encoder.encode_texts(["apple", "dog"]))
 
     def learned(words):
-        return torch.nn.functional.one_hot(torch.arange(len(words)), told.text.shape[1]).float()
+        return torch.nn.functional.one_hot(torch.arange(len(words)), concepts.text.shape[1]).float()
 
-    plain, tuned = (one._beside(Tuned(told, {}, encode=how), "imagenet-10") for how in (None, learned))
+    plain, tuned = (one._with_outliers(Tuned(concepts, {}, encode=how), "imagenet-10") for how in (None, learned))
     assert tuned.outlier_names == plain.outlier_names
     assert set(tuned.outlier_text.unique().tolist()) == {0.0, 1.0}
     assert not torch.equal(plain.outlier_text, tuned.outlier_text)
@@ -238,14 +238,14 @@ def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameter
     monkeypatch.setattr(protocols, "tune", lambda *given, **named: asked.append((given[0], named)))
     tuning = {"method": "locoop", "shots": [1, 2], "views": 3, "parameters": {"epochs": 9}}
     few = profile(one={"tuning": tuning})
-    told = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10))
+    concepts = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10))
     for run, counts, views, epochs in (
         (few.model_copy(update={"amounts": Amounts()}), [1, 2], 3, 9),
         (few, [1], 1, 1),
     ):
         asked.clear()
-        made = list(Trial(run, "one", run.protocols["one"], encoder, "", openai)._tuned(told))
-        assert [(count, seed) for count, seed, _ in made] == [(count, 0) for count in counts]
+        tuned_models = list(Trial(run, "one", run.protocols["one"], encoder, "", openai)._tuned(concepts))
+        assert [(count, seed) for count, seed, _ in tuned_models] == [(count, 0) for count in counts]
         for count, (pictures, taken), (method, tuned) in zip(counts, asked[::2], asked[1::2], strict=True):
             assert pictures == 10 * count
             assert taken == {"views": views, "seed": 0, "patches": True}, "LoCoOp needs local features"
@@ -284,8 +284,8 @@ def test_gl_mcm_reads_patches_a_batch_at_a_time(encoder, shelf, monkeypatch):
     text = encoder.encode_texts(["cat", "dog"])
     concepts, detectors = Concepts(["cat", "dog"], text), {"gl_mcm": get_detector("gl_mcm", temperature=0.1)}
     run = profile(one={})
-    made = Trial(run, "one", run.protocols["one"], encoder, "RN50 random", shelf)
-    found = score(concepts, detectors, features, patches=lambda name: made._patches(sets, name))["gl_mcm"]
+    one = Trial(run, "one", run.protocols["one"], encoder, "RN50 random", shelf)
+    found = score(concepts, detectors, features, patches=lambda name: one._patches(sets, name))["gl_mcm"]
     for name, part in sets.items():
         patches = encoder.encode_patches([read_image(path) for path in part.paths()])
         whole = (features[name] @ text.T / 0.1).softmax(-1).amax(-1)
@@ -312,10 +312,10 @@ def test_shots_are_the_first_pictures_of_each_class_by_hash(openai):
 def test_two_classes_of_one_name_have_shots_each():
     rows = [(f"{k}", "crane", "bird" if k < 3 else "machine", f"{9 - k}") for k in range(6)]
     table = pd.DataFrame(rows, columns=["id", "label", "class_id", "sha256"]).assign(uri="", split="train")
-    few = few_of_each(Manifest("made", None, table), ("crane",), 2)
+    few = few_of_each(Manifest("drawn", None, table), ("crane",), 2)
     assert few.table["id"].tolist() == ["1", "2", "4", "5"]
     with pytest.raises(OodlibError, match="fewer than 1 pictures of 'cat'"):
-        few_of_each(Manifest("made", None, table), ("crane", "cat"), 1)
+        few_of_each(Manifest("drawn", None, table), ("crane", "cat"), 1)
 
 
 def test_every_protocol_has_rows_or_a_reason(shelf, loaded):
@@ -339,8 +339,8 @@ def test_every_protocol_has_rows_or_a_reason(shelf, loaded):
     assert len(loaded) == 2, "an encoder is loaded once for all its protocols"
     assert set(found.specs) == {"RN50", "other"}
     assert all(len(spec["digest"]) == 64 for spec in found.specs.values())
-    told = found.rows["parameters"].map(lambda text: json.loads(text)["protocol"])
-    assert set(zip(told, found.rows["run"], strict=True)) == {("short", "run 7"), ("runs", "run 7")}
+    labels = found.rows["parameters"].map(lambda text: json.loads(text)["protocol"])
+    assert set(zip(labels, found.rows["run"], strict=True)) == {("short", "run 7"), ("runs", "run 7")}
 
 
 def test_nothing_is_loaded_where_nothing_is_there(tmp_path, monkeypatch, loaded):

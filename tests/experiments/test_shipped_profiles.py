@@ -71,7 +71,7 @@ def protocols(shipped) -> list[tuple[Profile, str, Protocol]]:
     return [(run, label, one) for run in shipped.values() for label, one in run.protocols.items()]
 
 
-def made(label: str, chosen: dict):
+def detector_of(label: str, chosen: dict):
     """The detector of a protocol, with its parameters."""
     parameters = {key: value for key, value in chosen.items() if key != "method"}
     return get_detector(chosen.get("method", label), **parameters)
@@ -132,8 +132,8 @@ def test_every_encoder_is_one_of_the_papers_with_the_activation_of_its_weights(s
 def test_encoders_of_a_protocol_can_be_told_apart_in_its_rows(protocols):
     """Rows have the model's name and weights, and the preprocessing."""
     for run, label, one in protocols:
-        told = [(run.encoders[name].label, run.encoders[name].preprocess) for name in one.encoders]
-        assert len(set(told)) == len(told), label
+        seen = [(run.encoders[name].label, run.encoders[name].preprocess) for name in one.encoders]
+        assert len(set(seen)) == len(seen), label
 
 
 def test_every_detector_and_tuner_takes_its_parameters(shipped, protocols):
@@ -142,7 +142,7 @@ def test_every_detector_and_tuner_takes_its_parameters(shipped, protocols):
             get_detector(name, **parameters)
     for _, label, one in protocols:
         for name, chosen in one.detectors.items():
-            assert made(name, chosen), label
+            assert detector_of(name, chosen), label
         if one.tuning:
             get_tuner(one.tuning.method, **one.tuning.parameters)
 
@@ -175,7 +175,7 @@ def cells_of(run: Profile, label: str, one: Protocol) -> list[dict]:
                 rows.append(shared | {"id_set": id_set, "ood_set": "", "detector": "argmax", "metric": "id_accuracy"})
                 rows[-1]["parameters"] = json.dumps(about)
                 for detector, chosen in one.detectors.items():
-                    told = json.dumps(made(detector, chosen).get_params() | about)
+                    parameters = json.dumps(detector_of(detector, chosen).get_params() | about)
                     rows += [
                         shared
                         | {
@@ -183,7 +183,7 @@ def cells_of(run: Profile, label: str, one: Protocol) -> list[dict]:
                             "ood_set": other,
                             "detector": detector,
                             "metric": metric,
-                            "parameters": told,
+                            "parameters": parameters,
                         }
                         for other in outside
                         for metric in ("auroc", "fpr95", "fpr95_ood")
@@ -192,17 +192,17 @@ def cells_of(run: Profile, label: str, one: Protocol) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def beside(shipped, protocols) -> pd.DataFrame:
-    """The reported numbers beside what all protocols that can be run would give, as the page of results joins them."""
+def joined(shipped, protocols) -> pd.DataFrame:
+    """The reported numbers joined to what all protocols that can be run would give, as on the page of results."""
     rows = pd.DataFrame([row for run, label, one in protocols if not one.not_run for row in cells_of(run, label, one)])
     models = {c.label: (c.name, c.pretrained) for run in shipped.values() for c in run.encoders.values()}
     return beside_run(load_reported(ROOT / "book" / "_data" / "reported.csv"), rows, models)
 
 
-def test_every_reported_number_that_could_be_made_is_or_has_a_reason(beside):
+def test_every_reported_number_that_could_be_made_is_or_has_a_reason(joined):
     """A reader sees in `NOT_MADE` which ones are not."""
-    ours = {*list_detectors(), "argmax", *(name for name in beside["detector"] if name.startswith("eoe"))}
-    part = beside[beside["table"].isin(TABLES) & beside["detector"].isin(ours)]
+    ours = {*list_detectors(), "argmax", *(name for name in joined["detector"] if name.startswith("eoe"))}
+    part = joined[joined["table"].isin(TABLES) & joined["detector"].isin(ours)]
     part = part[part["tuning"].isin(["none", *list_tuners()])]
     assert set(part["table"]) == set(TABLES)
     missing = part[part["here"].isna()]
@@ -213,8 +213,8 @@ def test_every_reported_number_that_could_be_made_is_or_has_a_reason(beside):
     assert part["here"].notna().mean() > 0.75
 
 
-def test_a_protocol_that_makes_no_reported_number_has_a_reason(beside, protocols):
+def test_a_protocol_that_makes_no_reported_number_has_a_reason(joined, protocols):
     """One whose names are spelled otherwise than those of the reported numbers would stand alone, unseen."""
-    told = {json.loads(text)["protocol"] for text in beside["parameters"].dropna()}
-    idle = {label for run, label, one in protocols if run.name == "imagenet" and not one.not_run and label not in told}
+    used = {json.loads(text)["protocol"] for text in joined["parameters"].dropna()}
+    idle = {label for run, label, one in protocols if run.name == "imagenet" and not one.not_run and label not in used}
     assert idle == set(NO_NUMBER)

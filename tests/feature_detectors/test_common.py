@@ -14,7 +14,7 @@ from oodlib.feature_detectors import FeatureDetector, base, get_feature_detector
 from oodlib.registry import Registry
 from tests.feature_detectors.activations import C, D, drawn
 
-every_detector = pytest.mark.parametrize("name", list_feature_detectors())
+all_detectors = pytest.mark.parametrize("name", list_feature_detectors())
 WITH_HEAD = [name for name in list_feature_detectors() if get_feature_detector(name).needs_head]
 with_head = pytest.mark.parametrize("name", WITH_HEAD)
 
@@ -32,7 +32,7 @@ def test_all_fourteen_are_found():
     }
 
 
-@every_detector
+@all_detectors
 def test_scores_are_finite_numbers_one_for_each_row(name, make, inside):
     scores = make(name).fit(*inside).score_samples(drawn(50, seed=2)[0])
     assert scores.shape == (50,)
@@ -41,14 +41,14 @@ def test_scores_are_finite_numbers_one_for_each_row(name, make, inside):
     assert len(np.unique(scores)) == 50
 
 
-@every_detector
+@all_detectors
 def test_larger_means_more_in_distribution(name, make, inside):
     detector = make(name).fit(*inside)
     near, far = (detector.score_samples(drawn(100, seed=3, outside=outside)[0]) for outside in (False, True))
     assert (near[:, None] > far).mean() > 0.75
 
 
-@every_detector
+@all_detectors
 def test_a_matrix_is_its_rows(name, make, inside, monkeypatch):
     detector, rows = make(name).fit(*inside), drawn(7, seed=4)[0]
     whole = detector.score_samples(rows)
@@ -58,7 +58,7 @@ def test_a_matrix_is_its_rows(name, make, inside, monkeypatch):
     np.testing.assert_allclose(make(name).fit(*inside).score_samples(rows), whole, rtol=1e-9, atol=1e-9)
 
 
-@every_detector
+@all_detectors
 def test_a_block_is_as_large_as_memory_allows(name, make, inside, monkeypatch):
     monkeypatch.setattr(base, "_CELLS", 2000)
     detector = make(name, **({"share": 1.0} if name == "nnguide" else {})).fit(*inside)
@@ -70,7 +70,7 @@ def test_a_block_is_as_large_as_memory_allows(name, make, inside, monkeypatch):
     assert max(sizes) == 2000 // compared
 
 
-@every_detector
+@all_detectors
 @settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_training_rows_does_not_matter(name, make, inside, seed):
@@ -95,9 +95,9 @@ def test_the_order_of_classes_in_the_head_does_not_matter(name, head, inside, or
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
-@every_detector
+@all_detectors
 @pytest.mark.parametrize("contamination", [0.0, 0.1, 0.5])
-def test_the_offset_leaves_out_the_share_it_is_told(name, make, inside, contamination):
+def test_the_offset_leaves_out_the_given_share(name, make, inside, contamination):
     detector = make(name, contamination=contamination).fit(*inside)
     scores = detector.score_samples(inside[0])
     assert (scores < detector.offset_).sum() == round(contamination * len(scores))
@@ -105,7 +105,7 @@ def test_the_offset_leaves_out_the_share_it_is_told(name, make, inside, contamin
     assert detector.predict(inside[0]).tolist() == [1 if score >= detector.offset_ else -1 for score in scores]
 
 
-@every_detector
+@all_detectors
 def test_numbers_of_other_kinds_are_taken_and_left_alone(name, make, inside):
     detector, rows = make(name).fit(*inside), drawn(5, seed=6)[0].astype(np.float32)
     expected, before = detector.score_samples(rows.astype(float)), rows.copy()
@@ -117,7 +117,7 @@ def test_numbers_of_other_kinds_are_taken_and_left_alone(name, make, inside):
     np.testing.assert_array_equal(features, inside[0])
 
 
-@every_detector
+@all_detectors
 def test_keeps_the_contract_of_scikit_learn(name, make, inside):
     detector = make(name)
     assert is_outlier_detector(detector)
@@ -136,7 +136,7 @@ def test_keeps_the_contract_of_scikit_learn(name, make, inside):
         assert parameter in type(detector).__doc__
 
 
-@every_detector
+@all_detectors
 def test_says_what_is_wrong(name, make, inside):
     features, labels = inside
     detector, rows = make(name).fit(features, labels), drawn(4, seed=7)[0]

@@ -23,7 +23,7 @@ def test_without_labels_k_means_makes_classes(inside):
     features, rows = inside[0], drawn(20, seed=1)[0]
     labels = KMeans(4, random_state=0).fit_predict(features)
     expected = RelativeMahalanobis().fit(features, labels).score_samples(rows)
-    np.testing.assert_allclose(RelativeMahalanobis(clusters=4).fit(features).score_samples(rows), expected)
+    np.testing.assert_allclose(RelativeMahalanobis(n_clusters=4).fit(features).score_samples(rows), expected)
 
 
 def test_there_are_no_more_clusters_than_one_for_five_rows(inside):
@@ -34,5 +34,5 @@ def test_there_are_no_more_clusters_than_one_for_five_rows(inside):
 def test_one_class_is_nothing_to_compare(inside):
     with pytest.raises(OodlibError, match="compares classes with the whole: pass y of at least two classes"):
         RelativeMahalanobis().fit(inside[0], np.zeros(200))
-    with pytest.raises(OodlibError, match="clusters is 1: pass at least 2, or labels"):
-        RelativeMahalanobis(clusters=1).fit(inside[0])
+    with pytest.raises(OodlibError, match="n_clusters is 1: pass at least 2, or labels"):
+        RelativeMahalanobis(n_clusters=1).fit(inside[0])

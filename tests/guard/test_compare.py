@@ -66,22 +66,22 @@ def test_in_a_pipe_there_is_data_on_stdout_and_sentences_on_stderr(own):
 
 
 def test_numbers_are_those_of_a_computation_by_hand(own, pocket):
-    made = compare(own / "in", own / "out", outliers=WORDS, n_boot=10)
-    assert made.pictures.groupby(["set", "label", "part"]).size().to_dict() == {
+    comparison = compare(own / "in", own / "out", outliers=WORDS, n_boot=10)
+    assert comparison.pictures.groupby(["set", "label", "part"]).size().to_dict() == {
         ("inside", "fruit", "fitted"): 2,
         ("inside", "fruit", "test"): 2,
         ("inside", "mammal", "fitted"): 2,
         ("inside", "mammal", "test"): 2,
         ("outside", "", "test"): 4,
     }
-    told = Concepts.from_encoder(pocket, ["fruit", "mammal"], templates=templates("drawings"))
-    scores = get_detector("mcm").fit(told).score_samples(made.features).numpy()
-    test, within = made.pictures["part"] == "test", made.pictures["set"] == "inside"
+    concepts = Concepts.from_encoder(pocket, ["fruit", "mammal"], templates=templates("drawings"))
+    scores = get_detector("mcm").fit(concepts).score_samples(comparison.features).numpy()
+    test, within = comparison.pictures["part"] == "test", comparison.pictures["set"] == "inside"
     expected = ood_metrics(scores[test & within], scores[test & ~within])
-    found = made.results[made.results["detector"] == "mcm"].set_index("metric")["value"]
+    found = comparison.results[comparison.results["detector"] == "mcm"].set_index("metric")["value"]
     for metric in ("auroc", "fpr95", "fpr95_ood"):
         assert found[metric] == pytest.approx(expected[metric], abs=1e-6)
-    assert {f"{name} is left out" for name in ("vim",)} == {note.split(":")[0] for note in made.notes}
+    assert {f"{name} is left out" for name in ("vim",)} == {note.split(":")[0] for note in comparison.notes}
 
 
 def test_a_csv_says_the_same_as_folders(own):
@@ -95,12 +95,12 @@ def test_a_csv_says_the_same_as_folders(own):
 def test_names_without_folders_make_all_pictures_the_test(own):
     for path in own.glob("in/*/*.png"):
         path.rename(own / "in" / f"{path.parent.name}-{path.name}")
-    made = compare(own / "in", own / "out", labels=["mammal", "fruit"], outliers=WORDS, n_boot=10)
-    assert set(made.pictures["part"]) == {"test"}
-    assert set(made.results["n_id"]) == {8}
-    assert "mcm" in set(made.results["detector"])
-    assert "knn" not in set(made.results["detector"])
-    assert any(note.startswith("detectors on features are left out") for note in made.notes)
+    comparison = compare(own / "in", own / "out", labels=["mammal", "fruit"], outliers=WORDS, n_boot=10)
+    assert set(comparison.pictures["part"]) == {"test"}
+    assert set(comparison.results["n_id"]) == {8}
+    assert "mcm" in set(comparison.results["detector"])
+    assert "knn" not in set(comparison.results["detector"])
+    assert any(note.startswith("detectors on features are left out") for note in comparison.notes)
 
 
 def test_a_picture_in_both_folders_is_reported(own):

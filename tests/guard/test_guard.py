@@ -186,14 +186,14 @@ def test_a_class_more_encodes_only_that_class(pocket, guard, drawings, monkeypat
 
 def test_calibration_chooses_the_cut_and_does_so_again_for_more_classes(pocket, album, drawings):
     known = [drawings[name] for name in LABELS]
-    made = Guard.make(LABELS, pocket, "mcm", calibrate=known)
-    scores = made.detect(known)["score"]
-    assert (made.threshold.rule, made.threshold.n, made.threshold.value) == ("id95", 3, scores.min())
-    grown = made.with_labels(["bicycle"])
-    assert grown.threshold.value == grown.detect(known)["score"].min() != made.threshold.value
+    guard = Guard.make(LABELS, pocket, "mcm", calibrate=known)
+    scores = guard.detect(known)["score"]
+    assert (guard.threshold.rule, guard.threshold.n, guard.threshold.value) == ("id95", 3, scores.min())
+    grown = guard.with_labels(["bicycle"])
+    assert grown.threshold.value == grown.detect(known)["score"].min() != guard.threshold.value
     with pytest.raises(OodlibError, match="at least 19"):
-        made.with_threshold("conformal")
-    assert made.with_threshold(0.4).threshold.rule == "number"
+        guard.with_threshold("conformal")
+    assert guard.with_threshold(0.4).threshold.rule == "number"
     (album / "bad.png").write_bytes(b"")
     assert "1 calibration picture(s) left out" in Guard.make(LABELS, pocket, "mcm", calibrate=album).notes[0]
     with pytest.raises(OodlibError, match="no calibration picture can be read"):
@@ -230,8 +230,8 @@ def test_what_cannot_work_is_refused_in_one_sentence(pocket, arguments, message)
 
 
 def test_one_class_is_enough_with_outlier_words(pocket, drawings):
-    made = Guard.make(["tiger"], pocket, "outlier_softmax", outliers=OUTLIERS)
-    assert made.detect([drawings["tiger"], drawings["rocket"]])["decision"].tolist() == ["in", "out"]
+    guard = Guard.make(["tiger"], pocket, "outlier_softmax", outliers=OUTLIERS)
+    assert guard.detect([drawings["tiger"], drawings["rocket"]])["decision"].tolist() == ["in", "out"]
 
 
 def test_the_unknown_candidate_brings_its_own_words(pocket):
@@ -247,13 +247,13 @@ def test_synonyms_and_useless_words_are_warned_about(pocket, drawings):
 
 def test_a_saved_guard_decides_the_same(pocket, album, tmp_path, drawings):
     labels = {"banana": ["a yellow fruit"], "tiger": [], "pineapple": []}
-    made = Guard.make(labels, pocket, "ole", outliers=default_words(60), n_prototypes=40, quantile=0.5, threshold=0.25)
-    made.save(tmp_path / "mine.safetensors")
+    guard = Guard.make(labels, pocket, "ole", outliers=default_words(60), n_prototypes=40, quantile=0.5, threshold=0.25)
+    guard.save(tmp_path / "mine.safetensors")
     back = Guard.load(tmp_path / "mine.safetensors", pocket)
-    pd.testing.assert_frame_equal(back.detect(album), made.detect(album))
-    assert back.threshold == made.threshold
-    assert back.descriptions == made.descriptions
-    assert back.detector.get_params() == made.detector.get_params()
+    pd.testing.assert_frame_equal(back.detect(album), guard.detect(album))
+    assert back.threshold == guard.threshold
+    assert back.descriptions == guard.descriptions
+    assert back.detector.get_params() == guard.detector.get_params()
     with safe_open(tmp_path / "mine.safetensors", framework="pt") as file:
         about = json.loads(file.metadata()["guard"])
     assert about["encoder"] == pocket.spec

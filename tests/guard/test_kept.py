@@ -1,4 +1,4 @@
-"""A guard that is kept, or made by the other runtime, decides as one that is made."""
+"""A guard that is kept, or made by the other runtime, decides as a new one does."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def light():
 
 
 @pytest.fixture(scope="module")
-def made(light):
+def guard(light):
     return Guard.make(LABELS, light)
 
 
@@ -36,12 +36,12 @@ def same(one, other, atol=0.0):
         assert one[column].tolist() == other[column].tolist()
 
 
-def test_the_second_run_fits_nothing_and_decides_the_same(light, made, drawings, tmp_path, monkeypatch):
+def test_the_second_run_fits_nothing_and_decides_the_same(light, guard, drawings, tmp_path, monkeypatch):
     paths = list(drawings.values())
     first = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
     monkeypatch.setattr(module.Guard, "make", refuse)
     second = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
-    same(first.detect(paths), made.detect(paths), atol=1e-6)
+    same(first.detect(paths), guard.detect(paths), atol=1e-6)
     same(second.detect(paths), first.detect(paths))
     assert second.threshold == first.threshold
 
@@ -65,9 +65,9 @@ def test_notes_come_along(light, tmp_path):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_a_guard_depends_on_is_in_its_key(change, light, made, tmp_path, monkeypatch):
+def test_whatever_a_guard_depends_on_is_in_its_key(change, light, guard, tmp_path, monkeypatch):
     asked = {"labels": LABELS, "detector": get_detector("ole")}
-    monkeypatch.setattr(module.Guard, "make", lambda *_, **__: made)
+    monkeypatch.setattr(module.Guard, "make", lambda *_, **__: guard)
     kept_guard(**asked, encoder=light, home=tmp_path)
     kept_guard(**asked, encoder=light, home=tmp_path)
     assert len(list((tmp_path / "guards").iterdir())) == 1
@@ -75,8 +75,8 @@ def test_whatever_a_guard_depends_on_is_in_its_key(change, light, made, tmp_path
     assert len(list((tmp_path / "guards").iterdir())) == 2
 
 
-def test_a_damaged_guard_is_made_again(light, made, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.Guard, "make", lambda *_, **__: made)
+def test_a_damaged_guard_is_made_again(light, guard, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.Guard, "make", lambda *_, **__: guard)
     kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
     (file,) = (tmp_path / "guards").iterdir()
     whole = file.read_bytes()
@@ -84,18 +84,18 @@ def test_a_damaged_guard_is_made_again(light, made, tmp_path, monkeypatch):
     with pytest.raises(OodlibError, match="is damaged"):
         Guard.load(file, light)
     again = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
-    assert again is made
-    np.testing.assert_array_equal(Guard.load(file, light).concepts.outlier_text, made.concepts.outlier_text)
+    assert again is guard
+    np.testing.assert_array_equal(Guard.load(file, light).concepts.outlier_text, guard.concepts.outlier_text)
 
 
-def test_either_runtime_reads_the_guards_of_the_other(light, made, pocket, drawings, tmp_path):
+def test_either_runtime_reads_the_guards_of_the_other(light, guard, pocket, drawings, tmp_path):
     paths = list(drawings.values())
     of_torch = Guard.make(LABELS, pocket)
-    same(of_torch.detect(paths), made.detect(paths), atol=1e-4)
+    same(of_torch.detect(paths), guard.detect(paths), atol=1e-4)
     of_torch.save(tmp_path / "torch.safetensors")
-    made.save(tmp_path / "light.safetensors")
+    guard.save(tmp_path / "light.safetensors")
     same(Guard.load(tmp_path / "torch.safetensors", light).detect(paths), of_torch.detect(paths), atol=1e-4)
-    same(Guard.load(tmp_path / "light.safetensors", pocket).detect(paths), made.detect(paths), atol=1e-4)
+    same(Guard.load(tmp_path / "light.safetensors", pocket).detect(paths), guard.detect(paths), atol=1e-4)
 
 
 def test_shipped_words_are_those_of_the_encoder(light):

@@ -34,11 +34,11 @@ def test_each_kind_has_its_own_templates(lexicon):
 
 def test_class_names_are_left_out_however_they_are_spelled(lexicon):
     text = normalize(torch.eye(4)[:3], dim=1)
-    told = Concepts(names=["cup", "Ice_Cream", "tow truck"], text=text, no_text=text.flip(0), logit_scale=7.0)
-    beside = lexicon.beside(told)
-    assert beside.outlier_names == ("red",)
-    assert beside.outlier_kinds == ("adjective",)
-    assert torch.equal(beside.outlier_text, lexicon.text[3:])
-    assert beside.logit_scale == 7.0
-    assert torch.equal(beside.no_text, told.no_text)
-    assert beside.names == told.names
+    concepts = Concepts(names=["cup", "Ice_Cream", "tow truck"], text=text, no_text=text.flip(0), logit_scale=7.0)
+    extended = lexicon.add_to(concepts)
+    assert extended.outlier_names == ("red",)
+    assert extended.outlier_kinds == ("adjective",)
+    assert torch.equal(extended.outlier_text, lexicon.text[3:])
+    assert extended.logit_scale == 7.0
+    assert torch.equal(extended.no_text, concepts.no_text)
+    assert extended.names == concepts.names

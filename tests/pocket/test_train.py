@@ -140,7 +140,7 @@ def test_fast_depthwise_convolutions_change_only_rounding():
 
 
 def test_miniature_learns(tmp_path):
-    history = train.train(MINI, tmp_path, every=4)
+    history = train.train(MINI, tmp_path, checkpoint_interval=4)
     assert history["loss"][-1] < 0.85 * history["loss"][0]
     assert history["after"]["pictures"] > 4 * history["chance"]
     path = tmp_path / "weights.safetensors"
@@ -167,7 +167,7 @@ def test_whitening_draws_the_names_apart():
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     recipe = Recipe(steps=6, batch=16, icons=4, side=96, warmup=2, concepts=20)
-    train.train(recipe, tmp_path / "whole", every=2)
+    train.train(recipe, tmp_path / "whole", checkpoint_interval=2)
     step = Run.step
 
     def interrupted(self, number, *rest):
@@ -177,9 +177,9 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Run, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train.train(recipe, tmp_path / "cut", every=2)
+        train.train(recipe, tmp_path / "cut", checkpoint_interval=2)
     monkeypatch.setattr(Run, "step", step)
-    train.train(recipe, tmp_path / "cut", every=2)
+    train.train(recipe, tmp_path / "cut", checkpoint_interval=2)
     whole, cut = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 

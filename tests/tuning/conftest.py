@@ -79,13 +79,13 @@ class StoppedError(Exception):
 def interrupt(monkeypatch):
     """Run something that ends once it has written the checkpoint of a step; checkpoints come every few steps."""
 
-    def run(step, every, work):
+    def run(step, interval, work):
         def save(path, tensors, optimizer, done, recipe):
             save_checkpoint(path, tensors, optimizer, done, recipe)
             if done == step:
                 raise StoppedError
 
-        monkeypatch.setattr(_loop, "EVERY", every)
+        monkeypatch.setattr(_loop, "CHECKPOINT_INTERVAL", interval)
         with monkeypatch.context() as patch:
             patch.setattr(_loop, "save_checkpoint", save)
             with pytest.raises(StoppedError):

@@ -16,7 +16,7 @@ ON_FEATURES = {
     "tip_adapter_f": {"alpha": 5.0, "lr": 0.01},
 }
 TRAINED = ["clip_adapter", "tip_adapter_f"]
-every_method = pytest.mark.parametrize("name", ON_FEATURES)
+all_methods = pytest.mark.parametrize("name", ON_FEATURES)
 
 
 def accuracy(concepts, features, labels):
@@ -30,7 +30,7 @@ def test_methods_are_found_by_their_names():
         get_tuner("tip")
     with pytest.raises(OodlibError, match="tip_adapter has no parameter 'gamma'"):
         get_tuner("tip_adapter", gamma=1)
-    with pytest.raises(OodlibError, match="is made already"):
+    with pytest.raises(OodlibError, match="is built already"):
         tune(get_tuner("tip_adapter"), None, None, None, alpha=2)
 
 
@@ -41,7 +41,7 @@ def test_methods_can_be_cloned(name):
     assert repr(clone(tuner)) == repr(tuner)
 
 
-@every_method
+@all_methods
 def test_tuning_names_more_pictures_right(name, no_encoder, concepts, shots, test_pictures):
     features, labels = test_pictures
     before = accuracy(concepts, features, labels)
@@ -50,7 +50,7 @@ def test_tuning_names_more_pictures_right(name, no_encoder, concepts, shots, tes
     assert after > before + 0.1
 
 
-@every_method
+@all_methods
 def test_the_concepts_given_stay_as_they_are(name, no_encoder, concepts, shots):
     text = concepts.text.clone()
     tune(name, no_encoder, concepts, shots, **ON_FEATURES[name])
@@ -58,7 +58,7 @@ def test_the_concepts_given_stay_as_they_are(name, no_encoder, concepts, shots):
     assert torch.equal(concepts.text, text)
 
 
-@every_method
+@all_methods
 @pytest.mark.parametrize("detector", ["mcm", "msp", "max_logit", "energy", "neg_label", "ole"])
 def test_every_score_reads_what_was_tuned(name, detector, no_encoder, concepts, shots, test_pictures):
     tuned = tune(name, no_encoder, concepts, shots, **ON_FEATURES[name])
@@ -69,7 +69,7 @@ def test_every_score_reads_what_was_tuned(name, detector, no_encoder, concepts, 
     assert not torch.allclose(scores, before)
 
 
-@every_method
+@all_methods
 def test_the_same_seed_gives_the_same_weights(name, no_encoder, concepts, shots):
     first, second = (tune(name, no_encoder, concepts, shots, seed=3, **ON_FEATURES[name]) for _ in range(2))
     assert all(torch.equal(first.state[key], second.state[key]) for key in first.state)

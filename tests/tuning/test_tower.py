@@ -17,7 +17,7 @@ METHODS = {
     "lp_ft": {"lr": 1e-3, "epochs": 6},
     "lora": {"lr": 1e-2, "epochs": 6, "alpha": 4},
 }
-every_method = pytest.mark.parametrize("name", METHODS)
+all_methods = pytest.mark.parametrize("name", METHODS)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def concepts(small_clip):
     return Concepts.from_encoder(small_clip, ["cat", "dog", "cup", "tree"])
 
 
-@every_method
+@all_methods
 def test_the_loss_falls_and_the_model_given_stays(name, small_clip, concepts, shots, drawn):
     before = small_clip.encode_images(drawn[0][0])
     wanted = [parameter.requires_grad for parameter in small_clip.model.parameters()]
@@ -51,7 +51,7 @@ def test_the_loss_falls_and_the_model_given_stays(name, small_clip, concepts, sh
     assert not torch.allclose(tuned.encoder.encode_images(drawn[0][0]), before, atol=1e-3)
 
 
-@every_method
+@all_methods
 def test_the_new_encoder_is_another_one_to_the_store(name, small_clip, concepts, shots):
     first, second = (tune(name, small_clip, concepts, shots, seed=s, batch_size=8, **METHODS[name]) for s in (0, 1))
     assert len({small_clip.digest, first.encoder.digest, second.encoder.digest}) == 3
@@ -59,7 +59,7 @@ def test_the_new_encoder_is_another_one_to_the_store(name, small_clip, concepts,
     assert again.encoder.digest == first.encoder.digest
 
 
-@every_method
+@all_methods
 def test_detectors_read_the_head(name, small_clip, concepts, shots, drawn):
     tuned = tune(name, small_clip, concepts, shots, batch_size=8, **METHODS[name])
     features = tuned.encoder.encode_images(drawn[0][0])
@@ -68,7 +68,7 @@ def test_detectors_read_the_head(name, small_clip, concepts, shots, drawn):
     assert_close(found, logits.softmax(1).amax(1), rtol=1e-4, atol=1e-5)
 
 
-@every_method
+@all_methods
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(name, interrupt, tmp_path, small_clip, concepts, shots):
     setting = {"seed": 2, "batch_size": 8, **METHODS[name]}
     whole = tune(name, small_clip, concepts, shots, **setting)
@@ -99,7 +99,7 @@ def test_full_tuning_starts_from_the_zero_shot_classifier(small_clip, concepts, 
 
 
 def test_lp_ft_starts_from_the_probe(small_clip, concepts, shots):
-    tuned = tune("lp_ft", small_clip, concepts, shots, epochs=1, batch_size=16, lr=0.0, weight_decay=0.0, strength=2.0)
+    tuned = tune("lp_ft", small_clip, concepts, shots, epochs=1, batch_size=16, lr=0.0, weight_decay=0.0, C=2.0)
     weight, bias = LinearProbe(2.0).solve(concepts, shots)
     assert torch.equal(tuned.state["head.weight"], weight)
     assert torch.equal(tuned.state["head.bias"], bias)
