@@ -1,13 +1,13 @@
-from .evaluate import classify as classify
-from .evaluate import pair_name as pair_name
-from .evaluate import score as score
-from .evaluate import tabulate as tabulate
 from .metrics import bootstrap_metrics as bootstrap_metrics
 from .metrics import fpr_at_recall as fpr_at_recall
 from .metrics import ood_metrics as ood_metrics
 from .ranking import METRICS as METRICS
 from .results import read_results as read_results
 from .results import write_results as write_results
+from .scoring import classify as classify
+from .scoring import pair_name as pair_name
+from .scoring import score as score
+from .tables import tabulate as tabulate
 from .thresholds import at_recall as at_recall
 from .thresholds import best_balanced_accuracy as best_balanced_accuracy
 from .thresholds import conformal as conformal

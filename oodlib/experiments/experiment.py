@@ -14,7 +14,7 @@ from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.embeddings.embedding import Embeddings, embed
 from oodlib.embeddings.texts import embed_texts
 from oodlib.encoders.load import Encoder, load_encoder
-from oodlib.evaluation.evaluate import classify
+from oodlib.evaluation.scoring import classify
 from oodlib.experiments.pictures import pictures_of
 from oodlib.experiments.profiles import Profile
 from oodlib.outlier_labels.envision import SHIPPED, load_envisioned

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from oodlib.errors import OodlibError
-from oodlib.evaluation.evaluate import Setting
 from oodlib.evaluation.ranking import Array, Ranking
 from oodlib.evaluation.results import COLUMNS
+from oodlib.evaluation.tables import Setting
 
 ZERO_SHOT = ("none", 0)
 

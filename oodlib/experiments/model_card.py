@@ -22,8 +22,8 @@ from oodlib.datasets.emoji_sources import BENCHMARK_HANDS
 from oodlib.datasets.emojishift import ID_GROUPS, benchmarks
 from oodlib.embeddings.embedding import Embeddings
 from oodlib.errors import OodlibError
-from oodlib.evaluation.evaluate import classify, score
 from oodlib.evaluation.ranking import Array, Ranking
+from oodlib.evaluation.scoring import classify, score
 
 DETECTORS = ("mcm", "msp", "max_logit", "energy")
 ID_SET = "animals-food"

@@ -23,8 +23,9 @@ from oodlib.embeddings.embedding import Embeddings, embed
 from oodlib.embeddings.texts import embed_texts
 from oodlib.encoders.load import Encoder, load_encoder
 from oodlib.errors import OodlibError
-from oodlib.evaluation.evaluate import Scores, classify, score, tabulate
 from oodlib.evaluation.results import COLUMNS
+from oodlib.evaluation.scoring import Scores, classify, score
+from oodlib.evaluation.tables import tabulate
 from oodlib.experiments.pictures import Shelf, distinct, limited
 from oodlib.experiments.profile_parts import EncoderChoice, Protocol, Tuning
 from oodlib.experiments.profiles import Profile

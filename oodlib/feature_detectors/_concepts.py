@@ -1,4 +1,4 @@
-"""A feature detector where `oodlib.evaluation.evaluate` expects a detector on concepts."""
+"""A feature detector where `oodlib.evaluation.score` expects a detector on concepts."""
 
 from typing import Any, ClassVar
 

@@ -17,7 +17,8 @@ from oodlib.detectors import Detector, get_detector, list_detectors
 from oodlib.embeddings.embedding import embed
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
-from oodlib.evaluation.evaluate import Scores, score, tabulate
+from oodlib.evaluation.scoring import Scores, score
+from oodlib.evaluation.tables import tabulate
 from oodlib.feature_detectors import get_feature_detector, list_feature_detectors, on_concepts
 from oodlib.guard.guard import Guard
 

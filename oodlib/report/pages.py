@@ -20,7 +20,7 @@ from PIL import Image
 
 from oodlib.errors import naming_extras
 from oodlib.provenance import RunRecord, product, recording
-from oodlib.report.tidy_csv import write_csv
+from oodlib.report.cells import NBSP, write_csv
 
 with naming_extras():
     from IPython.display import Markdown, display
@@ -29,7 +29,6 @@ DPI = 160
 BANDS = (
     1.5  # mean difference, of 255, from which on a palette shows: photographs are above it, drawings and curves below
 )
-NBSP = "\N{NO-BREAK SPACE}"
 
 
 def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
@@ -85,28 +84,32 @@ def table_markdown(frame: pd.DataFrame, *, name: str, caption: str, data: str = 
     return f":::{{table}} {_typeset(caption)}\n:name: tab-{name}\n\n" + "\n".join(lines) + "\n:::"
 
 
-def table(frame: pd.DataFrame, name: str, *, caption: str, fold: str = "") -> None:
-    """Put a table on the page: column names and cells as they are, the index left out.
+def table(frame: pd.DataFrame, name: str, *, caption: str, group: str = "", fold: str = "") -> None:
+    """Put a table on the page: column names and cells as their texts, the index left out.
 
-    A recorded run also writes its rows to `tables/<name>.csv` (see `oodlib.report.tidy_csv`), and the page links that
-    file.
+    A recorded run also writes its rows to `tables/<name>.csv` (`oodlib.report.cells.write_csv`), and the page links
+    that file.
 
     Parameters
     ----------
     frame : DataFrame
-        Format the numbers first (`percent`, `interval`): a table shows what it is given.
+        Numbers with an interval are an `Interval`; other numbers are shown as `str` shows them.
     name : str
         Its label: other pages refer to it with ``{numref}`tab-<name>` ``.
     caption : str
         n, convention and interval belong here.
+    group : str
+        A column that says what a group of rows is about: the page names it in the first row of each group only.
     fold : str
         For a table that few readers want to see whole: it stands in a fold with this title, shut at first.
     """
-    twin = f"<p><b>{html.escape(caption)}</b></p>" + frame.to_html(index=False)
     data = ""
     if recording():
         write_csv(frame, product(f"tables/{name}.csv", Path()))
         data = f"/tables/{name}.csv"
+    if group:
+        frame = frame.assign(**{group: frame[group].where(frame[group] != frame[group].shift(), "")})
+    twin = f"<p><b>{html.escape(caption)}</b></p>" + frame.to_html(index=False)
     markdown = table_markdown(frame, name=name, caption=caption, data=data)
     if fold:
         twin = f"<details><summary>{html.escape(fold)}</summary>{twin}</details>"
@@ -117,16 +120,6 @@ def table(frame: pd.DataFrame, name: str, *, caption: str, fold: str = "") -> No
 def say(text: str) -> None:
     """Put Markdown on the page; this is how a sentence gets its numbers from the run."""
     display(Markdown(_typeset(text)))
-
-
-def percent(share: float) -> str:
-    """A share as a percentage with one decimal, without the sign: 0.4309 is "43.1"."""
-    return f"{100 * share:.1f}"
-
-
-def interval(value: float, low: float, high: float) -> str:
-    """A share with its interval in percent, on one line: "43.1 [41.9, 44.2]"."""
-    return f"{percent(value)}{NBSP}[{percent(low)},{NBSP}{percent(high)}]"
 
 
 def _typeset(text: str) -> str:

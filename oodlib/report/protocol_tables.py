@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from oodlib.datasets import photos
 from oodlib.experiments.profile_parts import Protocol
 from oodlib.experiments.profiles import Profile
-from oodlib.report.pages import NBSP, interval
+from oodlib.report.cells import NBSP, Interval
 from oodlib.report.tables import SHOWN
 
 NOT_VERIFIED = "not verified"
@@ -94,14 +94,15 @@ def found_table(rows: pd.DataFrame) -> pd.DataFrame:
     """What the protocols gave: one row a cell, AUROC and both readings of FPR95 in percent with their intervals."""
     part = rows[rows["metric"].isin(list(SHOWN))].copy()
     part["protocol"] = [f"`{json.loads(text)['protocol']}`" for text in part["parameters"]]
-    part["cell"] = [interval(*row) for row in part[["value", "low", "high"]].to_numpy()]
+    found = [Interval(*row) for row in part[["value", "low", "high"]].to_numpy()]
+    part["cell"] = pd.Series(found, part.index, dtype=object)
     part["tuning"] = [_tuned(*row) for row in part[["tuning", "shots", "seed"]].to_numpy()]
     keys = ["protocol", "encoder", "parameters", "tuning", "id_set", "ood_set", "detector"]
     wide = part.pivot(index=keys, columns="metric", values="cell").reindex(
         pd.MultiIndex.from_frame(part[keys]).unique()
     )
     table = wide[list(SHOWN)].rename(columns=SHOWN).reset_index().rename_axis(columns=None)
-    return table.drop(columns="parameters").rename(columns={"id_set": "ID set", "ood_set": "OOD set"}).astype(str)
+    return table.drop(columns="parameters").rename(columns={"id_set": "ID set", "ood_set": "OOD set"})
 
 
 def _download(card: photos.Card) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from oodlib.report.pages import NBSP, interval
+from oodlib.report.cells import NBSP, Interval
 from oodlib.report.reported import READINGS
 
 FOUR, MEAN = ("iNaturalist", "SUN", "Places", "Textures"), "mean of four"
@@ -62,7 +62,7 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Texts; no rows where nothing was run. A cell that was not run says so.
+        No rows where nothing was run. A cell that was not run says so.
     """
     ran = rows.groupby(list(_METHOD))["here"].transform(lambda here: here.notna().any()).astype(bool)
     part = rows[ran]
@@ -78,8 +78,8 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
             "metric": part["metric"],
             "source": [_cited(*map(str, source)) for source in sources],
             "reported": part["printed"],
-            "this run": [interval(*row) if ran else NOT_RUN for row, ran in zip(ours, known, strict=True)],
-            "difference": [interval(*row) if ran else "–" for row, ran in zip(apart, known, strict=True)],
+            "this run": [Interval(*row) if ran else NOT_RUN for row, ran in zip(ours, known, strict=True)],
+            "difference": [Interval(*row) if ran else "–" for row, ran in zip(apart, known, strict=True)],
             "parameters": ("`" + part["parameters"] + "`").fillna("–"),
         }
     )

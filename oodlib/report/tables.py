@@ -9,16 +9,16 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from oodlib.datasets.base import Manifest
-from oodlib.report.pages import interval, percent
+from oodlib.report.cells import Interval, percent
 
 SHOWN = {"auroc": "AUROC", "fpr95": "fpr95", "fpr95_ood": "fpr95_ood"}
 
 
 def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
-    """All detectors on all OOD sets of one ID set, with intervals in percent.
+    """All detectors on all OOD sets of one ID set, with intervals.
 
-    A set's name, kind and number of pictures stand in its first row only. Encoder, tuning, shots, parameters and seed
-    are columns where they differ between rows. Test-time methods, which look at the test pictures, carry a sign: ⇄.
+    The first column, a set's name, kind and size, groups the rows. Encoder, tuning, shots, parameters and seed are
+    columns where they differ between rows. Test-time methods, which look at the test pictures, carry a sign: ⇄.
 
     Parameters
     ----------
@@ -28,7 +28,8 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
     """
     part = results[(results["id_set"] == id_set) & results["metric"].isin(list(SHOWN))].copy()
     part["detector"] += part["transductive"].map({True: " ⇄", False: ""})
-    part["cell"] = [interval(*row) for row in part[["value", "low", "high"]].to_numpy()]
+    found = [Interval(*row) for row in part[["value", "low", "high"]].to_numpy()]
+    part["cell"] = pd.Series(found, part.index, dtype=object)
     varying = [column for column in ("encoder", "tuning", "shots", "seed") if part[column].nunique() > 1]
     if part.groupby("detector")["parameters"].nunique().max() > 1:
         varying.append("parameters")
@@ -38,9 +39,7 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
     place = pd.factorize(part["OOD set"])[0]
     order = pd.MultiIndex.from_frame(part[keys].iloc[place.argsort(kind="stable")]).unique()
     wide = part.pivot(index=keys, columns="metric", values="cell").reindex(order)
-    table = wide[list(SHOWN)].reset_index().rename(columns=SHOWN).rename_axis(columns=None).astype(str)
-    table["OOD set"] = table["OOD set"].where(~table.duplicated("OOD set"), "")
-    return table
+    return wide[list(SHOWN)].reset_index().rename(columns=SHOWN).rename_axis(columns=None)
 
 
 def best_by_set(results: pd.DataFrame, metric: str) -> str:

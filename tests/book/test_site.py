@@ -31,9 +31,10 @@ CODE = """from oodlib.experiments import profiles; from oodlib.report import pag
 run = profiles.load_profile(profile, small=small)
 pages.say("**The finding.** Half of 5 % is little.")"""
 TABLE = """import pandas as pd
+from oodlib.report.cells import Interval
 from oodlib.provenance import product
 made = product("results/made.csv", run.folder).write_text("a,b\\n")
-pages.table(pd.DataFrame({"score": ["mcm"], "AUROC": [pages.interval(0.9, 0.8, 0.95)]}), "counts", caption="Counts.")"""
+pages.table(pd.DataFrame({"score": ["mcm"], "AUROC": [Interval(0.9, 0.8, 0.95)]}), "counts", caption="Counts.")"""
 EDITION = launch.Edition("someone/outliers", "v0.1.0")
 
 

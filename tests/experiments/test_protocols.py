@@ -16,9 +16,9 @@ from oodlib.detectors import get_detector
 from oodlib.embeddings.embedding import embed
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
-from oodlib.evaluation.evaluate import score
 from oodlib.evaluation.metrics import ood_metrics
 from oodlib.evaluation.results import COLUMNS, KEY
+from oodlib.evaluation.scoring import score
 from oodlib.experiments import protocols
 from oodlib.experiments.amounts import Amounts, OfProtocols
 from oodlib.experiments.pictures import Shelf

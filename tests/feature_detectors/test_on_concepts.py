@@ -8,7 +8,8 @@ from torch.nn.functional import normalize
 
 from oodlib.concepts import Concepts
 from oodlib.errors import OodlibError
-from oodlib.evaluation.evaluate import score, tabulate
+from oodlib.evaluation.scoring import score
+from oodlib.evaluation.tables import tabulate
 from oodlib.feature_detectors import get_feature_detector, list_feature_detectors, on_concepts
 
 C, D = 4, 16

@@ -12,6 +12,7 @@ from PIL import Image
 from oodlib import provenance
 from oodlib.provenance import RunRecord
 from oodlib.report import pages
+from oodlib.report.cells import NBSP, Interval
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_table_shows_what_it_is_given():
 
 
 def test_a_recorded_table_links_its_rows(shown, tmp_path, monkeypatch):
-    frame = pd.DataFrame({"score": ["`mcm`"], "AUROC": [pages.interval(0.9, 0.8, 0.95)]})
+    frame = pd.DataFrame({"score": ["`mcm`"], "AUROC": [Interval(0.9, 0.8, 0.95)]})
     monkeypatch.delenv(provenance.PRODUCTS_VARIABLE, raising=False)
     pages.table(frame, "counts", caption="Counts.")
     monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
@@ -75,6 +76,22 @@ def test_a_recorded_table_links_its_rows(shown, tmp_path, monkeypatch):
     assert all("csv" not in part["text/html"] for part in shown), "there is no file beside a notebook program"
     rows = (tmp_path / "tables" / "counts.csv").read_text(encoding="utf-8")
     assert rows == "score,AUROC,AUROC low,AUROC high\nmcm,90.0,80.0,95.0\n"
+
+
+def test_a_group_is_named_once_on_the_page_and_in_every_row_of_the_file(shown, tmp_path, monkeypatch):
+    monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    frame = pd.DataFrame({"set": ["far", "far", "near", "near"], "score": ["mcm", "msp", "mcm", "msp"]})
+    pages.table(frame, "pairs", caption="Pairs.", group="set")
+    assert shown[0]["text/markdown"].splitlines()[5:9] == [
+        "| far | mcm |",
+        "|  | msp |",
+        "| near | mcm |",
+        "|  | msp |",
+    ]
+    assert shown[0]["text/html"].count("far") == 1
+    rows = (tmp_path / "tables" / "pairs.csv").read_text(encoding="utf-8").splitlines()
+    assert rows == ["set,score", "far,mcm", "far,msp", "near,mcm", "near,msp"]
+    assert frame["set"].tolist() == ["far", "far", "near", "near"], "the caller's frame stays as it is"
 
 
 def drawn(pixels: np.ndarray) -> Figure:
@@ -109,17 +126,12 @@ def test_a_long_table_can_stand_in_a_fold(shown):
     markdown = shown[0]["text/markdown"]
     inside = pages.table_markdown(frame, name="counts", caption="Counts.")
     assert markdown.splitlines()[:2] == [
-        f"::::{{admonition}} All 5{pages.NBSP}% of them",
+        f"::::{{admonition}} All 5{NBSP}% of them",
         ":class: dropdown note table-fold",
     ]
     assert inside in markdown
     assert markdown.endswith(":::\n::::"), "the outer fence is the longer one"
     assert shown[0]["text/html"].startswith("<details><summary>All 5 % of them</summary>")
-
-
-def test_numbers_are_percentages_with_one_decimal():
-    assert pages.percent(0.43085) == "43.1"
-    assert pages.interval(0.4, 0.395, 0.40499) == "40.0\N{NO-BREAK SPACE}[39.5,\N{NO-BREAK SPACE}40.5]"
 
 
 def test_a_percent_sign_stays_with_its_number(shown):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oodlib.detectors import list_detectors
 from oodlib.errors import OodlibError
 from oodlib.evaluation.metrics import fpr_at_recall, ood_metrics
-from oodlib.report.pages import NBSP
+from oodlib.report.cells import NBSP
 from oodlib.report.reported import COLUMNS, KEY, READINGS, beside_run, load_reported
 from oodlib.report.reported_tables import FOUR, MEAN, NOT_RUN, layout, side_by_side, spread
 
@@ -195,8 +195,8 @@ def test_differences_come_with_their_interval():
     table = side_by_side(beside_run(REPORTED, cell, OPENAI)).set_index(["source", "OOD set", "metric"])
     ours = table.loc[("CoVer {cite:p}`zhang2024cover`, tables 2 and 3", "SUN", "auroc")]
     assert ours["reported"] == "92.57"
-    assert ours["this run"].replace(NBSP, " ") == "90.0 [88.0, 91.0]"
-    assert ours["difference"].replace(NBSP, " ") == "-2.6 [-4.6, -1.6]"
+    assert str(ours["this run"]).replace(NBSP, " ") == "90.0 [88.0, 91.0]"
+    assert str(ours["difference"]).replace(NBSP, " ") == "-2.6 [-4.6, -1.6]"
     sources = set(table.index.get_level_values("source"))
     assert len(sources) > 3, "every source that reports the cell"
     assert not any("clipn" in source for source in sources), "and no other method"
