@@ -14,13 +14,13 @@ from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.embeddings.embedding import Embeddings, embed
 from oodlib.embeddings.texts import embed_texts
 from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.encoders.no_texts import NoTexts
 from oodlib.evaluation.evaluate import classify
 from oodlib.experiments.pictures import pictures_of
 from oodlib.experiments.profiles import Profile
 from oodlib.outlier_labels.envision import SHIPPED, load_envisioned
 from oodlib.outlier_labels.envision_prompts import Form
 from oodlib.outlier_labels.lexicon import Lexicon
-from oodlib.pocket.no_head import NoTexts
 from oodlib.prompts.sets import templates
 from oodlib.provenance import note
 
@@ -91,7 +91,7 @@ class Experiment:
             text=embed_texts(self.encoder, names, self.templates),
             logit_scale=self.encoder.logit_scale,
         )
-        if self.encoder.spec["model"] != "pocket":
+        if self.encoder.capabilities.no_head is None:
             return told
         return replace(told, no_text=embed_texts(NoTexts(self.encoder), names, self.templates))
 
