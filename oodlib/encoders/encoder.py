@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import Normalize, ToTensor
 
-from oodlib.capabilities import Capabilities, read_no_head
 from oodlib.datasets.images import to_rgb, without_far_ends
 from oodlib.encoders.folding import fold_batch_norm
 from oodlib.encoders.patches import local_features
@@ -25,6 +24,7 @@ from oodlib.encoders.projection import without_projection
 from oodlib.encoders.short_texts import for_length, is_causal, text_lengths
 from oodlib.errors import OodlibError
 from oodlib.machine import autocast
+from oodlib.prompts.capabilities import Capabilities, read_no_head
 from oodlib.prompts.sets import check_prompts, ensemble
 
 

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from oodlib.cache import sha256_of
-from oodlib.capabilities import Capabilities, read_capabilities
 from oodlib.encoders.encoder import Encoder
 from oodlib.encoders.preprocessing import check_variant, preprocessing
 from oodlib.encoders.torchscript import archived_weights
 from oodlib.encoders.weights import RANDOM, check_tokenizer, fetch_weights
 from oodlib.errors import OodlibError
 from oodlib.machine import PRECISIONS
+from oodlib.prompts.capabilities import Capabilities, read_capabilities
 
 __all__ = ["PRECISIONS", "Encoder", "load_encoder"]
 
@@ -43,7 +43,7 @@ def load_encoder(
     name : str
         `pocket` (PocketCLIP, assembled on first use), an open_clip architecture such as `ViT-B-16`, or a name with
         open_clip's own prefix: `local-dir:FOLDER`, `hf-hub:ORG/REPO`. A folder may declare prompts and a "no" head in
-        the way that `oodlib.capabilities` explains.
+        the way that `oodlib.prompts.capabilities` explains.
     pretrained : str, optional
         open_clip's tag of the weights (`openai`, `laion2b_s34b_b88k`) or a weight file, open_clip's or OpenAI's.
         Architectures need one. `random` gives random weights by a fixed seed: for tests and for measuring speed, its

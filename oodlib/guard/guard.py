@@ -225,8 +225,8 @@ def detect(
         Words for what is not one of your classes; by default, for methods that use such words, 2,000 of WordNet's names
         of things, without your labels and their synonyms.
     templates : str or sequence of str, optional
-        Prompts, or the name of a set in `oodlib.prompts.sets`; several are averaged. By default those that the
-        encoder's folder declares (`oodlib.capabilities`): "drawings" for "pocket", "photo" where none are declared.
+        Prompts, or the name of a set in `oodlib.prompts.sets`; several are averaged. By default what the
+        encoder's folder declares (`oodlib.prompts.capabilities`): "drawings" for "pocket"; else "photo".
     pretrained : str, optional
         Weights of an architecture given by name.
     progress : bool

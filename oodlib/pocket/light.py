@@ -23,12 +23,12 @@ from safetensors import safe_open
 
 from oodlib.arrays import as_numpy, normalize
 from oodlib.cache import sha256_of
-from oodlib.capabilities import read_capabilities, read_no_head
 from oodlib.datasets.images import without_far_ends
 from oodlib.errors import OodlibError
 from oodlib.machine import cores
 from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, WEIGHTS, assemble
 from oodlib.pocket.words import shipped_words
+from oodlib.prompts.capabilities import read_capabilities, read_no_head
 from oodlib.prompts.sets import check_prompts, ensemble
 
 if TYPE_CHECKING:

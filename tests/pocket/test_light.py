@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oodlib.capabilities import Capabilities
 from oodlib.errors import OodlibError
 from oodlib.pocket import light
 from oodlib.pocket.light import LightEncoder
 from oodlib.pocket.no_head import HEAD
+from oodlib.prompts.capabilities import Capabilities
 from oodlib.prompts.sets import TEMPLATES
 
 ODD = [(128, 128), (129, 128), (128, 131), (200, 301), (301, 200), (77, 191), (255, 127), (128, 1), (1000, 20), (5, 5)]

@@ -72,12 +72,13 @@ def read_capabilities(folder: Path) -> Capabilities:
 def _beside(file: Path, name: Any) -> Path:
     """The path of a file that is named without a folder, on any system, and lies beside `file`."""
     plain = isinstance(name, str) and len(name) < 256 and PureWindowsPath(name).name == name != ".."
-    if not plain or not (file.parent / name).is_file():
+    beside = file.with_name(name) if plain else file.parent
+    if not beside.is_file():
         raise OodlibError(
             f"{file} names a no_head that is no file beside it ({_brief(name)}): put a file there and give its bare "
             "name, or take the entry out"
         )
-    return file.parent / name
+    return beside
 
 
 def read_no_head(file: Path | None, model: str, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
-from oodlib.capabilities import Capabilities, read_capabilities, read_no_head
 from oodlib.detectors import get_detector
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.guard.guard import Guard
 from oodlib.guard.kept import kept_guard
+from oodlib.prompts.capabilities import Capabilities, read_capabilities, read_no_head
 from oodlib.prompts.sets import templates
 
 MODEL = {
