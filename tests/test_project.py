@@ -345,6 +345,26 @@ def test_the_library_leaves_nothing_unwritten():
     assert unwritten("word = 'raise NotImplementedError'\nraise ValueError") == []
 
 
+def singled_out(source: str) -> list[int]:
+    """Lines where Python source compares something with the name of the model that the package brings."""
+    compared = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Compare)]
+    return [
+        node.lineno
+        for node in compared
+        if any(isinstance(part, ast.Constant) and part.value == "pocket" for part in ast.walk(node))
+    ]
+
+
+def test_no_model_is_special_by_name():
+    """What a model can do its folder declares; only those that load it ask which one it is."""
+    files = [file for file in sorted((ROOT / "oodlib").rglob("*.py")) if file.parent.name not in ("pocket", "encoders")]
+    found = {str(file.relative_to(ROOT)): singled_out(file.read_text(encoding="utf-8")) for file in files}
+    assert len(found) > 100
+    assert {name: lines for name, lines in found.items() if lines} == {}
+    assert singled_out("name == 'pocket'") == singled_out("(name, None) != ('pocket', None)") == [1]
+    assert singled_out("load(name='pocket')") == []
+
+
 def test_pre_commit_checks_what_make_lint_checks():
     (repo,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
     (hook,) = repo["hooks"]

@@ -76,6 +76,7 @@ def test_the_wheel_holds_its_types_and_the_licence_of_its_words(wheel):
     stubs = {path.relative_to(ROOT).as_posix() for path in (ROOT / "oodlib").rglob("*.pyi")}
     assert stubs
     assert stubs | {"oodlib/py.typed", "oodlib/datasets/wordnet.LICENSE", "oodlib/datasets/wordnet.txt.xz"} <= names
+    assert {"oodlib/pocket/oodlib.json", "oodlib/pocket/no_head.safetensors"} <= names
 
 
 def test_the_environment_is_the_wheels_alone(run, environment):

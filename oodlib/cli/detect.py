@@ -44,7 +44,7 @@ Templates = Annotated[
     typer.Option(
         "--templates",
         help="prompts around names: bare, photo, five, seven, drawings, ...; several are averaged",
-        show_default="drawings for pocket, else photo",
+        show_default="the encoder's own, else photo",
     ),
 ]
 Format = Annotated[

@@ -26,7 +26,6 @@ from oodlib.encoders.load import Encoder, load_encoder
 from oodlib.experiments.profiles import Profile
 from oodlib.outlier_labels.envision import load_envisioned
 from oodlib.outlier_labels.lexicon import Lexicon
-from oodlib.pocket.no_head import encode_no
 from oodlib.prompts.sets import templates
 
 ID_SET = "animals-food"
@@ -84,7 +83,7 @@ def collect(run: Profile, pictures: Manifest) -> Arrays:
         "subgroup": _text(concepts["subgroup"]),
         "code": _text(concepts["concept"]),
         "text": _half(embed_texts(encoder, names, prompts)),
-        "no_text": _half(encode_no(encoder, own, prompts)),
+        "no_text": _half(encoder.encode_no(own, prompts)),
         "words": _text(lexicon.words),
         "kinds": _text(lexicon.kinds),
         "word_text": _half(lexicon.text),

@@ -40,7 +40,7 @@ def embed_texts(
     Parameters
     ----------
     encoder : TextEncoder
-        An `Encoder`, a `LightEncoder`, or PocketCLIP's `NoTexts`.
+        An `Encoder`, a `LightEncoder`, or the `NoTexts` of an encoder with a "no" head.
     texts : sequence of str
         C names. Those that were asked for earlier with these templates are read, the others encoded.
     templates : sequence of str, optional

@@ -20,9 +20,11 @@ from torchvision.transforms import Normalize, ToTensor
 from oodlib.datasets.images import to_rgb, without_far_ends
 from oodlib.encoders.folding import fold_batch_norm
 from oodlib.encoders.patches import local_features
+from oodlib.encoders.projection import without_projection
 from oodlib.encoders.short_texts import for_length, is_causal, text_lengths
 from oodlib.errors import OodlibError
 from oodlib.machine import autocast
+from oodlib.prompts.capabilities import Capabilities, read_no_head
 from oodlib.prompts.sets import check_prompts, ensemble
 
 
@@ -42,14 +44,22 @@ class Encoder:
         What a model that was trained pair by pair (SigLIP) adds after that: sigmoid(logit_scale * cosine + logit_bias)
         is its probability that picture and text belong together. It was trained with no softmax, so 1 / logit_scale is
         not a temperature that it learned, and in a softmax the bias has no effect. 0 for models that have none.
+    capabilities : Capabilities
+        Prompts that suit the model, and its "no" head if it has one.
     """
 
     runtime: Literal["torch"] = "torch"
 
     def __init__(
-        self, model: nn.Module, preprocess: Any, tokenizer: Any, spec: dict[str, Any], device: str | None = None
+        self,
+        model: nn.Module,
+        preprocess: Any,
+        tokenizer: Any,
+        spec: dict[str, Any],
+        device: str | None = None,
+        capabilities: Capabilities | None = None,
     ):
-        self.spec = spec
+        self.spec, self.capabilities = spec, capabilities or Capabilities()
         self.device = torch.device(device or spec["device"])  # the specification names no GPU by its number
         self.preprocess, self.tokenizer = preprocess, tokenizer
         # Both more than double the speed of convolutions on CPUs and change no result beyond rounding.
@@ -193,6 +203,37 @@ class Encoder:
         features = torch.empty(encoded.shape).index_copy_(0, order, encoded.clone())
         means: Tensor = ensemble(features.view(len(texts), each, -1))
         return means
+
+    def encode_no(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Tensor:
+        """What the "no" head makes of names: (C, D) float32 on the CPU, L2-normalised, in the space of `encode_texts`.
+
+        Parameters
+        ----------
+        names : sequence of str
+        templates : sequence of str, optional
+            The same *positive* prompts as for the "yes" features: the head does the negation.
+
+        Raises
+        ------
+        OodlibError
+            If the model has no such head, or the head's file is missing, damaged or for another model.
+        """
+        prompts, each = check_prompts(names, templates)
+        before = self.pooled(prompts)
+        head = read_no_head(self.capabilities.no_head, self.spec["model"], before.shape[1])
+        weight, bias = map(torch.from_numpy, head)
+        features = F.normalize(F.linear(before, weight, bias), dim=-1)
+        means: Tensor = ensemble(features.view(len(names), each, -1))
+        return means
+
+    def pooled(self, prompts: Sequence[str], batch_size: int = 256) -> Tensor:
+        """Output of the text tower before its projection, as it comes and in float32: (N, P) on the CPU."""
+        parts = []
+        with without_projection(self.model), torch.no_grad():
+            for start in range(0, len(prompts), batch_size):
+                tokens = self.tokens(prompts[start : start + batch_size]).to(self.device)
+                parts.append(self.encode_tokens(tokens).cpu())
+        return torch.cat(parts)
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""

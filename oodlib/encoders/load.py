@@ -19,6 +19,7 @@ from oodlib.encoders.torchscript import archived_weights
 from oodlib.encoders.weights import RANDOM, check_tokenizer, fetch_weights
 from oodlib.errors import OodlibError
 from oodlib.machine import PRECISIONS
+from oodlib.prompts.capabilities import Capabilities, read_capabilities
 
 __all__ = ["PRECISIONS", "Encoder", "load_encoder"]
 
@@ -41,7 +42,8 @@ def load_encoder(
     ----------
     name : str
         `pocket` (PocketCLIP, assembled on first use), an open_clip architecture such as `ViT-B-16`, or a name with
-        open_clip's own prefix: `local-dir:FOLDER`, `hf-hub:ORG/REPO`.
+        open_clip's own prefix: `local-dir:FOLDER`, `hf-hub:ORG/REPO`. A folder may declare prompts and a "no" head in
+        the way that `oodlib.prompts.capabilities` explains.
     pretrained : str, optional
         open_clip's tag of the weights (`openai`, `laion2b_s34b_b88k`) or a weight file, open_clip's or OpenAI's.
         Architectures need one. `random` gives random weights by a fixed seed: for tests and for measuring speed, its
@@ -66,7 +68,8 @@ def load_encoder(
     Raises
     ------
     OodlibError
-        If the name, tag, device, precision or preprocessing is unknown, or the weights cannot be had.
+        If the name, tag, device, precision or preprocessing is unknown, the weights cannot be had, or a folder declares
+        what cannot be meant.
 
     Notes
     -----
@@ -78,11 +81,13 @@ def load_encoder(
     _check_device(device)
     if preprocess is not None:
         check_variant(preprocess)
-    source = name
+    source, capabilities = name, Capabilities()
     if name == "pocket":
-        from oodlib.pocket.assemble import assemble
+        from oodlib.pocket.assemble import WEIGHTS, assemble
 
-        source = f"{LOCAL}{assemble(home)}"
+        source, capabilities = f"{LOCAL}{assemble(home)}", read_capabilities(WEIGHTS.parent)
+    elif name.startswith(LOCAL):
+        capabilities = read_capabilities(Path(name.removeprefix(LOCAL)))
     prefixed = source.startswith((LOCAL, "hf-hub:"))
     if not prefixed:
         quick_gelu = _check_architecture(name, pretrained, quick_gelu)
@@ -110,7 +115,7 @@ def load_encoder(
     spec = _spec(name, source, pretrained, file, device, precision, model)
     if preprocess is not None:
         steps, spec["preprocess"] = preprocessing(preprocess, model.visual.preprocess_cfg)
-    return Encoder(model, steps, tokenizer, spec, device)
+    return Encoder(model, steps, tokenizer, spec, device, capabilities)
 
 
 def _weight_file(name: str, pretrained: str | None) -> tuple[Path | None, dict[str, Any]]:
@@ -143,7 +148,7 @@ def _spec(
     weights = file if file and file.is_file() else None
     by_path = pretrained and weights and Path(pretrained).is_file()
     return {
-        "model": name if folder is None or name == "pocket" else f"{LOCAL}{folder.name}",
+        "model": f"{LOCAL}{folder.name}" if folder and name.startswith(LOCAL) else name,
         "pretrained": Path(pretrained).name if pretrained and by_path else pretrained,
         "weights_sha256": sha256_of(weights) if weights else None,
         "quick_gelu": quick,

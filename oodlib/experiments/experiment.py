@@ -14,13 +14,13 @@ from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.embeddings.embedding import Embeddings, embed
 from oodlib.embeddings.texts import embed_texts
 from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.encoders.no_texts import NoTexts
 from oodlib.evaluation.scoring import classify
 from oodlib.experiments.pictures import pictures_of
 from oodlib.experiments.profiles import Profile
 from oodlib.outlier_labels.envision import SHIPPED, load_envisioned
 from oodlib.outlier_labels.envision_prompts import Form
 from oodlib.outlier_labels.lexicon import Lexicon
-from oodlib.pocket.no_head import NoTexts
 from oodlib.prompts.sets import templates
 from oodlib.provenance import note
 
@@ -86,14 +86,14 @@ class Experiment:
     def concepts(self, id_set: str) -> Concepts:
         """The class names of an ID set; with "no" features where the model has a head for them."""
         names = self.benchmarks[id_set].names
-        told = Concepts(
+        concepts = Concepts(
             names=names,
             text=embed_texts(self.encoder, names, self.templates),
             logit_scale=self.encoder.logit_scale,
         )
-        if self.encoder.spec["model"] != "pocket":
-            return told
-        return replace(told, no_text=embed_texts(NoTexts(self.encoder), names, self.templates))
+        if self.encoder.capabilities.no_head is None:
+            return concepts
+        return replace(concepts, no_text=embed_texts(NoTexts(self.encoder), names, self.templates))
 
     def features(self, id_set: str, kinds: Sequence[str] = ("far", "near", "hard", "covariate")) -> dict[str, Tensor]:
         """Features of an ID set and of its OOD sets of some kinds, by set name."""
@@ -106,8 +106,8 @@ class Experiment:
 
     def correct(self, id_set: str) -> np.ndarray:
         """Whether the best-matching name of each ID picture is its own, bool (n,)."""
-        told, inside = self.concepts(id_set), self.sets[id_set][id_set]
-        guessed = np.array([told.names[k] for k in classify(told, self.embeddings.of(inside)).tolist()])
+        concepts, inside = self.concepts(id_set), self.sets[id_set][id_set]
+        guessed = np.array([concepts.names[k] for k in classify(concepts, self.embeddings.of(inside)).tolist()])
         # By name, because two of ImageNet's classes share one.
         right: np.ndarray = guessed == inside.table["label"].to_numpy(dtype=str)
         return right

@@ -180,7 +180,8 @@ def _sha256(header: str, tensors: dict[str, np.ndarray]) -> str:
 def _name(spec: dict[str, Any], path: Path) -> str:
     """What to load, where the specification says it: a file or folder of weights may lie anywhere."""
     name = str(spec["model"])
-    if name != "pocket" and (spec["weights_sha256"] or name.startswith("local-dir:")):
+    # A model that comes with the package has a hash of its weights, too, but is named without any.
+    if name.startswith("local-dir:") or (spec["pretrained"] and spec["weights_sha256"]):
         raise OodlibError(f"{path} belongs to weights in a file ({name}, {spec['pretrained']}): name the encoder, too")
     return name
 

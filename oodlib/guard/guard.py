@@ -94,8 +94,8 @@ class Guard:
         told = Concepts(
             names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale
         )
-        if encoder.spec["model"] == "pocket":  # the one model that comes with a "no" head
-            told = replace(told, no_text=_encode_no(encoder, told.names, prompts))
+        if encoder.capabilities.no_head is not None:
+            told = replace(told, no_text=encoder.encode_no(told.names, prompts))
         fitted, concepts = fit_names(detector, told, encoder, prompts, outliers)
         notes = synonym_notes(told.names)
         if outliers is not None and concepts.outlier_text is None:
@@ -139,7 +139,7 @@ class Guard:
         told = self.concepts
         no_text = told.no_text
         if no_text is not None:
-            no_text = join([no_text, _encode_no(self.encoder, list(added), self.templates)])
+            no_text = join([no_text, self.encoder.encode_no(list(added), self.templates)])
         text = join([told.text, encode_labels(self.encoder, added, self.templates)])
         lexicon = None
         if told.outlier_text is not None:
@@ -225,8 +225,8 @@ def detect(
         Words for what is not one of your classes; by default, for methods that use such words, 2,000 of WordNet's names
         of things, without your labels and their synonyms.
     templates : str or sequence of str, optional
-        Prompts, or the name of a set in `oodlib.prompts.sets`; several are averaged. By default "drawings" for
-        "pocket", else "photo".
+        Prompts, or the name of a set in `oodlib.prompts.sets`; several are averaged. By default what the
+        encoder's folder declares (`oodlib.prompts.capabilities`): "drawings" for "pocket"; else "photo".
     pretrained : str, optional
         Weights of an architecture given by name.
     progress : bool
@@ -267,18 +267,10 @@ def _unfitted(detector: Detector) -> Detector:
     return type(detector)(**detector.get_params())
 
 
-def _encode_no(encoder: Encoder | LightEncoder, names: Sequence[str], prompts: Sequence[str]) -> Any:
-    if encoder.runtime == "onnx":
-        return encoder.encode_no(names, prompts)
-    from oodlib.pocket.no_head import encode_no
-
-    return encode_no(encoder, names, prompts)
-
-
 def prompts_for(chosen: str | Sequence[str] | None, encoder: Encoder | LightEncoder) -> tuple[str, ...]:
     """Templates as chosen, by name or written out, or those that fit the encoder."""
     if chosen is None:
-        chosen = "drawings" if encoder.spec["model"] == "pocket" else "photo"
+        chosen = encoder.capabilities.templates
     return named_templates(chosen) if isinstance(chosen, str) else tuple(chosen)
 
 

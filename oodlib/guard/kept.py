@@ -1,7 +1,8 @@
 """Guards that are kept between runs of the command: the second run with the same words reads what the first one made.
 
-The key holds all that a guard depends on: labels, method, templates, outlier words, the threshold's rule and the
-encoder. A guard that was calibrated depends on pictures, too, and is not kept. A file that is damaged is made again.
+The key holds all that a guard depends on: labels, method, templates, outlier words, the threshold's rule, the
+encoder and its "no" head. A guard that was calibrated depends on pictures, too, and is not kept. A file that is damaged
+is made again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oodlib import __version__
-from oodlib.cache import home_folder
+from oodlib.cache import home_folder, sha256_of
 from oodlib.detectors import Detector, name_of
 from oodlib.errors import OodlibError
 from oodlib.guard.file import FORMAT, FREE
@@ -45,9 +46,11 @@ def kept_guard(
     OodlibError
         As `Guard.make`, or if the cache folder cannot be written.
     """
+    no_head = encoder.capabilities.no_head
     ingredients = [
         [LAYOUT, FORMAT, __version__],
         {key: value for key, value in encoder.spec.items() if key not in FREE},
+        sha256_of(no_head) if no_head else None,
         [[name, list(lines)] for name, lines in check_labels(labels).items()],
         [name_of(detector), detector.get_params()],
         list(prompts_for(templates, encoder)),

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 from safetensors import safe_open
-from safetensors.numpy import load_file
 
 from oodlib.arrays import as_numpy, normalize
 from oodlib.cache import sha256_of
 from oodlib.datasets.images import without_far_ends
 from oodlib.errors import OodlibError
 from oodlib.machine import cores
-from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, assemble
+from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, WEIGHTS, assemble
 from oodlib.pocket.words import shipped_words
-from oodlib.prompts.sets import check_prompts, ensemble, fill
+from oodlib.prompts.capabilities import read_capabilities, read_no_head
+from oodlib.prompts.sets import check_prompts, ensemble
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 CONTEXT = 77  # tokens of a text that are read
 BATCH = 64  # prompts at once
-NO_HEAD = Path(__file__).with_name("no_head.safetensors")
 
 
 class LightEncoder:
@@ -52,7 +51,7 @@ class LightEncoder:
     ----------
     spec : dict
         That of `load_encoder("pocket")` but for `runtime` and `versions`, by which kept features are told apart.
-    digest, logit_scale, logit_bias
+    digest, logit_scale, logit_bias, capabilities
         As of `Encoder`.
 
     Raises
@@ -65,6 +64,7 @@ class LightEncoder:
 
     def __init__(self, home: Path | None = None):
         self._folder = assemble(home)
+        self.capabilities = read_capabilities(WEIGHTS.parent)
         self.spec: dict[str, Any] = {
             "model": "pocket",
             "pretrained": None,
@@ -146,11 +146,11 @@ class LightEncoder:
         return shipped_words(self.spec["weights_sha256"], texts, templates)
 
     def encode_no(self, names: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:
-        """What the "no" head makes of names, (C, 256) float32, as `oodlib.pocket.no_head.encode_no` explains it."""
-        prompts = tuple(templates) if templates is not None else ("{}",)
-        head = {name: array.astype(np.float32) for name, array in load_file(NO_HEAD).items()}
-        features = self.pooled(fill(list(names), prompts)) @ head["weight"].T + head["bias"]
-        return as_numpy(ensemble(features.reshape(len(names), len(prompts), -1)))
+        """What the "no" head makes of names, (C, 256) float32, as `Encoder.encode_no` explains it."""
+        prompts, each = check_prompts(names, templates)
+        before = self.pooled(prompts)
+        weight, bias = read_no_head(self.capabilities.no_head, self.spec["model"], before.shape[1])
+        return as_numpy(ensemble((before @ weight.T + bias).reshape(len(names), each, -1)))
 
     def pooled(self, prompts: Sequence[str], batch_size: int = BATCH) -> np.ndarray:
         """Output of the frozen text tower before its projection, (N, 384), on all cores."""

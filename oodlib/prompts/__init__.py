@@ -1,4 +1,4 @@
-"""What is said to a text tower: named sets of templates, those of the papers among them."""
+"""What is said to a text tower: named sets of templates, those of the papers among them, and what a model declares."""
 
 import lazy_loader
 

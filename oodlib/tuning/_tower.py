@@ -124,5 +124,5 @@ def finished(
         replace(concepts, match=match),
         kept | {"head.weight": weight, "head.bias": bias},
         losses,
-        encoder=Encoder(model, encoder.preprocess, encoder.tokenizer, spec),
+        encoder=Encoder(model, encoder.preprocess, encoder.tokenizer, spec, capabilities=encoder.capabilities),
     )

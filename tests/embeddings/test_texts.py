@@ -4,8 +4,8 @@ from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from oodlib.embeddings.texts import embed_texts
+from oodlib.encoders.no_texts import NoTexts
 from oodlib.errors import OodlibError
-from oodlib.pocket.no_head import NoTexts, encode_no
 
 
 class Counting:
@@ -58,7 +58,7 @@ def test_kept_features_are_those_of_the_encoder(tmp_path, pocket):
 def test_the_no_head_is_kept_under_another_key(tmp_path, pocket):
     names, templates = ["cat", "dog"], ["{}", "a drawing of a {}"]
     embed_texts(pocket, names, templates, home=tmp_path)
-    assert_close(embed_texts(NoTexts(pocket), names, templates, home=tmp_path), encode_no(pocket, names, templates))
+    assert_close(embed_texts(NoTexts(pocket), names, templates, home=tmp_path), pocket.encode_no(names, templates))
 
 
 @pytest.mark.parametrize("content", [b"", b"not tensors"])

@@ -7,7 +7,8 @@ from PIL import Image
 from oodlib.errors import OodlibError
 from oodlib.pocket import light
 from oodlib.pocket.light import LightEncoder
-from oodlib.pocket.no_head import encode_no
+from oodlib.pocket.no_head import HEAD
+from oodlib.prompts.capabilities import Capabilities
 from oodlib.prompts.sets import TEMPLATES
 
 ODD = [(128, 128), (129, 128), (128, 131), (200, 301), (301, 200), (77, 191), (255, 127), (128, 1), (1000, 20), (5, 5)]
@@ -72,7 +73,7 @@ def test_text_features_do_not_depend_on_company(encoder):
 
 def test_no_features_are_those_of_torch(pocket, encoder):
     ours = encoder.encode_no(["tiger", "sports car"], TEMPLATES["drawings"])
-    theirs = encode_no(pocket, ["tiger", "sports car"], TEMPLATES["drawings"])
+    theirs = pocket.encode_no(["tiger", "sports car"], TEMPLATES["drawings"])
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5, rtol=0)
 
 
@@ -83,6 +84,10 @@ def test_specification_differs_by_the_runtime_alone(pocket, encoder):
     }
     assert encoder.digest != pocket.digest
     assert encoder.logit_scale == pytest.approx(pocket.logit_scale, rel=1e-6)
+
+
+def test_both_declare_the_prompts_for_drawings_and_the_shipped_head(pocket, encoder):
+    assert encoder.capabilities == pocket.capabilities == Capabilities("drawings", HEAD)
 
 
 def test_bad_input_is_refused_as_with_torch(encoder):
