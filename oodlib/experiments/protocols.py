@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -33,7 +33,7 @@ from oodlib.outlier_labels.envision import load_envisioned
 from oodlib.outlier_labels.envision_prompts import Form
 from oodlib.outlier_labels.lexicon import Lexicon
 from oodlib.prompts.sets import templates
-from oodlib.tuning import Tuned, get_tuner, take_shots, tune
+from oodlib.tuning import Shots, Tuned, get_tuner, take_shots, tune
 
 BATCH = 64
 FIRST_ONLY = "this run takes only the first of a protocol's encoders"
@@ -54,6 +54,9 @@ class Trial:
         What the results call the encoder.
     shelf : Shelf
         The photographs, with the protocol's way of naming classes.
+    taken : dict, optional
+        Shots by what they are of, filled as they are drawn: pass the same one to all trials under one encoder. Local
+        features and views are too large to be kept here.
     """
 
     run: Profile
@@ -62,6 +65,7 @@ class Trial:
     encoder: Encoder
     named: str
     shelf: Shelf
+    taken: dict[tuple[Any, ...], Shots] = field(default_factory=dict)
 
     def rows(self, current: str) -> pd.DataFrame:
         """The tidy rows of its table; `current` is the id of the run that makes them."""
@@ -116,9 +120,16 @@ class Trial:
         for count in chosen.shots[: amounts.shots]:
             few = few_of_each(teachers, concepts.names, count)
             for seed in range(chosen.seeds):
-                wanted = {needs: True} if needs else {}
-                shots = take_shots(self.encoder, few, concepts.names, views=views, seed=seed, **wanted)
+                shots = self._shots(few, concepts.names, views=views, seed=seed, **({needs: True} if needs else {}))
                 yield count, seed, tune(chosen.method, self.encoder, concepts, shots, seed=seed, **parameters)
+
+    def _shots(self, few: Manifest, names: tuple[str, ...], **wanted: Any) -> Shots:
+        """Shots with what is wanted of them, those of an earlier trial where they are the same and kept."""
+        key = (few.digest, names, *sorted(wanted.items()))
+        found = self.taken.get(key) or take_shots(self.encoder, few, names, **wanted)
+        if wanted.keys() <= {"views", "seed"}:
+            self.taken[key] = found
+        return found
 
     def _parameters(self, chosen: Tuning) -> dict[str, Any]:
         """A tuning method's parameters, with no more epochs than the run takes."""
@@ -231,7 +242,7 @@ def run_protocols(run: Profile, current: str) -> Outcome:
     found = Outcome(pd.DataFrame(columns=list(COLUMNS)), [], {}, {})
     tables = []
     for named, choice in run.encoders.items():
-        encoder, refused = None, ""
+        encoder, refused, taken = None, "", dict[tuple[Any, ...], Shots]()
         for label, protocol in run.protocols.items():
             if named not in protocol.encoders:
                 continue
@@ -246,7 +257,7 @@ def run_protocols(run: Profile, current: str) -> Outcome:
                 found.reasons[label, named] = refused
                 continue
             try:
-                rows = Trial(run, label, protocol, encoder, choice.label, shelf).rows(current)
+                rows = Trial(run, label, protocol, encoder, choice.label, shelf, taken).rows(current)
             except OodlibError as error:
                 found.reasons[label, named] = str(error)
                 continue

@@ -252,6 +252,22 @@ def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameter
             assert (method, tuned) == ("locoop", {"seed": 0, "epochs": epochs})
 
 
+def test_protocols_under_one_encoder_share_their_shots_but_not_the_large_parts(encoder, openai, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(protocols, "take_shots", lambda *given, **named: drawn.append(named) or object())
+    monkeypatch.setattr(protocols, "tune", lambda method, encoder, concepts, shots, **named: shots)
+    concepts, taken = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10)), {}
+    methods = ("coop", "linear_probe", "locoop", "locoop")
+    shots = []
+    for method in methods:
+        run = profile(one={"tuning": {"method": method, "shots": [1], "views": 2}})
+        trial = Trial(run, "one", run.protocols["one"], encoder, "", openai, taken)
+        shots += [found for _, _, found in trial._tuned(concepts)]
+    assert shots[0] is shots[1]
+    assert len({id(found) for found in shots}) == 3
+    assert [named.get("patches", False) for named in drawn] == [False, True, True]
+
+
 def test_epochs_are_cut_only_where_a_method_has_more(encoder, shelf):
     for method, parameters, left in (
         ("coop", {"epochs": 9, "lr": 0.1}, {"epochs": 2, "lr": 0.1}),
