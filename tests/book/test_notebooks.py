@@ -70,6 +70,20 @@ def project(tmp_path, monkeypatch):
     return write
 
 
+@pytest.fixture
+def no_kernel(monkeypatch):
+    """Cells are run in this process: for what is kept and made again, a kernel of its own is seconds of waiting."""
+
+    def run(source, output, parameters, log):
+        book, names = json.loads(source.read_text(encoding="utf-8")), {}
+        for made in book["cells"]:
+            exec("".join(made["source"]), names)
+            names |= parameters if "parameters" in made["metadata"].get("tags", []) else {}
+        return book
+
+    monkeypatch.setattr(notebooks, "run_papermill", run)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -131,7 +145,7 @@ def test_pages_of_other_profiles_run_first_with_what_they_read(two_profiles):
     assert [(name, run.name) for name, run in notebooks.runs_of(other)] == [("page", "other"), ("reads", "other")]
 
 
-def test_a_page_about_another_profile_is_executed_once_for_both_books(two_profiles, tmp_path):
+def test_a_page_about_another_profile_is_executed_once_for_both_books(two_profiles, tmp_path, no_kernel):
     other = load_profile("other")
     for name, run in notebooks.runs_of(other):
         notebooks.execute(name, run.name, small=run.is_small)
@@ -170,12 +184,12 @@ def test_threads_that_wait_sleep_unless_told_otherwise(project, monkeypatch):
     assert "policy active" in notebooks.execute("page", parameters={"number": 4}).path.read_text(encoding="utf-8")
 
 
-def test_effective_parameters_include_the_defaults(project):
+def test_effective_parameters_include_the_defaults(project, no_kernel):
     record = provenance.read_record(notebooks.execute("page").record)
     assert record.parameters == {"profile": "pocket", "small": False, "number": 3}
 
 
-def test_what_makes_it_run_again(project, tmp_path):
+def test_what_makes_it_run_again(project, tmp_path, no_kernel):
     assert notebooks.execute("page").fresh
     folder = tmp_path / "_build" / "pocket"
     changes = {
@@ -194,15 +208,12 @@ def test_what_makes_it_run_again(project, tmp_path):
         assert not notebooks.execute("page", **arguments).fresh, what
 
 
-def test_two_runs_are_byte_identical(project, tmp_path, monkeypatch):
+def test_two_runs_are_byte_identical_and_the_injected_cell_is_named_and_folded(project, tmp_path, monkeypatch):
     one = notebooks.execute("page", parameters={"number": 5}).path.read_bytes()
     monkeypatch.setenv("OODLIB_BUILD", str(tmp_path / "elsewhere"))
     two = notebooks.execute("page", parameters={"number": 5}).path.read_bytes()
     assert one == two
-
-
-def test_the_injected_cell_is_named_and_folded(project):
-    book = json.loads(notebooks.execute("page", parameters={"number": 5}).path.read_text(encoding="utf-8"))
+    book = json.loads(one)
     injected = [c for c in book["cells"] if "injected-parameters" in c["metadata"].get("tags", [])]
     assert [c["id"] for c in injected] == ["injected-parameters"]
     assert "hide-input" in injected[0]["metadata"]["tags"]
@@ -257,7 +268,7 @@ def test_a_killed_kernel_is_said_in_one_sentence(project, tmp_path):
     assert files(tmp_path / "_build" / "pocket") == {}
 
 
-def test_the_check_for_changes_is_cheap(project):
+def test_the_check_for_changes_is_cheap(project, no_kernel):
     """`make reproduce` a second time must not pay for importing torch or papermill."""
     notebooks.execute("page")
     code = (

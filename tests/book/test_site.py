@@ -73,17 +73,38 @@ def executed(tmp_path_factory) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def built(executed, tmp_path_factory) -> Path:
+    """A copy of that book with its site."""
+    tmp_path = tmp_path_factory.mktemp("built") / "book"
+    shutil.copytree(executed, tmp_path, symlinks=True)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter(monkeypatch, tmp_path)
+        index, fresh = site.build()
+    assert fresh
+    assert index == tmp_path / "_build" / "pocket" / "html" / "index.html"
+    return tmp_path
+
+
 @pytest.fixture
 def project(executed, tmp_path, monkeypatch) -> Path:
-    """A copy of that book, to change."""
+    """A copy of the book without a site, to change."""
     shutil.copytree(executed, tmp_path, dirs_exist_ok=True, symlinks=True)
     enter(monkeypatch, tmp_path)
     return tmp_path
 
 
-def test_builds_once_and_opens_with_the_finding(project):
+@pytest.fixture
+def with_site(built, tmp_path, monkeypatch) -> Path:
+    """A copy of the book with its site, to change; the site is as good there as where it was built."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True, symlinks=True)
+    enter(monkeypatch, tmp_path)
+    return tmp_path
+
+
+def test_builds_once_and_opens_with_the_finding(with_site):
     index, fresh = site.build()
-    assert fresh
+    assert not fresh, "it was built before, by the fixture"
     page = (index.parent / "notebooks" / "page.html").read_text(encoding="utf-8")
     article = re.sub(r"<[^>]+>", "", page[page.index("<article") :])
     places = [article.index(part) for part in ("A page", "The finding.", "what it is about", "load_profile")]
@@ -91,7 +112,6 @@ def test_builds_once_and_opens_with_the_finding(project):
     assert article.count("Half of 5\N{NO-BREAK SPACE}%") == 1, "shown once, and not again where the code stands"
     assert "How this page was made" in article
     assert (index.parent / "_static" / "mathjax" / "tex-mml-chtml.js").is_file()
-    assert site.build() == (index, False)
     left = {path.name for path in index.parent.parent.iterdir()}
     expected = {"html", "logs", "notebooks", "results", "runs", "site.json", "tables"}
     assert left == expected, "nothing half-finished is left behind"
@@ -103,7 +123,7 @@ def downloads(page: Path) -> dict[str, Path]:
     return {Path(link).name: (page.parent / link).resolve() for link in links}
 
 
-def test_a_page_offers_its_notebook_and_the_data_of_its_tables(project):
+def test_a_page_offers_its_notebook_and_the_data_of_its_tables(with_site):
     index, _ = site.build()
     page, folder = index.parent / "notebooks" / "page.html", index.parent.parent
     offered = downloads(page)
@@ -116,8 +136,10 @@ def test_a_page_offers_its_notebook_and_the_data_of_its_tables(project):
     assert not (index.parent / "launch").exists()
 
 
-def test_a_published_edition_has_launch_links_and_what_they_open(project):
-    index, _ = site.build(published=EDITION)
+def test_a_published_edition_has_launch_links_and_what_they_open(with_site):
+    project = with_site
+    index, fresh = site.build(published=EDITION)
+    assert fresh, "another edition is another site"
     page = (index.parent / "notebooks" / "page.html").read_text(encoding="utf-8")
     for address in (EDITION.colab("page"), EDITION.binder("page")):
         assert f'href="{address}"' in page
@@ -125,7 +147,7 @@ def test_a_published_edition_has_launch_links_and_what_they_open(project):
     source = json.loads((project / "notebooks" / "page.ipynb").read_text(encoding="utf-8"))
     assert opened == launch.launchable(source, EDITION)
     assert site.build(published=EDITION) == (index, False)
-    assert site.build() == (index, True), "another edition is another site"
+    assert site.build() == (index, True), "and so is none"
     assert not (index.parent / "launch").exists()
 
 
@@ -158,7 +180,8 @@ def test_links_to_other_hosts_are_asked(project):
     assert not list((project / "_build" / "pocket").glob(".links-*"))
 
 
-def test_a_change_of_a_page_builds_again_and_a_failure_leaves_the_old_site(project):
+def test_a_change_of_a_page_builds_again_and_a_failure_leaves_the_old_site(with_site):
+    project = with_site
     index, _ = site.build()
     before = {path: path.read_bytes() for path in sorted(index.parent.rglob("*.html"))}
     (project / "book" / "index.md").write_text("# A book\n\nSee {numref}`fig-nowhere`.\n", encoding="utf-8")
@@ -215,10 +238,12 @@ def test_the_interactive_map_goes_out_with_plotly(project):
         site.build()
 
 
-def test_serve_needs_a_site_and_a_free_port(project):
+def test_serve_needs_a_site(project):
     with pytest.raises(OodlibError, match="there is no site for the profile 'pocket' yet"):
         site.serve()
-    site.build()
+
+
+def test_serve_needs_a_free_port(with_site):
     code = "from oodlib.book import site; site.serve(port=0)"
     server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:

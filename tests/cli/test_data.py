@@ -10,7 +10,7 @@ from oodlib.cli import data as cli_data
 from oodlib.cli.main import app
 from oodlib.datasets import examination, photos
 from oodlib.datasets.examination import COMPLETE, DAMAGED, NOT_COMPLETE, NOT_THERE, PACKED, SAMPLE, State
-from tests.cli.test_main import oodlib as process
+from tests.cli.test_main import process
 
 WORDS = (COMPLETE, SAMPLE, NOT_THERE, PACKED, NOT_COMPLETE, DAMAGED)
 

@@ -31,8 +31,8 @@ SHARD = 64
 
 
 @pytest.fixture(scope="module")
-def encoder():
-    return load_encoder("pocket")
+def encoder(pocket):
+    return pocket
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,12 @@ def jpegs(tmp_path_factory) -> Path:
         place.parent.mkdir(exist_ok=True)
         picture.convert(kind).save(place, quality=int(noise.integers(60, 96)), progressive=number % 7 == 0)
     return folder
+
+
+@pytest.fixture(scope="module")
+def photographs(jpegs) -> Manifest:
+    """Those JPEGs, listed."""
+    return from_folder(jpegs).manifest
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +171,8 @@ def test_groups_come_in_order_whatever_the_crew(tiny_encoder, sizes, workers, la
 
 @pytest.mark.skipif(not can_fork(), reason="this system has no fork")
 def test_pictures_that_other_processes_read_give_the_same_bytes(tiny_encoder, everything, tmp_path, monkeypatch):
-    usual = embed(tiny_encoder, everything, home=tmp_path / "usual")
+    some = first(everything, 5 * SHARD + 10)
+    usual = embed(tiny_encoder, some, home=tmp_path / "usual")
     monkeypatch.setattr(stream, "crew_for", lambda *_: stream.Crew(3, processes=2))
     here, opened = os.getpid(), Image.open
 
@@ -174,7 +181,7 @@ def test_pictures_that_other_processes_read_give_the_same_bytes(tiny_encoder, ev
         return opened(*what)
 
     monkeypatch.setattr(Image, "open", elsewhere)
-    forked = embed(tiny_encoder, everything, home=tmp_path / "forked")
+    forked = embed(tiny_encoder, some, home=tmp_path / "forked")
     assert torch.equal(forked.features, usual.features)
     assert contents(tmp_path / "forked") == contents(tmp_path / "usual")
 
@@ -216,8 +223,8 @@ def test_a_replica_is_a_copy_on_another_device(tiny_encoder):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
-def test_ten_kills_at_any_moment_then_again_give_the_same_bytes(tiny_encoder, jpegs, tmp_path):
-    manifest = from_folder(jpegs).manifest
+def test_ten_kills_at_any_moment_then_again_give_the_same_bytes(tiny_encoder, photographs, tmp_path):
+    manifest = photographs
     assert len(manifest) == 2000
     moments = random.Random(0)
 
@@ -244,14 +251,12 @@ def test_ten_kills_at_any_moment_then_again_give_the_same_bytes(tiny_encoder, jp
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="looks at the memory of a forked process")
-def test_memory_grows_by_the_features_alone(tiny_encoder, jpegs, tmp_path):
-    manifest = from_folder(jpegs).manifest
-
+def test_memory_grows_by_the_features_alone(tiny_encoder, photographs, tmp_path):
     def peak(n: int) -> int:
         reader, writer = os.pipe()
 
         def work() -> None:
-            embed(tiny_encoder, first(manifest, n), home=tmp_path / str(n))
+            embed(tiny_encoder, first(photographs, n), home=tmp_path / str(n))
             os.write(writer, str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss).encode())
 
         assert os.waitpid(in_child(work), 0)[1] == 0
@@ -264,8 +269,8 @@ def test_memory_grows_by_the_features_alone(tiny_encoder, jpegs, tmp_path):
     assert many - few < decoded / 2
 
 
-def test_two_processes_at_once_make_one_store(tiny_encoder, jpegs, tmp_path):
-    manifest = first(from_folder(jpegs).manifest, 400)
+def test_two_processes_at_once_make_one_store(tiny_encoder, photographs, tmp_path):
+    manifest = first(photographs, 400)
     both = [in_child(lambda: embed(tiny_encoder, manifest, home=tmp_path)) for _ in range(2)]
     assert [os.waitpid(child, 0)[1] for child in both] == [0, 0]
     names = sorted(contents(tmp_path))
@@ -275,16 +280,16 @@ def test_two_processes_at_once_make_one_store(tiny_encoder, jpegs, tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda b: b[: len(b) // 2], lambda b: b[:-4] + bytes(4 * [b[-1] ^ 1]), lambda _: b""]
 )
-def test_damaged_shard_is_noticed_and_made_again(damage, encoder, everything, tmp_path):
-    some = first(everything, 100)
-    before = embed(encoder, some, home=tmp_path)
+def test_damaged_shard_is_noticed_and_made_again(damage, tiny_encoder, photographs, tmp_path):
+    some = first(photographs, 100)
+    before = embed(tiny_encoder, some, home=tmp_path)
     shard = tmp_path / "embeddings" / before.key / "shard-00001.safetensors"
     shard.write_bytes(damage(shard.read_bytes()))
-    assert torch.equal(embed(encoder, some, home=tmp_path).features, before.features)
+    assert torch.equal(embed(tiny_encoder, some, home=tmp_path).features, before.features)
 
 
-def test_shards_that_are_there_are_counted_and_not_made_again(tiny_encoder, jpegs, tmp_path):
-    some = first(from_folder(jpegs).manifest, 200)
+def test_shards_that_are_there_are_counted_and_not_made_again(tiny_encoder, photographs, tmp_path):
+    some = first(photographs, 200)
     store = store_of(tiny_encoder, some, home=tmp_path)
     assert [shard.start for shard in store.missing()] == [0, 64, 128, 192]
     before = embed(tiny_encoder, some, home=tmp_path)
@@ -372,14 +377,13 @@ def test_cache_that_cannot_be_written_is_named(encoder, everything):
         embed(encoder, first(everything, 5), home=Path("/proc/oodlib"))
 
 
-def test_joined_features_are_found_by_id(tiny_encoder, jpegs, tmp_path):
-    manifest = first(from_folder(jpegs).manifest, 90)
-    left = manifest.select(manifest.table.index < 50)
-    right = manifest.select(manifest.table.index >= 40)  # ten are in both
+def test_joined_features_are_found_by_id(tiny_encoder, photographs, tmp_path):
+    some = first(photographs, 90)
+    left, right = some.select(some.table.index < 50), some.select(some.table.index >= 40)  # ten are in both
     parts = [embed(tiny_encoder, part, home=tmp_path) for part in (left, right)]
     joined = Embeddings.join(parts)
     assert joined.key == f"{parts[0].key}+{parts[1].key}"
-    assert joined.ids == tuple(manifest.table["id"])
+    assert joined.ids == tuple(some.table["id"])
     assert torch.equal(joined.of(left), parts[0].features)
     torch.testing.assert_close(joined.of(right), parts[1].features, atol=1e-6, rtol=0)
     assert Embeddings.join(parts[:1]) is parts[0]

@@ -12,7 +12,7 @@ NAMES = ["cat", "greater swiss mountain dog", "a photo of a very long name of a 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return load_encoder("RN50", pretrained="random", quick_gelu=True)
+    return load_encoder("ViT-S-32-alt", pretrained="random", quick_gelu=True)
 
 
 def test_features_are_those_of_the_padded_texts(encoder):
@@ -31,7 +31,7 @@ def test_features_are_those_of_the_padded_texts(encoder):
 def test_a_text_that_is_cut_at_77_tokens_stays_so(encoder):
     tokens = encoder.tokens(["word " * 200])
     assert tokens.shape == (1, 77)
-    assert encoder.encode_tokens(tokens).shape == (1, 1024)
+    assert encoder.encode_tokens(tokens).shape == (1, 256)
 
 
 def test_the_model_is_left_as_it_was_even_after_an_error(encoder):

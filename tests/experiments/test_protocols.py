@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pandas as pd
 import pytest
 import torch
@@ -66,7 +67,13 @@ def profile(encoders=None, **chosen) -> Profile:
 
 @pytest.fixture(scope="module")
 def encoder():
-    return load_encoder("RN50", "random")
+    """CLIP's ViT, small: protocols ask for features, whatever they are, and RN50 takes many times as long."""
+    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        config = {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text}
+        patch.setitem(open_clip.factory._MODEL_CONFIGS, "small-for-protocols", config)
+        return load_encoder("small-for-protocols", "random")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from oodlib.concepts import Concepts
 from oodlib.datasets import emojishift
 from oodlib.detectors import get_detector
 from oodlib.evaluation.metrics import ood_metrics
+from oodlib.feature_detectors import on_concepts
 from oodlib.guard.compare import compare
 from oodlib.prompts.sets import templates
 
@@ -39,6 +40,13 @@ def own(tmp_path):
         for path in manifest.select(home & (manifest.table["subgroup"] == group)).paths()[:4]:
             shutil.copy(path, tmp_path / folder)
     return tmp_path
+
+
+@pytest.fixture
+def two_detectors(monkeypatch):
+    """Instead of all of them, where a test is about what surrounds them."""
+    made = {"mcm": get_detector("mcm"), "knn": on_concepts("knn")}
+    monkeypatch.setattr("oodlib.guard.compare._detectors", lambda labelled: made)
 
 
 @pytest.mark.slow
@@ -84,7 +92,7 @@ def test_numbers_are_those_of_a_computation_by_hand(own, pocket):
     assert {f"{name} is left out" for name in ("vim",)} == {note.split(":")[0] for note in comparison.notes}
 
 
-def test_a_csv_says_the_same_as_folders(own):
+def test_a_csv_says_the_same_as_folders(own, two_detectors):
     lines = [f"in/{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(own.glob("in/*/*.png"))]
     (own / "mine.csv").write_text("\n".join(["path,label", *lines]), encoding="utf-8")
     from_folders = compare(own / "in", own / "out", outliers=WORDS, n_boot=10).results
@@ -103,7 +111,7 @@ def test_names_without_folders_make_all_pictures_the_test(own):
     assert any(note.startswith("detectors on features are left out") for note in comparison.notes)
 
 
-def test_a_picture_in_both_folders_is_reported(own):
+def test_a_picture_in_both_folders_is_reported(own, two_detectors):
     shutil.copy(next(own.glob("in/fruit/*.png")), own / "out" / "again.png")
     notes = compare(own / "in", own / "out", outliers=WORDS, n_boot=10).notes
     assert any(note.startswith("1 picture(s) lie in both folders") for note in notes)
@@ -133,8 +141,9 @@ def test_bad_input_is_one_sentence(own):
     assert "0 picture(s) outside can be read: pass two at least" in refused(inside, outside, "--outliers", *WORDS)
 
 
-@pytest.mark.slow
-def test_results_coordinates_and_map_are_kept(own):
+def test_results_coordinates_and_map_are_kept(own, two_detectors, monkeypatch):
+    # UMAP compiles for a quarter of a minute; of so few pictures, too, its map is tested where it is made
+    monkeypatch.setattr("oodlib.report.projection.coordinates", lambda features: features.numpy()[:, :2])
     target = own / "kept"
     result = CliRunner().invoke(
         app,

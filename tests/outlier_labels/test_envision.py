@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -8,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from oodlib.cli.main import app
 from oodlib.datasets import emojishift
 from oodlib.errors import OodlibError
 from oodlib.outlier_labels.envision import SHIPPED, EnvisionedList, envision, load_envisioned
@@ -210,17 +213,25 @@ def test_a_list_is_frozen(example):
 # The command line
 
 
-def oodlib(*arguments, cwd, **environment):
-    done = subprocess.run(
+ENVIRONMENT = {"COLUMNS": "100", "NO_PROXY": "127.0.0.1"}
+
+
+def process(*arguments, cwd, **environment):
+    """The command as a person runs it."""
+    return subprocess.run(
         [sys.executable, "-m", "oodlib.cli", "envision", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_PROXY": "127.0.0.1", **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert "Traceback" not in done.stderr
-    return done
+
+
+def oodlib(*arguments, cwd):
+    """The command in this process, which takes a tenth of the time."""
+    with contextlib.chdir(cwd):
+        return CliRunner().invoke(app, ["envision", *map(str, arguments)], env=ENVIRONMENT)
 
 
 @pytest.fixture
@@ -231,7 +242,7 @@ def names(tmp_path):
 
 def test_the_command_writes_the_list_and_no_key(server, names, tmp_path):
     arguments = ("--names", names, "--form", "near", "--base-url", server.url, "--model", "some-model")
-    done = oodlib(*arguments, cwd=tmp_path, OPENAI_API_KEY=KEY)
+    done = process(*arguments, cwd=tmp_path, OPENAI_API_KEY=KEY)
     assert done.returncode == 0, done.stderr
     assert f"asking some-model at {server.url} for near labels of 2 class names (2 requests)" in done.stderr
     assert "3 labels (of 6 as they came): pets-near.json" in done.stdout
@@ -248,7 +259,7 @@ def test_the_command_leaves_the_old_file_when_a_later_reply_fails(server, names,
     (tmp_path / "kept.json").write_text("old")
     arguments = ("--names", names, "--base-url", server.url, "--model", "m", "-o", tmp_path / "kept.json")
     done = oodlib(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "answered with status 400 (no such [model])" in done.stderr
     assert (tmp_path / "kept.json").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.json", "pets.txt"]
@@ -283,14 +294,14 @@ def test_an_interruption_writes_nothing_and_says_so(server, names, tmp_path):
 def test_a_reply_without_a_list_is_told(server, names, tmp_path):
     server.answers = [completion(GOOD), completion("Nothing.")]
     done = oodlib(*("--names", names, "--form", "near", "--base-url", server.url, "--model", "m"), cwd=tmp_path)
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert '1 reply of 2 had no line that starts with "- "' in done.stderr
 
 
 def test_a_dry_run_shows_the_prompts_and_sends_nothing(names, tmp_path):
     arguments = ("--names", names, "--form", "fine-grained", "--super-type", "snack", "--count", "60", "--dry-run")
     done = oodlib(*arguments, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     text = " ".join(done.stdout.split())
     for prompt in distinct_prompts(["cat", "hot dog"], "fine-grained", count=60, super_type="snack"):
         assert " ".join(prompt.split()) in text
@@ -300,10 +311,10 @@ def test_a_dry_run_shows_the_prompts_and_sends_nothing(names, tmp_path):
 
 def test_the_command_knows_the_benchmarks():
     done = oodlib("--id-set", "hard-10", "--form", "near", "--dry-run", cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert "10 requests for 10 class names; nothing was sent" in done.stdout
     done = oodlib("--id-set", "hard-30", cwd=ROOT)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "no ID set 'hard-30': choose one of animals-food, hard-10, hard-20" in done.stderr
 
 
@@ -321,7 +332,7 @@ def test_the_command_knows_the_benchmarks():
 )
 def test_what_is_missing_is_one_sentence(names, arguments, complaint):
     done = oodlib(*arguments, cwd=names.parent)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
@@ -329,7 +340,7 @@ def test_what_is_missing_is_one_sentence(names, arguments, complaint):
 def test_help_explains_the_forms_and_the_key():
     done = oodlib("--help", cwd=ROOT)
     text = " ".join(done.stdout.replace("│", " ").split())
-    assert done.returncode == 0
+    assert done.exit_code == 0
     for words in (
         "near: look-alikes of each class",
         "environment variable with the API key",

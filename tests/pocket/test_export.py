@@ -25,8 +25,8 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def encoder():
-    return load_encoder("pocket")
+def encoder(pocket):
+    return pocket
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +127,10 @@ def test_files_say_nothing_about_the_machine(exported):
         assert str(load_encoder.__code__.co_filename).encode() not in content
 
 
-def test_half_precision_of_the_image_tower_is_the_nearest(exported):
+def test_half_precision_of_the_image_tower_is_the_nearest(exported, encoder):
     weights = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(exported["image"]).graph.initializer}
     head = weights["tower.head.proj.weight.small"]
-    shipped = load_encoder("pocket").model.visual.head.proj.weight.detach().numpy()
+    shipped = encoder.model.visual.head.proj.weight.detach().numpy()
     np.testing.assert_array_equal(head, shipped.astype(np.float16))
 
 

@@ -11,14 +11,18 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from oodlib.encoders.load import load_encoder
 from oodlib.pocket import assemble, data, no_head
 from oodlib.pocket.no_head import NoRecipe, clipn_loss
 
 
 @pytest.fixture(scope="module")
-def encoder():
-    return load_encoder("pocket")
+def encoder(pocket):
+    return pocket
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return data.corpus(1, limit=20, n_validation=5)
 
 
 def unit(n, seed):
@@ -35,22 +39,20 @@ def test_loss_is_the_one_of_the_paper():
     assert_close(clipn_loss(images, yes, no, concept, scale), expected)
 
 
-def test_a_miniature_learns(encoder):
-    corpus = data.corpus(0, limit=24, n_validation=5)
+def test_a_miniature_learns(encoder, corpus):
     tensors, losses = no_head.train(encoder, corpus, NoRecipe(steps=60, batch=64))
     assert losses[-1] < 0.8 * losses[0]
     assert tensors["weight"].shape == (256, 384)
     assert tensors["bias"].dtype == torch.float16
 
 
-def test_the_shipped_head_says_no_to_other_things(encoder):
-    corpus = data.corpus(1, limit=30, n_validation=5)
+def test_the_shipped_head_says_no_to_other_things(encoder, corpus):
     rows = corpus.training(icon=False)
     images = encoder.encode_images(corpus.pictures[rows, 0].float() / 127.5 - 1)
-    prompts = [group[0] for group in corpus.captions[:30]]
+    prompts = [group[0] for group in corpus.captions[:20]]
     yes, no = encoder.encode_texts(prompts), encoder.encode_no(prompts)
-    assert no.shape == (30, 256)
-    assert_close(no.norm(dim=1), torch.ones(30), atol=1e-5, rtol=0)
+    assert no.shape == (20, 256)
+    assert_close(no.norm(dim=1), torch.ones(20), atol=1e-5, rtol=0)
     agrees = torch.sigmoid(encoder.logit_scale * images @ (yes - no).T)
     own = agrees[torch.arange(len(rows)), corpus.concept[rows]]
     assert own.mean() > 0.6

@@ -19,12 +19,12 @@ from oodlib.pocket.augment import augment
 from oodlib.pocket.depthwise import speed_up_depthwise
 from oodlib.pocket.train import Recipe, Run, loss_of
 
-MINI = Recipe(steps=24, batch=32, icons=8, side=96, warmup=3, concepts=40)
+MINI = Recipe(steps=24, batch=24, icons=6, side=64, warmup=3, concepts=20)
 
 
 @pytest.fixture(scope="module")
 def corpus():
-    return data.corpus(0, limit=40, n_validation=20)
+    return data.corpus(0, limit=20, n_validation=10)
 
 
 def test_benchmark_hands_and_held_out_concepts_are_never_read(monkeypatch):
@@ -83,7 +83,7 @@ def test_corpus_trains_on_everything_but_the_validation_pictures(corpus):
     assert trained | set(corpus.validation.tolist()) == set(range(len(corpus.concept)))
     assert not trained & set(corpus.validation.tolist())
     assert set(corpus.concept[corpus.validation].tolist()) <= set(corpus.concept[sorted(trained)].tolist())
-    assert corpus.icon.sum() == 40
+    assert corpus.icon.sum() == 20
 
 
 def test_concepts_left_out_are_in_no_batch():
@@ -166,7 +166,7 @@ def test_whitening_draws_the_names_apart():
 
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
-    recipe = Recipe(steps=6, batch=16, icons=4, side=96, warmup=2, concepts=20)
+    recipe = Recipe(steps=4, batch=8, icons=2, side=64, warmup=2, concepts=8)
     train.train(recipe, tmp_path / "whole", checkpoint_interval=2)
     step = Run.step
 
@@ -184,17 +184,20 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
-def test_checkpoint_of_another_recipe_is_refused(tmp_path, corpus):
-    recipe = Recipe(steps=2, batch=8, concepts=40)
-    run = Run(recipe, corpus, train.assemble.text_tower_folder())
+@pytest.fixture(scope="module")
+def run(corpus):
+    """Made once, for it encodes hundreds of captions; leave it as it is."""
+    return Run(Recipe(steps=2, batch=8, concepts=20), corpus, train.assemble.text_tower_folder())
+
+
+def test_checkpoint_of_another_recipe_is_refused(tmp_path, run, monkeypatch):
     run.save(tmp_path / "checkpoint.safetensors", 1)
-    run.recipe = Recipe(steps=3, batch=8, concepts=40)
+    monkeypatch.setattr(run, "recipe", Recipe(steps=3, batch=8, concepts=20))
     with pytest.raises(OodlibError, match="checkpoint of another recipe: delete it"):
         run.resume(tmp_path / "checkpoint.safetensors")
 
 
-def test_loss_that_is_not_finite_stops_the_run(corpus):
-    run = Run(Recipe(steps=2, batch=8, concepts=40), corpus, train.assemble.text_tower_folder())
-    run.pooled[:] = float("nan")
+def test_loss_that_is_not_finite_stops_the_run(corpus, run, monkeypatch):
+    monkeypatch.setattr(run, "pooled", torch.full_like(run.pooled, float("nan")))
     with pytest.raises(OodlibError, match="not finite at step 0: lower --lr-trunk"):
         run.step(0, corpus.training(icon=False)[:8], torch.Generator().manual_seed(0))

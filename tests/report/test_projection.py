@@ -28,6 +28,14 @@ def test_equal_rows_have_one_place_and_the_order_of_rows_does_not_count():
     np.testing.assert_array_equal(coordinates(rows[order]), places[order])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [4, 12])
+def test_few_rows_have_a_map(n):
+    places = coordinates(np.random.default_rng(3).normal(size=(n, 8)))
+    assert np.isfinite(places).all()
+    assert len(np.unique(places, axis=0)) == n
+
+
 def test_a_map_is_trusted_for_its_neighbours_not_for_its_places():
     rng = np.random.default_rng(0)
     angles = rng.uniform(0, 1.5, size=60)

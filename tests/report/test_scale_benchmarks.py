@@ -55,7 +55,7 @@ def test_throughput_writes_what_the_page_reads(script, tmp_path, monkeypatch, ca
     path = tmp_path / "measured.json"
     options = [
         "--models",
-        "ViT-B-32",
+        "ViT-S-32-alt",
         "--precisions",
         "fp32",
         "--batches",
@@ -68,10 +68,10 @@ def test_throughput_writes_what_the_page_reads(script, tmp_path, monkeypatch, ca
     ]
     monkeypatch.setattr(sys, "argv", ["throughput.py", *options, str(path)])
     throughput.main()
-    assert "ViT-B-32" in capsys.readouterr().out
+    assert "ViT-S-32-alt" in capsys.readouterr().out
     device, stages = read_gpu(path)
     assert device
-    assert any(name.startswith("image tower, ViT-B-32, fp32") for name in stages)
-    assert any(name.startswith("from files to features, read by threads, ViT-B-32") for name in stages)
+    assert any(name.startswith("image tower, ViT-S-32-alt, fp32") for name in stages)
+    assert any(name.startswith("from files to features, read by threads, ViT-S-32-alt") for name in stages)
     assert any("200 words" in name for name in stages)
     assert all(one.low <= one.seconds <= one.high for one, _ in stages.values())
