@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 # Packages that detection does without, by the extra of oodlib that installs them.
 EXTRAS = {
+    "jinja2": "plots",
     "matplotlib": "plots",
     "umap": "plots",
     "peft": "tuning",

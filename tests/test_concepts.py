@@ -66,7 +66,7 @@ def test_replace_keeps_the_checks():
         ({"names": "cat"}, "names must be a sequence of strings"),
         ({"names": [1, 2, 3]}, "names must be a sequence of strings"),
         ({"names": []}, "names is empty"),
-        ({"names": ["a", "b"]}, r"text has shape \(3, 3\) but should have \(2, 3\): one row for each of names"),
+        ({"names": ["a", "b"]}, r"text has shape \(3, 3\) .*\(2, 3\).* names"),
         ({"text": torch.ones(3)}, r"text has shape \(3,\): pass a matrix"),
         ({"text": torch.ones(3, 3, dtype=torch.int64)}, "text holds int64: pass floating-point features"),
         ({"text": "cat"}, "text must be a tensor or an array"),

@@ -160,7 +160,7 @@ def test_the_branch_keeps_releases_and_the_newest_commits(published, tmp_path):
     between, branch = commits[2:19], tmp_path / "branch"
     subprocess.run(["git", "clone", "--quiet", "--branch", "launch", f"file://{published}", branch], check=True)
     for ref in between:
-        shutil.copytree(made, branch / ref)
+        shutil.copytree(pages, branch / ref)
     with (branch / "commits.txt").open("a") as file:
         file.writelines(f"{ref}\n" for ref in between)
     git(branch, "add", ".")

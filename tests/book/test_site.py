@@ -200,9 +200,7 @@ def test_a_change_of_a_page_builds_again_and_a_failure_leaves_the_old_site(with_
 def test_a_page_is_never_older_than_its_notebook(project):
     path = project / "notebooks" / "page.ipynb"
     path.write_text(path.read_text(encoding="utf-8").replace("little", "much"), encoding="utf-8")
-    with pytest.raises(
-        OodlibError, match=r"notebooks/page\.ipynb has changed since it was executed: run `make reproduce`"
-    ):
+    with pytest.raises(OodlibError, match=r"page\.ipynb has changed .*`make reproduce`"):
         site.build()
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def test_missing_classes_are_named(copy):
     shutil.rmtree(root / "imagenet" / "val" / "n02123597")
     assert "1 of 10 classes missing from imagenet/val (n02123597)" in only("imagenet-10", root)
     shutil.rmtree(root / "imagenet" / "val" / "n04552348")
-    with pytest.raises(OodlibError, match=r"2 of 10 classes missing from imagenet/val \(n02123597, n04552348\)"):
+    with pytest.raises(OodlibError, match=r"2 of 10 classes missing .*n02123597, n04552348"):
         photos.load("imagenet-10", root)
 
 
@@ -197,15 +198,13 @@ def test_counts_that_are_not_those_of_the_card(tmp_path):
     assert survey("sun", tmp_path)[0].word == "complete"
     (tmp_path / "SUN" / "images" / "000001 (1).jpg").touch()
     said = survey("sun", tmp_path)[0].problems[0]
-    assert "1 too many: move away the extra files, such as SUN/images/000001 (1).jpg" in said
+    assert re.search(r"1 too many: move away .*SUN/images/000001 \(1\)\.jpg", said)
 
 
 def test_the_class_that_is_short_is_named(tmp_path):
     for wnid in photos.class_ids("imagenet-10"):
         touch(tmp_path / "imagenet" / "val" / wnid, 49 if wnid == "n03095699" else 50, "JPEG")
-    assert "499 pictures in imagenet/val where 500 belong (n03095699 has 49 of 50)" in str(
-        survey("imagenet-10", tmp_path)[0].problems
-    )
+    assert re.search(r"\b499 .*\b500 .*n03095699 has 49 of 50", str(survey("imagenet-10", tmp_path)[0].problems))
 
 
 def test_folders_that_are_no_class(copy, sample_tree):
@@ -213,7 +212,7 @@ def test_folders_that_are_no_class(copy, sample_tree):
     shutil.copy(sample_tree / "SAMPLE.json", root)
     (root / "dtd" / "images" / "my_pictures").mkdir()
     (root / "dtd" / "images" / ".cache").mkdir()
-    assert "1 folder is no class of the set, such as dtd/images/my_pictures" in only("textures", root)
+    assert re.search("1 folder is no class .*dtd/images/my_pictures", only("textures", root))
 
 
 def test_files_that_are_missing_from_the_sets_own_list(copy, sample_tree):

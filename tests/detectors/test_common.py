@@ -174,7 +174,7 @@ def test_what_was_learned_can_be_taken_back(name, example):
 def test_a_state_is_plain_values_or_refused():
     tuned = dataclasses.replace(concepts(), match=lambda features: features[:, :C])
     detector = get_detector("mcm").fit(tuned)
-    with pytest.raises(OodlibError, match=r"MCM\(\) has learned match_, a function, which a file cannot hold"):
+    with pytest.raises(OodlibError, match=r"MCM.* match_, a function"):
         detector.state()
     np.testing.assert_allclose(
         detector.score_samples(features(4).numpy()), detector.score_samples(features(4)), rtol=1e-6
@@ -267,7 +267,7 @@ def test_says_what_is_wrong(name):
             detector.score_samples(images[:, :8])
         with pytest.raises(OodlibError, match="features holds int64"):
             detector.score_samples(cast(images, whole))
-        with pytest.raises(OodlibError, match=r"not L2-normalised \(lengths 3 to 3\): divide each row by its length"):
+        with pytest.raises(OodlibError, match=r"not L2-normalised .*: divide each row"):
             detector.score_samples(3 * images)
         images[2, 0] = math.nan
         with pytest.raises(OodlibError, match="NaN or infinite values in 1 rows, the first is row 2"):

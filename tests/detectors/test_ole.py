@@ -185,9 +185,9 @@ def test_says_what_is_wrong():
     with pytest.raises(OodlibError, match=r"OLE needs outlier labels: pass Concepts\(outlier_names"):
         OLE().fit(plain)
     for temperature in (0.0, -1.0, float("nan")):
-        with pytest.raises(OodlibError, match="the temperature divides cosines, so it must be a number above 0"):
+        with pytest.raises(OodlibError, match=r"temperature .*number above 0"):
             OLE(temperature=temperature).fit(concepts())
     one = Concepts(["cat", "dog"], torch.eye(3)[:2], ["car"], torch.eye(3)[2:])
-    with pytest.raises(OodlibError, match=r"none of 1 outlier prototypes lies below their 0\.1 quantile: pass more"):
+    with pytest.raises(OodlibError, match=r"outlier prototypes .*0\.1 quantile: pass more"):
         OLE().fit(one)
     assert OLE(filtered=False).fit(one).kept_words_ == [("car",)]

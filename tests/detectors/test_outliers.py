@@ -85,7 +85,7 @@ def test_the_order_of_candidates_does_not_change_what_is_mined(name, order):
 @pytest.mark.parametrize("name", WITH_LABELS)
 def test_says_that_labels_are_missing(name):
     bare = Concepts(["a"], torch.eye(16)[:1])
-    with pytest.raises(OodlibError, match=r"needs outlier labels: pass Concepts\(outlier_names=..., outlier_text="):
+    with pytest.raises(OodlibError, match=r"needs outlier labels: .*outlier_names=.*outlier_text="):
         get_detector(name).fit(bare)
 
 

@@ -103,23 +103,21 @@ def test_every_layout_gives_the_features_of_plain_open_clip(vit, pictures, file)
 
 @pytest.mark.parametrize("file", ["open_clip.pt", "openai_state_dict.pt", "openai_archive.pt"])
 def test_a_file_never_decides_the_activation(vit, file):
-    with pytest.raises(OodlibError, match=r"does not say its activation: pass quick_gelu=True \(OpenAI\) or False"):
+    with pytest.raises(OodlibError, match="activation: pass quick_gelu=True"):
         load_encoder(VIT, str(vit[0] / file))
 
 
 def test_an_architecture_that_is_always_quick_refuses_to_be_otherwise(tmp_path):
     path = tmp_path / "weights.pt"
     path.touch()
-    with pytest.raises(OodlibError, match=r"ViT-B-16-quickgelu is built with QuickGELU: .* without '-quickgelu'"):
+    with pytest.raises(OodlibError, match=r"ViT-B-16-quickgelu .*: .*without '-quickgelu'"):
         load_encoder("ViT-B-16-quickgelu", str(path), quick_gelu=False)
 
 
 def test_a_file_of_another_architecture_is_named(tmp_path):
     path = tmp_path / "resnet.safetensors"
     save_file({"visual.layer1.0.conv1.weight": torch.zeros(2, 2)}, path)
-    with pytest.raises(
-        OodlibError, match=r"'ViT-S-32-alt' .*resnet.* cannot be loaded: .*key.*the weight file"
-    ) as caught:
+    with pytest.raises(OodlibError, match=r"'ViT-S-32-alt' .*resnet.*: .*weight file") as caught:
         load_encoder("ViT-S-32-alt", str(path), quick_gelu=True)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600

@@ -46,7 +46,7 @@ def test_the_seed_fixes_the_order_of_the_stream(with_words, sets):
 
 
 def test_a_transductive_detector_must_know_the_id_set(with_words, sets):
-    with pytest.raises(OodlibError, match=r"ada_neg looks at the test pictures as a set: tell score\(..., id_set="):
+    with pytest.raises(OodlibError, match=r"ada_neg .*: .*id_set="):
         score(with_words, "ada_neg", sets)
 
 

@@ -99,11 +99,11 @@ def test_says_what_is_wrong(scores, detectors, kinds):
         arguments = {"id_set": "animals", "kinds": kinds, "n_boot": 2} | changes
         return tabulate(arguments.pop("scores", scores), arguments.pop("detectors", detectors), **arguments)
 
-    with pytest.raises(OodlibError, match="mcm has no scores of the set 'plants': it has animals, objects, siblings"):
+    with pytest.raises(OodlibError, match=r"mcm .*'plants': .*animals, objects, siblings"):
         call(kinds={"plants": "far"})
-    with pytest.raises(OodlibError, match="'objects' is of kind 'remote': choose from far, near, hard, covariate"):
+    with pytest.raises(OodlibError, match=r"'objects' .*'remote': choose .*far, near, hard, covariate"):
         call(kinds={"objects": "remote"})
-    with pytest.raises(OodlibError, match="the baseline 'msp' has no scores: choose from mcm, mcm-half, energy"):
+    with pytest.raises(OodlibError, match=r"baseline 'msp' .*: choose .*mcm, mcm-half, energy"):
         call(baseline="msp")
     with pytest.raises(OodlibError, match="do not go with the detectors"):
         call(detectors=["mcm"])
@@ -150,7 +150,7 @@ def test_the_interval_of_a_mean_is_that_of_a_bootstrap_written_out(scores, detec
     ("means", "message"),
     [
         ({"m": []}, "the mean 'm' is of no set"),
-        ({"m": ["objects", "people"]}, "the mean 'm' needs the set 'people', which is not among objects, siblings"),
+        ({"m": ["objects", "people"]}, "the mean 'm' needs the set 'people', .*objects, siblings"),
         ({"objects": ["siblings"]}, "the mean 'objects' has the name of a set"),
     ],
 )

@@ -216,7 +216,7 @@ def test_photographs_lie_where_the_profile_says(photographs, tmp_path, monkeypat
     monkeypatch.setenv("OODLIB_DATA", str(tmp_path / "elsewhere"))
     assert profile.photo_root == tmp_path / "elsewhere"
     photographs(GOOD)
-    with pytest.raises(OodlibError, match="the profile mine has no photographs: choose one that has `photos`"):
+    with pytest.raises(OodlibError, match=r"profile mine .*: choose .*`photos`"):
         _ = load_profile("mine").photo_root
 
 

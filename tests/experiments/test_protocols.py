@@ -328,7 +328,7 @@ def test_shots_are_the_first_pictures_of_each_class_by_hash(openai):
         for name in names:
             hashes = sorted(teachers.table.loc[teachers.table["label"] == name, "sha256"])
             assert sorted(few.table.loc[few.table["label"] == name, "sha256"]) == hashes[:count]
-    with pytest.raises(OodlibError, match=r"imagenet-1k-train has fewer than 3 pictures of '.+': choose fewer shots"):
+    with pytest.raises(OodlibError, match=r"imagenet-1k-train has fewer than 3 .*: choose fewer shots"):
         few_of_each(teachers, names, 3)
 
 

@@ -168,7 +168,7 @@ def test_says_what_is_wrong(name, make, inside):
 def test_says_what_is_wrong_with_the_head(name, head, inside):
     weight, bias = head["weight"], head["bias"]
     for given_head in ({}, {"weight": weight}, {"bias": bias}):
-        with pytest.raises(OodlibError, match=r"needs a classification head: pass weight=\(C, D\) and bias=\(C,\)"):
+        with pytest.raises(OodlibError, match=r"needs a classification head: .*weight=.*bias="):
             get_feature_detector(name, **given_head).fit(*inside)
     for shapes in ((weight.T, bias), (weight, bias[:-1]), (weight[0], bias), (weight[:0], bias[:0])):
         with pytest.raises(OodlibError, match=r"with 24 features pass \(C, 24\) and \(C,\)"):
@@ -195,7 +195,7 @@ def test_says_what_is_wrong_with_the_head(name, head, inside):
         ("one_class_svm", {"gamma": "large"}, "gamma is 'large'"),
         ("one_class_svm", {"gamma": -1.0}, "gamma is -1.0"),
         ("relative_mahalanobis", {"shrinkage": -0.1}, "shrinkage is -0.1"),
-        ("residual", {"dim": D}, "dim is 24 for features of 24 columns: pass a number from 0 to 23, or None"),
+        ("residual", {"dim": D}, "dim is 24 .*: pass .* 0 to 23"),
         ("residual", {"origin": np.zeros(3)}, r"a finite point of shape \(24,\)"),
         ("vim", {"dim": -1}, "dim is -1"),
         ("weiper_kld", {"bins": 1}, "at least 2 bins"),
@@ -219,7 +219,7 @@ def test_fit_predict_learns_the_classes_it_is_given(make, inside):
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(OodlibError, match="unknown feature detector 'nn': choose from ash, fdbd"):
         get_feature_detector("nn")
-    with pytest.raises(OodlibError, match="knn has no parameter 'k': it takes contamination, n_neighbors"):
+    with pytest.raises(OodlibError, match=r"knn has no parameter 'k': .*n_neighbors"):
         get_feature_detector("knn", k=3)
     with pytest.raises(ImportError, match="cannot import name 'KNM'"):
         from oodlib.feature_detectors import KNM  # noqa: F401

@@ -70,7 +70,7 @@ def test_keeps_the_contract_of_a_detector(world):
 
 def test_says_what_is_missing(world):
     concepts, _ = world
-    with pytest.raises(OodlibError, match=r"knn needs labelled pictures: pass Concepts\(shots=..., shot_labels=...\)"):
+    with pytest.raises(OodlibError, match=r"knn needs labelled pictures: .*shots=.*shot_labels="):
         on_concepts("knn").fit(Concepts(concepts.names, concepts.text))
     with pytest.raises(OodlibError, match="unknown feature detector 'kn'"):
         on_concepts("kn")
@@ -79,5 +79,5 @@ def test_says_what_is_missing(world):
     matched = Concepts(
         concepts.names, concepts.text, shots=concepts.shots, shot_labels=concepts.shot_labels, match=lambda f: f[:, :C]
     )
-    with pytest.raises(OodlibError, match="gen needs a linear head: fit it to concepts without match="):
+    with pytest.raises(OodlibError, match=r"gen needs a linear head: .*without match="):
         on_concepts("gen").fit(matched)

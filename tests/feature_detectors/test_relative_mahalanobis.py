@@ -32,7 +32,7 @@ def test_there_are_no_more_clusters_than_one_for_five_rows(inside):
 
 
 def test_one_class_is_nothing_to_compare(inside):
-    with pytest.raises(OodlibError, match="compares classes with the whole: pass y of at least two classes"):
+    with pytest.raises(OodlibError, match=r"classes .*: pass y of at least two"):
         RelativeMahalanobis().fit(inside[0], np.zeros(200))
     with pytest.raises(OodlibError, match="n_clusters is 1: pass at least 2, or labels"):
         RelativeMahalanobis(n_clusters=1).fit(inside[0])

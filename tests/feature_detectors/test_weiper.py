@@ -110,5 +110,5 @@ def test_values_outside_the_training_range_fall_into_no_bin(inside, head):
 
 
 def test_features_that_do_not_vary_have_no_histogram(head):
-    with pytest.raises(OodlibError, match="all training values of the feature are 2: pass features that vary"):
+    with pytest.raises(OodlibError, match=r"values .* are 2: pass features that vary"):
         WeiPerKLD(**head).fit(np.full((5, 24), 2.0))

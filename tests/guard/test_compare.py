@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,9 +69,9 @@ def test_in_a_pipe_there_is_data_on_stdout_and_sentences_on_stderr(own):
     assert all(row["auroc_low"] <= row["auroc"] <= row["auroc_high"] for row in rows.values())
     assert rows["ada_neg"]["transductive"]
     said = done.stderr.splitlines()
-    assert said[-1] == "tested on 4 pictures inside and 4 outside; intervals: 95 % of 20 bootstrap resamples"
+    assert re.search(r"\b4 .*inside.*\b4 outside.*\b20 .*resamples", said[-1])
     assert all(line.startswith("note: ") for line in said[:-1]), done.stderr
-    assert any("left out 1 file(s) that cannot be read (the first: broken.png" in line for line in said)
+    assert any("left out 1" in line and "broken.png" in line for line in said)
 
 
 def test_numbers_are_those_of_a_computation_by_hand(own, pocket):

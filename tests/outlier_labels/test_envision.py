@@ -60,7 +60,7 @@ def test_fine_grained_names_the_family():
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ((["cat"], "nearby"), "no form 'nearby' of envisioning: choose one of far, near, fine-grained"),
+        ((["cat"], "nearby"), "no form 'nearby' .*: choose one of far, near, fine-grained"),
         (([], "far"), "at least one name"),
         ((["cat"], "fine-grained"), "need a super-type"),
     ],
@@ -201,7 +201,7 @@ def test_nothing_else_is_shipped():
 
 def test_a_list_that_is_not_shipped_is_named_with_the_choices():
     for id_set, form in [("hard-30", "far"), ("hard-10", "dissimilar"), ("../envisioned/hard-10", "far")]:
-        with pytest.raises(OodlibError, match=r"make them with `oodlib envision`, or choose among animals-food-far, "):
+        with pytest.raises(OodlibError, match=r"`oodlib envision`.*choose among .*animals-food-far"):
             load_envisioned(id_set, form)
 
 
@@ -315,7 +315,8 @@ def test_the_command_knows_the_benchmarks():
     assert "10 requests for 10 class names; nothing was sent" in done.stdout
     done = oodlib("--id-set", "hard-30", cwd=ROOT)
     assert done.exit_code == 1
-    assert "no ID set 'hard-30': choose one of animals-food, hard-10, hard-20" in done.stderr
+    assert "'hard-30': choose one of" in done.stderr
+    assert "hard-20" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(onnx, "save", full)
-    with pytest.raises(OodlibError, match=r"cannot write .*image.onnx \(No space left on device\): free some space"):
+    with pytest.raises(OodlibError, match=r"cannot write .*image\.onnx .*: free some space"):
         export(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
