@@ -22,7 +22,7 @@ MODEL = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 24, "heads": 1, "layers": 1},
 }
 LABELS = ["cat", "dog", "car"]
-NO_FILE_BESIDE = ("gone", "../out", "..", ".", "", "/etc/passwd", "sub/in", r"..\out", "a\0b", "x" * 999, 3, None)
+NOTHING_BESIDE = ["gone", "../out", "..", ".", "", "sub", "sub/in", "a\0b", "\u00e9" * 200, "\ud800", 3, None]
 
 
 def declare(folder, content):
@@ -65,13 +65,13 @@ def test_each_key_may_stand_alone(tmp_path):
         ({"templates": "photos"}, r"names no template set \('photos'\): choose one of bare, photo"),
         ({"templates": ["a {}"]}, "names no template set"),
         ({"templates": "x" * 10_000}, "names no template set"),
-        *(({"no_head": name}, "a no_head that is no file beside it .*: put a file there") for name in NO_FILE_BESIDE),
+        *(({"no_head": name}, "a no_head that is no file beside it .*: put a file there") for name in NOTHING_BESIDE),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_sentence(tmp_path, content, message):
     folder = tmp_path / "model"
     (folder / "sub").mkdir(parents=True)
-    for place in (tmp_path / "out", folder / "sub" / "in", folder / r"..\out"):
+    for place in (tmp_path / "out", folder / "sub" / "in"):
         place.touch()  # what lies elsewhere is there, and still not taken
     with pytest.raises(OodlibError, match=message) as caught:
         read_capabilities(declare(folder, content))
