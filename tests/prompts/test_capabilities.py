@@ -136,6 +136,8 @@ def test_a_persons_own_model_gets_what_its_folder_declares(own):
     assert guard.templates == templates("nice")
     assert_close(guard.concepts.no_text, -guard.concepts.text)
     assert guard.with_labels(["bus"]).concepts.no_text.shape == (4, 16)
+    guard.save(own / "guard.safetensors")
+    assert_close(Guard.load(own / "guard.safetensors", encoder).concepts.no_text, guard.concepts.no_text)
     bare = Guard.make(LABELS, plain, "mcm", threshold=0.5)
     assert bare.templates == templates("photo")
     assert bare.concepts.no_text is None
