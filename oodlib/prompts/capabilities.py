@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,15 +70,14 @@ def read_capabilities(folder: Path) -> Capabilities:
 
 
 def _in_folder(file: Path, name: Any) -> Path:
-    """The path of a file that is named without a folder, on any system, and lies in the folder of `file`."""
-    plain = isinstance(name, str) and len(name) < 256 and PureWindowsPath(name).name == name != ".."
-    path = file.with_name(name) if plain else file.parent
-    if not path.is_file():
-        raise OodlibError(
-            f"{file} names a no_head that is no file in its folder ({_brief(name)}): put a file there and give its "
-            "bare name, or take the entry out"
-        )
-    return path
+    """The file of that name in the folder of `file`, looked up among what lies there: no name leads away."""
+    for path in file.parent.iterdir():
+        if path.name == name and path.is_file():
+            return path
+    raise OodlibError(
+        f"{file} names a no_head that is no file in its folder ({_brief(name)}): put a file there and give its "
+        "bare name, or take the entry out"
+    )
 
 
 def read_no_head(file: Path | None, model: str, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 import oodlib
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
+from oodlib.guard import file as guard_file
 from oodlib.guard.decisions import COLUMNS
 from oodlib.guard.fit import default_words
 from oodlib.guard.guard import Guard
@@ -269,6 +270,26 @@ def test_a_saved_guard_is_refused_under_another_encoder(guard, tmp_path):
         Guard.load(path, other)
     other.spec = guard.encoder.spec | {"versions": {"torch": "0"}}
     Guard.load(path, other)  # another version of torch only rounds otherwise
+
+
+@pytest.mark.parametrize(
+    ("model", "pretrained", "weights", "enough"),
+    [
+        ("pocket", None, "ab", True),
+        ("hf-hub:one/model", None, None, True),
+        ("ViT-B-32", "random", None, True),
+        ("ViT-B-32", "mine.pt", "ab", False),
+        ("local-dir:mine", None, "ab", False),
+        ("local-dir:mine", None, None, False),
+    ],
+)
+def test_a_guard_loads_the_encoder_whose_name_is_enough(model, pretrained, weights, enough):
+    spec = {"model": model, "pretrained": pretrained, "weights_sha256": weights}
+    if enough:
+        assert guard_file._name(spec, Path("mine.safetensors")) == model
+    else:
+        with pytest.raises(OodlibError, match=r"mine\.safetensors belongs to weights in a file .*: name the encoder"):
+            guard_file._name(spec, Path("mine.safetensors"))
 
 
 def test_files_that_are_no_guard_are_refused(guard, tmp_path):

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from oodlib.concepts import Concepts
 from oodlib.detectors import get_detector
 from oodlib.errors import OodlibError
+from oodlib.prompts.capabilities import Capabilities
 from oodlib.tuning import Shots, get_tuner, tune
 from oodlib.tuning.linear_probe import LinearProbe
 from oodlib.tuning.lora import matrices
@@ -49,6 +50,12 @@ def test_the_loss_falls_and_the_model_given_stays(name, small_clip, concepts, sh
     assert torch.equal(small_clip.encode_images(drawn[0][0]), before)
     assert [parameter.requires_grad for parameter in small_clip.model.parameters()] == wanted
     assert not torch.allclose(tuned.encoder.encode_images(drawn[0][0]), before, atol=1e-3)
+
+
+def test_the_new_encoder_declares_what_the_one_it_started_from_does(small_clip, concepts, shots, monkeypatch):
+    monkeypatch.setattr(small_clip, "capabilities", Capabilities("drawings"))
+    tuned = tune("full_tuning", small_clip, concepts, shots, batch_size=8, epochs=1)
+    assert tuned.encoder.capabilities == Capabilities("drawings")
 
 
 @all_methods
