@@ -16,7 +16,6 @@ from oodlib.datasets.folder import from_folder
 from oodlib.embeddings import store as shards
 from oodlib.embeddings.embedding import embed, store_of
 from oodlib.embeddings.ray_engine import RayEngine, connected
-from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.pocket.assemble import assemble
 
@@ -76,9 +75,9 @@ def test_the_command_takes_the_cluster_that_is_there(cluster, pictures, tmp_path
     assert "20 of them kept already" in said.output
 
 
-def test_both_engines_write_the_same_bytes_and_go_on_where_the_other_stopped(cluster, pictures, tmp_path):
-    local = embed(load_encoder("pocket"), pictures, home=tmp_path / "local")
-    assert cluster.digest == load_encoder("pocket").digest
+def test_both_engines_write_the_same_bytes_and_go_on_where_the_other_stopped(cluster, pocket, pictures, tmp_path):
+    local = embed(pocket, pictures, home=tmp_path / "local")
+    assert cluster.digest == pocket.digest
     shutil.copytree(tmp_path / "local", tmp_path / "ray")
     store = store_of(cluster.digest, pictures, home=tmp_path / "ray")
     for name in ("index.json", "shard-00000.safetensors", "shard-00002.safetensors"):
@@ -90,7 +89,7 @@ def test_both_engines_write_the_same_bytes_and_go_on_where_the_other_stopped(clu
     assert (store.folder / "shard-00001.safetensors").stat().st_mtime_ns == age
 
 
-def test_a_picture_that_cannot_be_read_is_one_sentence_or_tolerated(cluster, pictures, tmp_path):
+def test_a_picture_that_cannot_be_read_is_one_sentence_or_tolerated(cluster, pocket, pictures, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     for path in pictures.paths()[:30]:
@@ -99,7 +98,7 @@ def test_a_picture_that_cannot_be_read_is_one_sentence_or_tolerated(cluster, pic
     manifest = from_folder(folder).manifest
     with pytest.raises(OodlibError, match=r"0020\.jpg.*remove it"):
         cluster.embed(manifest, home=tmp_path / "home")
-    embed(load_encoder("pocket"), manifest, home=tmp_path / "home", tolerate=True)
+    embed(pocket, manifest, home=tmp_path / "home", tolerate=True)
     kept = cluster.embed(manifest, home=tmp_path / "home", tolerate=True)
     assert list(kept.bad) == ["0020.jpg"]
     assert len(kept) == 29
