@@ -21,10 +21,12 @@ from oodlib.evaluation.metrics import ood_metrics
 from oodlib.evaluation.results import COLUMNS, KEY
 from oodlib.evaluation.scoring import score
 from oodlib.experiments import protocols
+from oodlib.experiments import trial as of_one
 from oodlib.experiments.amounts import Amounts, OfProtocols
 from oodlib.experiments.pictures import Shelf
 from oodlib.experiments.profiles import Profile
-from oodlib.experiments.protocols import FIRST_ONLY, Trial, few_of_each, run_protocols
+from oodlib.experiments.protocols import FIRST_ONLY, run_protocols
+from oodlib.experiments.trial import Trial, few_of_each
 from oodlib.outlier_labels.envision import EnvisionedList
 from oodlib.outlier_labels.lexicon import Lexicon
 from oodlib.prompts.sets import templates
@@ -239,10 +241,8 @@ def test_outlier_words_are_asked_in_the_prompts_that_were_learned(encoder, shelf
 def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameters(encoder, openai, monkeypatch):
     """Without pictures or training: what `take_shots` and `tune` are called with."""
     asked = []
-    monkeypatch.setattr(
-        protocols, "take_shots", lambda *given, **named: asked.append((len(given[1]), named)) or "shots"
-    )
-    monkeypatch.setattr(protocols, "tune", lambda *given, **named: asked.append((given[0], named)))
+    monkeypatch.setattr(of_one, "take_shots", lambda *given, **named: asked.append((len(given[1]), named)) or "shots")
+    monkeypatch.setattr(of_one, "tune", lambda *given, **named: asked.append((given[0], named)))
     tuning = {"method": "locoop", "shots": [1, 2], "views": 3, "parameters": {"epochs": 9}}
     few = profile(one={"tuning": tuning})
     concepts = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10))
@@ -261,8 +261,8 @@ def test_a_full_run_takes_every_number_of_shots_every_view_and_its_own_parameter
 
 def test_protocols_under_one_encoder_share_their_shots_but_not_the_large_parts(encoder, openai, monkeypatch):
     drawn = []
-    monkeypatch.setattr(protocols, "take_shots", lambda *given, **named: drawn.append(named) or object())
-    monkeypatch.setattr(protocols, "tune", lambda method, encoder, concepts, shots, **named: shots)
+    monkeypatch.setattr(of_one, "take_shots", lambda *given, **named: drawn.append(named) or object())
+    monkeypatch.setattr(of_one, "tune", lambda method, encoder, concepts, shots, **named: shots)
     concepts, taken = Concepts(openai.benchmark("imagenet-10", {}).names, torch.eye(10)), {}
     methods = ("coop", "linear_probe", "locoop", "locoop")
     shots = []
@@ -301,7 +301,7 @@ def test_patches_are_read_beside_a_tuned_model_unless_the_profile_leaves_them_ou
 
 
 def test_gl_mcm_reads_patches_a_batch_at_a_time(encoder, shelf, monkeypatch):
-    monkeypatch.setattr(protocols, "BATCH", 3)
+    monkeypatch.setattr(of_one, "BATCH", 3)
     sets = {name: shelf.manifest(name).select(np.arange(len(shelf.manifest(name))) < 4) for name in ("sun", "places")}
     features = {name: embed(encoder, part).features for name, part in sets.items()}
     text = encoder.encode_texts(["cat", "dog"])
