@@ -120,13 +120,13 @@ def load_encoder(
 
 def _weight_file(name: str, pretrained: str | None) -> tuple[Path | None, dict[str, Any]]:
     """The file of an architecture's weights, downloaded if it must be, and the preprocessing that its tag names."""
-    told = open_clip.get_pretrained_cfg(name, pretrained or "")
-    file = fetch_weights(name, pretrained) if pretrained and told else None
+    config = open_clip.get_pretrained_cfg(name, pretrained or "")
+    file = fetch_weights(name, pretrained) if pretrained and config else None
     check_tokenizer(name)
     if file is None:
         return Path(pretrained) if pretrained and pretrained != RANDOM else None, {}
     # Loaded as a file, so that a second run asks no network and the specification has the file's hash.
-    own = {f"image_{key}": told[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in told}
+    own = {f"image_{key}": config[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in config}
     return file, own
 
 

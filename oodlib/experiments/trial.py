@@ -161,13 +161,13 @@ class Trial:
         return templates(name)[: self.run.amounts.protocols.sentences]
 
     def _detectors(self) -> dict[str, Detector]:
-        made = {}
+        detectors = {}
         for label, chosen in self.protocol.detectors.items():
             parameters = {key: value for key, value in chosen.items() if key != "method"}
-            made[label] = get_detector(chosen.get("method", label), **parameters)
+            detectors[label] = get_detector(chosen.get("method", label), **parameters)
         if self.protocol.tuning and not self.run.amounts.protocols.patches:
-            return {label: detector for label, detector in made.items() if "patches" not in detector.requires}
-        return made
+            return {label: detector for label, detector in detectors.items() if "patches" not in detector.requires}
+        return detectors
 
     def _tabulate(
         self,

@@ -74,14 +74,14 @@ def save_guard(
         "threshold": asdict(threshold),
         "notes": list(notes),
     }
-    every = {
+    contents = {
         "text": concepts.text,
         "no_text": concepts.no_text,
         "outlier_text": concepts.outlier_text,
         "calibration": calibration,
         **{LEARNED + name: array for name, array in arrays.items()},
     }
-    tensors = {name: np.ascontiguousarray(as_numpy(array)) for name, array in every.items() if array is not None}
+    tensors = {name: np.ascontiguousarray(as_numpy(array)) for name, array in contents.items() if array is not None}
     try:
         header = json.dumps(about)
     except TypeError as error:
@@ -116,10 +116,10 @@ def load_guard(
     if isinstance(encoder, str):
         encoder = named_encoder(encoder, pretrained, precision=spec["precision"])
     for field in sorted((spec.keys() | encoder.spec.keys()) - set(FREE)):
-        made, given = spec.get(field), encoder.spec.get(field)
-        if made != given:
+        kept, given = spec.get(field), encoder.spec.get(field)
+        if kept != given:
             raise OodlibError(
-                f"{path} belongs to another encoder ({field} {_brief(made)}, here {_brief(given)}): load that one, "
+                f"{path} belongs to another encoder ({field} {_brief(kept)}, here {_brief(given)}): load that one, "
                 "or make the guard again"
             )
     features: dict[str, Any] = {name: encoder.as_features(array) for name, array in tensors.items()}

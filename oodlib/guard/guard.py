@@ -83,7 +83,7 @@ class Guard:
     ) -> Guard:
         """Make a guard from words; the parameters are those of `detect`."""
         if isinstance(method, Detector) and parameters:
-            raise OodlibError(f"{method!r} is made already: set {', '.join(parameters)} when you make it")
+            raise OodlibError(f"{method!r} is built already: set {', '.join(parameters)} when you build it")
         detector = _unfitted(method) if isinstance(method, Detector) else get_detector(method, **parameters)
         described = check_labels(labels)
         if calibrate is None:  # what cannot be chosen is refused before the model is loaded
@@ -91,13 +91,13 @@ class Guard:
         if isinstance(encoder, str):
             encoder = named_encoder(encoder, pretrained)
         prompts = prompts_for(templates, encoder)
-        told = Concepts(
+        id_concepts = Concepts(
             names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale
         )
         if encoder.capabilities.no_head is not None:
-            told = replace(told, no_text=encoder.encode_no(told.names, prompts))
-        fitted, concepts = fit_names(detector, told, encoder, prompts, outliers)
-        notes = synonym_notes(told.names)
+            id_concepts = replace(id_concepts, no_text=encoder.encode_no(id_concepts.names, prompts))
+        fitted, concepts = fit_names(detector, id_concepts, encoder, prompts, outliers)
+        notes = synonym_notes(id_concepts.names)
         if outliers is not None and concepts.outlier_text is None:
             notes.append(f"{name_of(detector)} uses no outlier words, so yours change nothing")
         elif outliers is not None and (dropped := set(check_labels(outliers)) - set(concepts.outlier_names)):
@@ -135,21 +135,21 @@ class Guard:
         """
         added = check_labels(labels)
         # with a space before, a name that is there already stays a second entry, which is refused
-        every = check_labels({**self.descriptions, **{f" {name}": lines for name, lines in added.items()}})
-        told = self.concepts
-        no_text = told.no_text
+        described = check_labels({**self.descriptions, **{f" {name}": lines for name, lines in added.items()}})
+        known = self.concepts
+        no_text = known.no_text
         if no_text is not None:
             no_text = join([no_text, self.encoder.encode_no(list(added), self.templates)])
-        text = join([told.text, encode_labels(self.encoder, added, self.templates)])
+        text = join([known.text, encode_labels(self.encoder, added, self.templates)])
         lexicon = None
-        if told.outlier_text is not None:
-            lexicon = Lexicon(told.outlier_names, told.outlier_kinds, told.outlier_text)
-        bare = Concepts(names=tuple(every), text=text, no_text=no_text, logit_scale=told.logit_scale)
+        if known.outlier_text is not None:
+            lexicon = Lexicon(known.outlier_names, known.outlier_kinds, known.outlier_text)
+        bare = Concepts(names=tuple(described), text=text, no_text=no_text, logit_scale=known.logit_scale)
         concepts = bare if lexicon is None else with_outliers(bare, lexicon)
         detector = _unfitted(self.detector).fit(concepts)
         check_that_it_tells(detector, concepts)
         notes = synonym_notes(concepts.names)
-        grown = replace(self, detector=detector, concepts=concepts, descriptions=every, notes=tuple(notes))
+        grown = replace(self, detector=detector, concepts=concepts, descriptions=described, notes=tuple(notes))
         rule = self.threshold.rule
         return grown._cut(self.threshold.value if rule == "number" else "auto" if rule == "even odds" else rule)
 

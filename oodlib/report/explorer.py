@@ -98,7 +98,7 @@ def write_explorer(
     shown = [path for path in pictures if path is not None]
     columns = max(1, math.ceil(math.sqrt(len(shown))))
     place = iter(range(len(shown)))
-    told = {
+    data = {
         "cell": CELL,
         "columns": columns,
         "rows": math.ceil(len(shown) / columns),
@@ -111,7 +111,7 @@ def write_explorer(
         "near": _near(near),
         "scores": {name: {"cut": cuts[name], "of": _digits(values)} for name, values in scores.items()},
     }
-    script = f"window.oodlibExplorer = {json.dumps(told, ensure_ascii=True, separators=(',', ':'), allow_nan=False)};\n"
+    script = f"window.oodlibExplorer = {json.dumps(data, ensure_ascii=True, separators=(',', ':'), allow_nan=False)};\n"
     write_text(folder / FILES[0], script)
     sheet = contact(shown, columns)
     write_atomically(folder / FILES[1], partial(sheet.save, format="WEBP", quality=75, method=4))

@@ -44,7 +44,7 @@ def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
     k = min(15, len(rows) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed means one thread
-        made = UMAP(
+        reducer = UMAP(
             n_neighbors=k,
             metric="cosine",
             precomputed_knn=_neighbours(rows, k),
@@ -53,7 +53,7 @@ def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
             random_state=seed,
             n_jobs=1,
         )
-        drawn = np.asarray(made.fit_transform(rows), dtype=np.float32)
+        drawn = np.asarray(reducer.fit_transform(rows), dtype=np.float32)
     return drawn[place]
 
 

@@ -104,8 +104,8 @@ def beside_run(reported: pd.DataFrame, results: pd.DataFrame, models: Mapping[st
     theirs = reported[(reported["weights"] != "") & (reported["detector"] != "")]
     theirs = theirs[["temperature", "prompts"]].assign(key=_keys(theirs), row=theirs.index)
     found = theirs.merge(ours[["key", *HERE]], on="key")
-    told = [json.loads(parameters or "{}") for parameters in found["parameters"]]
-    both = zip(found["temperature"], found["prompts"], told, strict=True)
+    settings = [json.loads(parameters or "{}") for parameters in found["parameters"]]
+    both = zip(found["temperature"], found["prompts"], settings, strict=True)
     alike = [_same_temperature(tau, ours) and _same_prompts(prompts, ours) for tau, prompts, ours in both]
     same = pd.Series(alike, index=found.index, dtype=bool)
     return reported.join(found[same].set_index("row")[list(HERE)])

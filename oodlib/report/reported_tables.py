@@ -134,10 +134,10 @@ def _lines(part: pd.DataFrame, *, wide: bool) -> Iterator[dict[str, str]]:
 
 def _convention(row: pd.Series, reading: str) -> str:
     """What is known about how a number was made: the reading of FPR95, the temperature on raw cosines, the prompt."""
-    told = [READINGS.get(reading, "")]
-    told += [f"τ{NBSP}={NBSP}{row['temperature']}"] if row["temperature"] else []
-    told += [f"prompt: {row['prompts']}"] if row["prompts"] else []
-    return ", ".join(filter(None, told))
+    notes = [READINGS.get(reading, "")]
+    notes += [f"τ{NBSP}={NBSP}{row['temperature']}"] if row["temperature"] else []
+    notes += [f"prompt: {row['prompts']}"] if row["prompts"] else []
+    return ", ".join(filter(None, notes))
 
 
 def _cited(paper: str, source: str, place: str, note: str = "") -> str:
