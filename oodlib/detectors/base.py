@@ -21,7 +21,8 @@ class Detector(Estimator, ABC):
 
     A method is a subclass with `score_block`, and with `learn` where it learns more than the text features: `fit` and
     `score_samples` check what they are given and call them, as in `FeatureDetector`. Hyper-parameters are only stored
-    in ``__init__``; what is learned ends in an underscore.
+    in ``__init__``; what is learned ends in an underscore. The class docstring says "Larger = more in-distribution"
+    where it says what the score is.
 
     Attributes
     ----------
@@ -57,7 +58,13 @@ class Detector(Estimator, ABC):
     threshold_: float
 
     def fit(self, concepts: Concepts) -> Self:
-        """Learn what is in-distribution. The threshold is forgotten: it belongs to the earlier concepts."""
+        """Learn what is in-distribution. The threshold is forgotten: it belongs to the earlier concepts.
+
+        Raises
+        ------
+        OodlibError
+            If there are no concepts, a parameter named `temperature` is not above 0, or the method refuses (`learn`).
+        """
         if not isinstance(concepts, Concepts):
             raise OodlibError(f"{self!r} is fitted to Concepts(names=..., text=...), not to {type(concepts).__name__}.")
         temperature = self.get_params().get("temperature")
@@ -70,7 +77,11 @@ class Detector(Estimator, ABC):
         return self
 
     def learn(self, concepts: Concepts) -> None:
-        """Learn from checked concepts what the method needs besides `text_` and `match_`."""
+        """Learn from checked concepts what the method needs besides `text_` and `match_`.
+
+        A method that cannot work with its parameters or with these concepts (too few names, say) raises `OodlibError`
+        here. A parameter named `temperature` has been checked.
+        """
         return
 
     def score_samples(self, features: Any) -> Array:
@@ -121,7 +132,11 @@ class Detector(Estimator, ABC):
 
     @abstractmethod
     def score_block(self, features: Array) -> Array:
-        """Score checked features of float32 or float64: (N, D) -> (N,). This is the method itself."""
+        """Score checked features of float32 or float64: (N, D) -> (N,). This is the method itself.
+
+        They are arrays or tensors: take sums, maxima and the like from `oodlib.arrays`, which serves both, and compare
+        with the classes by `cosines`, which knows of tuned models.
+        """
 
     def cosines(self, features: Array) -> Array:
         """Compare images with classes: (N, D) -> (N, C), on the device and in the precision of `features`."""
