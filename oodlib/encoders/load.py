@@ -68,8 +68,8 @@ def load_encoder(
     Raises
     ------
     OodlibError
-        If the name, tag, device, precision or preprocessing is unknown, the weights cannot be had, or a folder declares
-        what cannot be meant.
+        If the name, tag, device, precision or preprocessing is unknown, a tag is given to a name that brings its own
+        weights, the weights cannot be had, or a folder declares what cannot be meant.
 
     Notes
     -----
@@ -89,6 +89,10 @@ def load_encoder(
     elif name.startswith(LOCAL):
         capabilities = read_capabilities(Path(name.removeprefix(LOCAL)))
     prefixed = source.startswith((LOCAL, "hf-hub:"))
+    if prefixed and pretrained is not None:  # it would change nothing
+        raise OodlibError(
+            f"{name!r} brings its own weights: leave pretrained={pretrained!r} out, or name an architecture"
+        )
     if not prefixed:
         quick_gelu = _check_architecture(name, pretrained, quick_gelu)
     file, own = _weight_file(name, pretrained) if not prefixed else (None, {})

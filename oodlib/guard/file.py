@@ -109,6 +109,8 @@ def load_guard(
         If the file is missing or none of this kind, or was made with another encoder: model, weights, activation,
         preprocessing and precision must agree; versions, device and runtime may differ.
     """
+    if pretrained is not None and not isinstance(encoder, str):  # it would change nothing
+        raise OodlibError(f"pretrained={pretrained!r} are weights of an architecture: name that as the encoder, too")
     about, tensors = _read(path)
     spec = about["encoder"]
     if encoder is None:

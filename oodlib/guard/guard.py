@@ -90,6 +90,8 @@ class Guard:
             choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
         if isinstance(encoder, str):
             encoder = named_encoder(encoder, pretrained)
+        elif pretrained is not None:  # it would change nothing
+            raise OodlibError(f"{encoder!r} is loaded already: leave pretrained={pretrained!r} out")
         prompts = prompts_for(templates, encoder)
         id_concepts = Concepts(
             names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale

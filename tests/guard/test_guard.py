@@ -219,6 +219,10 @@ def test_calibration_chooses_the_cut_and_does_so_again_for_more_classes(pocket, 
         ({"outliers": ["tiger"], "method": "outlier_softmax"}, "every outlier word names one of the classes"),
         ({"method": "clip_scope", "outliers": OUTLIERS, "calibrate": np.zeros((4, 4))}, "scores a picture by those"),
         ({"templates": "photos"}, "no template set 'photos'"),
+        (
+            {"method": "mcm", "threshold": 0.5, "pretrained": "openai"},
+            "is loaded already: leave pretrained='openai' out",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(pocket, arguments, message):
@@ -290,6 +294,13 @@ def test_a_guard_loads_the_encoder_whose_name_is_enough(model, pretrained, weigh
     else:
         with pytest.raises(OodlibError, match=r"mine\.safetensors belongs to weights in a file .*: name the encoder"):
             guard_file._name(spec, Path("mine.safetensors"))
+
+
+def test_weights_without_an_architecture_are_refused(guard, tmp_path):
+    guard.save(tmp_path / "g.safetensors")
+    for encoder in (None, guard.encoder):
+        with pytest.raises(OodlibError, match="pretrained='openai'.*name that as the encoder"):
+            Guard.load(tmp_path / "g.safetensors", encoder, "openai")
 
 
 def test_files_that_are_no_guard_are_refused(guard, tmp_path):
