@@ -299,7 +299,7 @@ def test_a_guard_loads_the_encoder_whose_name_is_enough(model, pretrained, weigh
 def test_weights_without_an_architecture_are_refused(guard, tmp_path):
     guard.save(tmp_path / "g.safetensors")
     for encoder in (None, guard.encoder):
-        with pytest.raises(OodlibError, match="pretrained='openai'.*name that as the encoder"):
+        with pytest.raises(OodlibError, match=r"pretrained='openai'.*name that as the encoder"):
             Guard.load(tmp_path / "g.safetensors", encoder, "openai")
 
 
