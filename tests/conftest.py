@@ -24,29 +24,28 @@ os.environ["OODLIB_HOME"] = str(Path(__file__).parent.parent / "_build" / "test-
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """The tests of a file share what it sets up, and most of those of the book the built book: one process for each.
-
-    The book of photographs takes minutes of its own, in which another process can look at the first book.
-    """
+    """The tests of a file share what it sets up: one process for each file, in the order below."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.split("::", 1)[0]
-            return "pages" if "/pages/" in file and not file.endswith("test_photographs.py") else file
+            return nodeid.split("::", 1)[0]
 
     config.option.loadscopereorder = False  # by number of tests would leave the longest for the end
     return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The book first and that of photographs halfway: it looks at the first, and neither waits nor ends alone."""
+    """The browser's tests first, which build the book for minutes; halfway the others that look at it, and never last.
+
+    So no process waits until the book is there, and none is left alone with that of photographs at the end.
+    """
     files = list(dict.fromkeys(item.path for item in items))
-    pages = [path for path in files if path.parent.name == "pages" and path.name != "test_photographs.py"]
-    photographs = [path for path in files if path.name == "test_photographs.py"]
-    others = [path for path in files if path not in pages and path not in photographs]
+    first = [path for path in files if path.name == "test_browser.py"]
+    book = [path for path in files if path.parent.name == "pages" and path not in first]
+    others = [path for path in files if path not in first and path not in book]
     half = len(others) // 2
-    place = {path: k for k, path in enumerate([*pages, *others[:half], *photographs, *others[half:]])}
+    place = {path: k for k, path in enumerate([*first, *others[:half], *book, *others[half:]])}
     items.sort(key=lambda item: place[item.path])
 
 
