@@ -105,8 +105,11 @@ def read_no_head(file: Path | None, model: str, width: int) -> tuple[np.ndarray,
         raise OodlibError(f"{model} has no 'no' head: declare one in the {FILE} of its folder, or take another model")
     try:
         tensors = load_file(file)
+        types = {tensors[name].dtype for name in ("weight", "bias")}
+        if any(one.kind != "f" for one in types):  # bfloat16, which NumPy reads where another package taught it to
+            raise TypeError(f"stored as {' and '.join(map(str, types))}, not in float32 or float16")
         weight, bias = (tensors[name].astype(np.float32) for name in ("weight", "bias"))
-    except (OSError, SafetensorError, KeyError, TypeError) as error:  # a type is bfloat16, which NumPy lacks
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise OodlibError(f"the 'no' head {file} is missing or damaged ({_brief(error)}): put it back") from None
     if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
         raise OodlibError(

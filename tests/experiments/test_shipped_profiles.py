@@ -83,7 +83,8 @@ def test_they_load_small_too(shipped, name, monkeypatch, tmp_path):
     monkeypatch.setenv(shipped[name].photos.root, str(tmp_path))
     small, whole = load_profile(name, small=True), shipped[name]
     assert (small.is_small, whole.is_small, whole.is_sample) == (True, False, False)
-    assert (small.pictures, whole.pictures) == (10, None)
+    assert 4 <= small.pictures <= 10
+    assert whole.pictures is None
     assert small.n_boot < whole.n_boot
     assert small.vocabulary.words < whole.vocabulary.words
     assert small.protocols == whole.protocols

@@ -25,7 +25,7 @@ OWN = (
 )
 # What a sample cannot run, and says so.
 EXPECTED = (
-    *("takes only the first of a protocol's encoders", "fewer than 16 pictures", "is a checkpoint of its authors"),
+    *("this run takes only the first", "fewer than 16 pictures", "is a checkpoint of its authors"),
     *("labels are envisioned", "tuned on all 1.28 million pictures"),
 )
 
