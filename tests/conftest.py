@@ -36,7 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's tests first, which build the book for minutes; halfway the others that look at it, and never last.
+    """The browser's tests first, which build the book for minutes; the others that look at it behind two thirds.
 
     So no process waits until the book is there, and none is left alone with that of photographs at the end.
     """
@@ -44,8 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = [path for path in files if path.name == "test_browser.py"]
     book = [path for path in files if path.parent.name == "pages" and path not in first]
     others = [path for path in files if path not in first and path not in book]
-    half = len(others) // 2
-    place = {path: k for k, path in enumerate([*first, *others[:half], *book, *others[half:]])}
+    early = 2 * len(others) // 3
+    place = {path: k for k, path in enumerate([*first, *others[:early], *book, *others[early:]])}
     items.sort(key=lambda item: place[item.path])
 
 
