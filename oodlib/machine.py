@@ -1,5 +1,7 @@
 """What this machine has: cores, the processor in the words that decide how long things take, and its fast precisions.
 
+And what a process must do to end with the one that started it.
+
 Half the digits are half the bytes and, where a processor multiplies such numbers, more speed. Where it does not, they
 are widened one by one: on a processor with AVX2 alone a product of bfloat16 matrices takes thirty times as long as one
 of float32, a depthwise convolution forty times.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+SECONDS = 2.0  # between two looks whether the parent is still there
 _CPUINFO = Path("/proc/cpuinfo")
 # The widest vectors come first. Linux calls AVX-512 and ARM's NEON by these names.
 _VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "asimd": "NEON"}
@@ -34,6 +38,17 @@ _INSTRUCTIONS = {
 def cores() -> int:
     """Cores that this process may use, which a container can limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def leave_with(parent: int) -> None:
+    """End this process once its parent is gone: one that is killed cannot end what it started."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def processor(cpuinfo: Path = _CPUINFO) -> str:

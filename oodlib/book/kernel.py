@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import re
 import sys
@@ -46,7 +47,8 @@ def run_papermill(source: Path, output: Path, parameters: dict[str, Any], log: P
             parameters=parameters,
             kernel_name="python3",
             cwd=str(project_root()),
-            progress_bar=sys.stderr.isatty(),
+            # One at a time can be shown.
+            progress_bar=sys.stderr.isatty() and multiprocessing.parent_process() is None,
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except PapermillExecutionError as error:

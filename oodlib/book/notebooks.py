@@ -69,14 +69,14 @@ def profile_of(name: str, profile: Profile) -> Profile:
 
     A page about EmojiShift or PocketCLIP says so in its metadata (`oodlib.profile`), and is the same in every book.
     """
-    about = _metadata(source_path(name)).get("profile", profile.name)
-    return profile if about == profile.name else load_profile(about, small=profile.is_small)
+    chosen = about(source_path(name)).get("profile", profile.name)
+    return profile if chosen == profile.name else load_profile(chosen, small=profile.is_small)
 
 
 def runs_of(profile: Profile) -> list[tuple[str, Profile]]:
     """What a book needs to have run, in order: pages of other profiles, with what they may read, and then its own."""
     names = notebook_names()
-    borrowed = {about.name: about for name in names if (about := profile_of(name, profile)).name != profile.name}
+    borrowed = {other.name: other for name in names if (other := profile_of(name, profile)).name != profile.name}
     first = [(name, profile_of(name, other)) for other in borrowed.values() for name in names]
     return first + [(name, profile) for name in names if profile_of(name, profile) is profile]
 
@@ -113,19 +113,12 @@ def execute(
     OodlibError
         If the notebook, the profile or a parameter is unknown, or a cell fails.
     """
-    source, chosen = source_path(name), load_profile(profile, small=small)
-    given = {**(parameters or {}), "profile": profile, "small": small}
-    result = Executed(chosen.folder / "notebooks" / f"{name}.ipynb", chosen.folder / "runs" / f"{name}.json", False)
-    known: dict[str, Any] = {
-        "inputs": {**_input_digests(source, chosen), **(inputs or {})},
-        "source_sha256": provenance.file_sha256(source),
-    }
-    ingredients = {"name": name, "parameters": given, "code": provenance.code_sha256(), **known}
-    ingredients["versions"] = provenance.versions()
-    run = provenance.run_id(ingredients)
-    if _up_to_date(result, run, chosen.folder):
-        return result
+    plan = _plan(name, profile, parameters, small, inputs)
+    if _up_to_date(plan):
+        return plan.result
 
+    source, chosen, given, run = plan.source, plan.profile, plan.given, plan.run
+    result, known = plan.result, dict(plan.known)
     effective = {**_defaults(source, given), **given}
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     before = _cpu_seconds_of_kernels()
@@ -146,6 +139,40 @@ def execute(
     return Executed(result.path, result.record, True)
 
 
+def up_to_date(
+    name: str, profile: str = "pocket", parameters: Mapping[str, Any] | None = None, *, small: bool = False
+) -> bool:
+    """Whether `execute` would find that nothing has changed."""
+    return _up_to_date(_plan(name, profile, parameters, small, None))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What an execution starts from, where its result lies, and the id of a run of exactly these ingredients."""
+
+    source: Path
+    profile: Profile
+    given: dict[str, Any]
+    known: dict[str, Any]
+    run: str
+    result: Executed
+
+
+def _plan(
+    name: str, profile: str, parameters: Mapping[str, Any] | None, small: bool, inputs: Mapping[str, str] | None
+) -> _Plan:
+    source, chosen = source_path(name), load_profile(profile, small=small)
+    given = {**(parameters or {}), "profile": profile, "small": small}
+    result = Executed(chosen.folder / "notebooks" / f"{name}.ipynb", chosen.folder / "runs" / f"{name}.json", False)
+    known: dict[str, Any] = {
+        "inputs": {**_input_digests(source, chosen), **(inputs or {})},
+        "source_sha256": provenance.file_sha256(source),
+    }
+    ingredients = {"name": name, "parameters": given, "code": provenance.code_sha256(), **known}
+    ingredients["versions"] = provenance.versions()
+    return _Plan(source, chosen, given, known, provenance.run_id(ingredients), result)
+
+
 def _cpu_seconds_of_kernels() -> float:
     """CPU seconds of the processes that this one started and that have ended; 0 on systems that do not count them."""
     times = os.times()
@@ -158,15 +185,19 @@ def _choices(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}"
 
 
-def _metadata(source: Path) -> dict[str, Any]:
-    """What a notebook says of itself to this library."""
+def about(source: Path) -> dict[str, Any]:
+    """What a notebook says of itself to this library, in `metadata.oodlib`.
+
+    `profile`: the one that the page is about. `reads`: what it reads of other notebooks' results, paths in the
+    profile's folder. `alone`: it measures times, which other work beside it would change. `minutes`: about how long it
+    takes, where that is long.
+    """
     metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
     return metadata
 
 
 def _reads(source: Path) -> list[str]:
-    """What the notebook reads of other notebooks' results: `metadata.oodlib.reads`, paths in the profile's folder."""
-    reads: list[str] = _metadata(source).get("reads", [])
+    reads: list[str] = about(source).get("reads", [])
     return reads
 
 
@@ -189,11 +220,12 @@ def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
     return found
 
 
-def _up_to_date(result: Executed, run: str, folder: Path) -> bool:
+def _up_to_date(plan: _Plan) -> bool:
     """Whether the recorded run is this one and all its products still lie there unchanged."""
-    record = provenance.read_record(result.record)
-    if record is None or record.run != run or not result.path.is_file():
+    record = provenance.read_record(plan.result.record)
+    if record is None or record.run != plan.run or not plan.result.path.is_file():
         return False
+    folder = plan.profile.folder
     return all(provenance.file_sha256(folder / path) == digest for path, digest in record.products.items())
 
 

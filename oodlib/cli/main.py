@@ -129,9 +129,14 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE for the notebooks that are named")
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="notebooks at once", show_default="one for each core, at most 4"),
+    ] = None,
 ) -> None:
     """Execute the book's notebooks under a profile; those whose ingredients did not change are left alone."""
-    from oodlib.book.notebooks import execute, profile_of, runs_of
+    from oodlib.book.notebooks import profile_of, runs_of
+    from oodlib.book.side_by_side import execute_all
     from oodlib.experiments.profiles import load_profile
 
     if parameter and not notebooks:
@@ -142,13 +147,11 @@ def run(
         from oodlib.experiments.preflight import check
 
         check(chosen, out)
-    jobs = [(name, profile_of(name, chosen)) for name in notebooks] if notebooks else runs_of(chosen)
-    for name, run_as in jobs:
-        start = time.monotonic()
+    wanted = [(name, profile_of(name, chosen)) for name in notebooks] if notebooks else runs_of(chosen)
+    notes.print(f"{_times(len(wanted), 'notebook')}: executing those of which anything changed")
+    for name, run_as, done, seconds in execute_all(wanted, given, at_once=jobs):
         shown = name if run_as.name == profile else f"{name} (profile {run_as.name})"
-        notes.print(f"{shown}: executing if anything changed ...", end="\r" if notes.is_terminal else "\n")
-        done = execute(name, run_as.name, given, small=run_as.is_small)
-        state = f"executed in {time.monotonic() - start:.0f} s" if done.fresh else "unchanged"
+        state = f"executed in {seconds:.0f} s" if done.fresh else "unchanged"
         out.print(f"{shown}: {state}, {_short(done.path)}", soft_wrap=True)
 
 

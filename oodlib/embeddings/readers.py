@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -25,10 +23,10 @@ import torch
 from torch import Tensor
 
 from oodlib.errors import OodlibError
+from oodlib.machine import leave_with
 
 Ready = tuple[Tensor | None, dict[int, str]]
 Prepare = Callable[[Sequence[Any], int], Ready]
-SECONDS = 2.0  # between two looks whether the parent is still there
 
 _prepare: Prepare | None = None  # in a process of the pool: the function that it runs
 
@@ -86,14 +84,7 @@ def _begin(prepare: Prepare, parent: int) -> None:
     _prepare = prepare
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too, and ends its processes
     torch.set_num_threads(1)
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-
-
-def _leave_with(parent: int) -> None:
-    """End this process when its parent was killed and could not."""
-    while os.getppid() == parent:
-        time.sleep(SECONDS)
-    os._exit(1)
+    leave_with(parent)
 
 
 def _work(batch: Sequence[Any], start: int) -> tuple[np.ndarray | None, dict[int, str]]:

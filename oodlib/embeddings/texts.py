@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -64,17 +65,24 @@ def embed_texts(
     content = json.dumps([encoder.digest, prompts])
     folder = home_folder(home) / "texts" / hashlib.sha256(content.encode()).hexdigest()[:24]
     kept = _read(folder)
-    new = [text for text in dict.fromkeys(texts) if text not in kept]
-    if new or not texts:  # the encoder says what is wrong with no text
+    if not texts or any(text not in kept for text in texts):  # the encoder says what is wrong with no text
         writable(folder)
-        # safetensors writes other numbers for arrays that do not lie in the order of their rows.
-        features = np.ascontiguousarray(as_numpy(encoder.encode_texts(new, prompts)))
-        # A file more, never a change of one: processes that add words at a time do not wait or collide.
-        name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:24]
-        write = functools.partial(save_file, {"features": features}, metadata={"texts": json.dumps(new)})
-        write_atomically(folder / f"{name}.safetensors", write)
-        kept |= dict(zip(new, features, strict=True))
+        with FileLock(folder / "lock"):  # another process may be encoding the same words just now
+            kept = _read(folder)
+            new = [text for text in dict.fromkeys(texts) if text not in kept]
+            if new or not texts:
+                kept |= _encode(encoder, new, prompts, folder)
     return encoder.as_features(np.stack([kept[text] for text in texts]))
+
+
+def _encode(encoder: TextEncoder, new: list[str], prompts: list[str] | None, folder: Path) -> dict[str, np.ndarray]:
+    """Features of texts that are not kept yet, which are kept in a file more: no file is ever changed."""
+    # safetensors writes other numbers for arrays that do not lie in the order of their rows.
+    features = np.ascontiguousarray(as_numpy(encoder.encode_texts(new, prompts)))
+    name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:24]
+    write = functools.partial(save_file, {"features": features}, metadata={"texts": json.dumps(new)})
+    write_atomically(folder / f"{name}.safetensors", write)
+    return dict(zip(new, features, strict=True))
 
 
 def _read(folder: Path) -> dict[str, np.ndarray]:

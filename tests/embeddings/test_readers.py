@@ -64,7 +64,7 @@ def test_a_process_that_is_killed_is_an_error_with_a_remedy():
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 def test_the_processes_do_not_outlive_a_parent_that_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "SECONDS", 0.05)
+    monkeypatch.setattr("oodlib.machine.SECONDS", 0.05)
     file = tmp_path / "process"
     parent = os.fork()
     if parent == 0:

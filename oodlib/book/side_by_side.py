@@ -1,0 +1,111 @@
+"""Executing several notebooks at once: every other core would wait while one of them draws or sorts."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from oodlib.book.kernel import environment
+from oodlib.book.notebooks import Executed, about, execute, source_path, up_to_date
+from oodlib.errors import OodlibError
+from oodlib.experiments.profiles import Profile
+from oodlib.machine import cores, leave_with
+
+MOST = 4  # notebooks at once by default: each takes up to two gigabytes
+
+Job = tuple[str, Profile]
+
+
+class Done(NamedTuple):
+    """A notebook, the profile it was executed under, the result, and the seconds that it took."""
+
+    name: str
+    profile: Profile
+    result: Executed
+    seconds: float
+
+
+def execute_all(
+    jobs: Sequence[Job], parameters: Mapping[str, Any] | None = None, *, at_once: int | None = None
+) -> Iterator[Done]:
+    """Execute notebooks, several at a time, with the result of one after the other.
+
+    A notebook that reads others' results begins when all that stand before it in `jobs` have ended. One that measures
+    times has the machine for itself. Of the others the longest begin first, so that none is left alone at the end.
+
+    Parameters
+    ----------
+    jobs : sequence of (str, Profile)
+        As `oodlib.book.notebooks.runs_of` gives them. Profiles with photographs run one notebook at a time: their
+        features fill the memory, and an accelerator would be shared.
+    parameters : mapping, optional
+        As `execute` takes them, for every notebook.
+    at_once : int, optional
+        Notebooks at once, which share the cores; by default as many as there are cores, but at most `MOST`.
+
+    Yields
+    ------
+    Done
+        As each ends.
+
+    Raises
+    ------
+    OodlibError
+        As `execute`, of the first that fails; those that run beside it are finished and kept.
+    """
+    given = dict(parameters or {})
+    for _, group in groupby(jobs, key=lambda job: job[1].name):
+        own = list(group)
+        beside = [job for job in own if _can_share(*job) and not _up_to_date(*job, given)]
+        beside.sort(key=lambda job: -about(source_path(job[0])).get("minutes", 0))
+        count = min(at_once or min(cores(), MOST), len(beside))
+        if count > 1:
+            yield from _at_once(beside, given, count)
+            own = [job for job in own if job not in beside]
+        yield from (_execute(*job, given) for job in own)
+
+
+def _can_share(name: str, profile: Profile) -> bool:
+    says = about(source_path(name))
+    return not (profile.photos or says.get("reads") or says.get("alone"))
+
+
+def _up_to_date(name: str, profile: Profile, given: dict[str, Any]) -> bool:
+    return up_to_date(name, profile.name, given, small=profile.is_small)
+
+
+def _at_once(jobs: Sequence[Job], given: dict[str, Any], count: int) -> Iterator[Done]:
+    """In processes of their own, because a kernel takes its environment and its CPU seconds from the process."""
+    share = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // count)))}
+    started = multiprocessing.get_context("spawn")
+    with environment(share), ProcessPoolExecutor(count, started, _begin, (os.getpid(),)) as pool:
+        running = [pool.submit(_execute, *job, given) for job in jobs]
+        try:
+            for done in as_completed(running):
+                yield done.result()
+        except BrokenProcessPool:
+            raise OodlibError(
+                "a process that executed a notebook was ended from outside, often for want of memory: close other "
+                "programs or pass --jobs 1, and what was finished is found"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(parent: int) -> None:
+    """What each process does first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the kernels and the parent hear it, too
+    leave_with(parent)
+
+
+def _execute(name: str, profile: Profile, given: dict[str, Any]) -> Done:
+    start = time.monotonic()
+    result = execute(name, profile.name, given, small=profile.is_small)
+    return Done(name, profile, result, time.monotonic() - start)
