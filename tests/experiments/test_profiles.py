@@ -8,7 +8,7 @@ import yaml
 
 from oodlib.datasets.base import Manifest
 from oodlib.errors import OodlibError
-from oodlib.experiments.profiles import Profile, build_root, list_profiles, load_profile, project_root
+from oodlib.experiments.profiles import SMALL_MODEL, Profile, build_root, list_profiles, load_profile, project_root
 
 GOOD = """
 title: A profile
@@ -228,8 +228,8 @@ def test_a_sample_is_small_has_random_weights_and_its_own_folder(photographs, sa
     assert profile.folder == build_root() / "mine-sample", "numbers that mean nothing never replace others"
     models = [profile.encoder, *profile.encoders.values()]
     assert [model.pretrained for model in models] == ["random"] * 3
-    assert [model.name for model in models] == ["RN50", "RN50", "ViT-L-14"]
-    assert (profile.encoder.quick_gelu, profile.encoders["RN50"].preprocess) == (True, "mcm")
+    assert {model.name for model in models} == {SMALL_MODEL}
+    assert (profile.encoder.quick_gelu, profile.encoders["RN50"].preprocess) == (None, "mcm")
     assert profile.protocols == load_profile("mine").protocols
 
 

@@ -67,7 +67,7 @@ def test_pages_about_emojishift_are_those_of_the_pocket_book(made, built):
 
 def test_the_model_has_random_weights_and_says_so(made):
     record = provenance.read_record(made / "runs" / "zero_shot.json")
-    assert (record.encoder["model"], record.encoder["pretrained"]) == ("ViT-B-16", "random")
+    assert (record.encoder["model"], record.encoder["pretrained"]) == ("ViT-S-32-alt", "random")
     assert {"imagenet-1k", "inaturalist", "ninco"} <= set(record.manifests)
 
 
