@@ -16,7 +16,7 @@ from pathlib import Path
 
 from oodlib.cache import sha256_of
 from oodlib.datasets.base import Manifest
-from oodlib.datasets.listing import Listing, Row
+from oodlib.datasets.listing import Listing, Row, legible
 from oodlib.errors import OodlibError
 
 NAME = "pictures"  # the same files have the same key, whichever command asks for them
@@ -57,7 +57,7 @@ class Pictures:
     ----------
     listing : Listing
         The files that can be opened. `label` is the folder below the one that was named, "" where there is none;
-        `shown` is the path as a person gave it.
+        `shown` is the path as a person gave it, in the spelling of `oodlib.datasets.listing.legible`.
     bad : dict of str to str
         Paths as given that cannot be opened, with the reason.
     passed_over : tuple of str
@@ -90,7 +90,7 @@ def from_folder(folder: Path | str) -> Pictures:
     OodlibError
         If it is no folder, cannot be listed, or holds no file that is named like a picture.
     """
-    if not Path(folder).is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 (Path's own raises on a name that is too long)
         raise OodlibError(
             f"{folder} is no folder: pass the one that holds your pictures, or a folder for each class in it"
         )
@@ -167,7 +167,7 @@ class _Found:
             self._add_path(hit)
 
     def _add_path(self, path: Path) -> None:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112
             self.roots.append(path)
             for file, label in self._walk(path, path, {}):
                 self.take(file, str(file), label)
@@ -190,7 +190,7 @@ class _Found:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry):  # noqa: PTH112 (Path's own raises where the folder may be listed and no more)
                 yield from self._walk(entry, top, seen)
             elif entry.suffix.lower() in SUFFIXES:
                 below = entry.relative_to(top).parts
@@ -233,10 +233,12 @@ class _Found:
         rows: dict[str, Row] = {}
         for identity, (given, (_, label, split, digest)) in zip(ids, self.shown.items(), strict=True):
             # the same file under two spellings is one picture
-            rows.setdefault(identity, Row(identity, identity, label, split, digest, given))
-        kept = {row.shown for row in rows.values()} | self.bad.keys()
-        order = tuple(given for given in self.order if given in kept)
-        return Pictures(Listing(NAME, base, tuple(rows.values())), self.bad, tuple(self.passed_over), order)
+            name = legible(identity)
+            rows.setdefault(name, Row(name, name, legible(label), split, digest, legible(given)))
+        bad = {legible(given): legible(reason) for given, reason in self.bad.items()}
+        kept = {row.shown for row in rows.values()} | bad.keys()
+        order = tuple(given for given in map(legible, self.order) if given in kept)
+        return Pictures(Listing(NAME, base, tuple(rows.values())), bad, tuple(map(legible, self.passed_over)), order)
 
 
 def _absolute(path: Path) -> Path:

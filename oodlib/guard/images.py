@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from oodlib.datasets.folder import from_folder, from_paths
+from oodlib.datasets.folder import from_paths
 from oodlib.datasets.images import MAX_PIXELS, to_rgb
 from oodlib.embeddings.embedding import embed
 from oodlib.embeddings.filling import groups_encoded
@@ -32,7 +32,8 @@ class Seen:
     Parameters
     ----------
     names : tuple of str
-        Every image in the order given: its path, or "image 3" for the third picture in memory.
+        Every image in the order given: its path, or "image 3" for the third picture in memory. Of a path that is not
+        UTF-8 it is the spelling of `oodlib.datasets.listing.legible`.
     good : tuple of str
         Those that could be read, n.
     features : Tensor or array
@@ -101,7 +102,7 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
 
 
 def _look_at_files(encoder: Encoder | LightEncoder, paths: list[Path], progress: bool, home: Path | None) -> Seen:
-    found = from_folder(paths[0]) if len(paths) == 1 and paths[0].is_dir() else from_paths(paths)
+    found = from_paths(paths)
     listing = found.listing
     shown = {row.id: row.shown for row in listing.rows}
     files = dict(zip(shown.values(), listing.paths(), strict=True))
