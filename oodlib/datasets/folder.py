@@ -7,7 +7,6 @@ decoded, once, by `oodlib.embeddings.embed`.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from oodlib.cache import sha256_of
 from oodlib.datasets.base import Manifest
 from oodlib.datasets.listing import Listing, Row, legible
+from oodlib.datasets.picture_table import Line, locate, read_table
 from oodlib.errors import OodlibError
 
 NAME = "pictures"  # the same files have the same key, whichever command asks for them
@@ -124,24 +124,23 @@ def from_csv(path: Path | str) -> Pictures:
     Raises
     ------
     OodlibError
-        If the file cannot be read, lacks a column, or names no picture.
+        If the table cannot be read (`oodlib.datasets.picture_table`), or gives a picture two labels or two splits.
     """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OodlibError(
-            f"cannot read {path} ({getattr(error, 'strerror', None) or error}): pass a CSV in UTF-8 with the columns "
-            "path and label"
-        ) from None
-    if not rows or not {"path", "label"} <= rows[0].keys():
-        raise OodlibError(f"{path} must have a first line with the columns path and label, and a line for each picture")
+    table = Path(path)
     found = _Found()
-    for row in rows:
-        picture = row["path"] or ""
-        found.take(path.parent / picture, picture, (row["label"] or "").strip(), (row.get("split") or "all").strip())
-    return found.pictures(path.parent)
+    said: dict[Path, Line] = {}
+    for line in read_table(table):
+        file = locate(table.parent, line.path)
+        first = said.setdefault(_real(file), line)
+        for what, one, other in (("labels", first.label, line.label), ("splits", first.split, line.split)):
+            if one != other:
+                raise OodlibError(
+                    f"lines {first.number} and {line.number} of {table} give {line.path} two {what}, {one!r} and "
+                    f"{other!r}: keep one"
+                )
+        if first is line:
+            found.take(file, line.path, line.label, line.split)
+    return found.pictures(table.parent)
 
 
 class _Found:
@@ -244,6 +243,14 @@ class _Found:
 def _absolute(path: Path) -> Path:
     """The path from the root without `..`; unlike with `resolve`, links stay what they are."""
     return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _real(path: Path) -> Path:
+    """The file behind all links, so that two spellings of it are one."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a loop of links, a name that is too long or holds a NUL
+        return path
 
 
 def _common(roots: Sequence[Path], files: Sequence[Path]) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from oodlib.concepts import as_list
 from oodlib.datasets.folder import from_paths
 from oodlib.datasets.images import MAX_PIXELS, to_rgb
 from oodlib.embeddings.embedding import embed
@@ -77,6 +78,9 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
     OodlibError
         If there are no images, or files and pictures are mixed.
     """
+    kind = getattr(getattr(images, "dtype", None), "kind", "")
+    if (kind in ("O", "U", "T") or hasattr(images, "to_pylist")) and not isinstance(images, str):
+        images = as_list(images, "images")  # a column of paths
     if isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
         images = [images]
     if not isinstance(images, Iterable):
