@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -44,6 +45,30 @@ def writable(folder: Path) -> Path:
             f"cannot write in the cache folder {folder} ({error.strerror}): "
             "free some space, or set OODLIB_HOME to another folder"
         ) from error
+
+
+def check_target(path: Path, *, folder: bool = False) -> None:
+    """See that a file, or files in a folder, can be written at `path`, before anything takes time. Nothing is made.
+
+    Raises
+    ------
+    OodlibError
+        If the name is too long, a folder lies where the file should be or a file where a folder should, or the nearest
+        folder that is there is read-only.
+    """
+    remedy = "choose a folder that can be written"
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 (Path's own questions hide why they are answered with no)
+        if stat.S_ISDIR(kind) != folder:
+            raise OodlibError(f"cannot write {path} (it is a {'file' if folder else 'folder'}): choose another name")
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name that is too long, a file for a folder, or a NUL
+        raise OodlibError(f"cannot write {path} ({getattr(error, 'strerror', None) or error}): {remedy}") from None
+    places = Path(os.path.abspath(path if folder else path.parent))  # noqa: PTH100 (links stay what they are)
+    nearest = next(place for place in (places, *places.parents) if place.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OodlibError(f"cannot write {path} ({nearest} is read-only): {remedy}")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

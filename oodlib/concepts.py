@@ -1,7 +1,7 @@
 """What is in-distribution: a set of named concepts in the encoder's feature space."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, KeysView, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
@@ -148,11 +148,12 @@ class Concepts:
         templates : sequence of str, optional
             Sentences in which ``{}`` stands for the name; without them, what the encoder does by default.
         """
+        names, outlier_names = _names(names, "names"), _names(outlier_names, "outlier_names")
         outlier_text = encoder.encode_texts(list(outlier_names), templates=templates) if outlier_names else None
         return cls(
-            names=tuple(names),
+            names=names,
             text=encoder.encode_texts(list(names), templates=templates),
-            outlier_names=tuple(outlier_names),
+            outlier_names=outlier_names,
             outlier_text=outlier_text,
             logit_scale=float(encoder.logit_scale),
         )
@@ -185,10 +186,35 @@ def _places(labels: Array, n_classes: int, *, tensor: bool) -> Array:
     return as_tensor(numbers) if tensor else numbers
 
 
-def _names(names: Sequence[str], what: str) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+def _names(names: Iterable[str], what: str) -> tuple[str, ...]:
+    listed = as_list(names, what)
+    if not all(isinstance(name, str) for name in listed):
         raise OodlibError(f"{what} must be a sequence of strings such as ['cat', 'dog'].")
-    return tuple(names)
+    return tuple(listed)
+
+
+def as_list(values: Any, what: str) -> list[Any]:
+    """Values in their order: of a list, a generator, or a column of NumPy, pandas, pyarrow or polars.
+
+    A column's own places are not asked for: those of a part of a table begin anywhere.
+
+    Raises
+    ------
+    OodlibError
+        If it is a single value, a set, which has no order, or a table.
+
+    Examples
+    --------
+    >>> as_list(np.array(["cat", "dog"]), "names")
+    ['cat', 'dog']
+    """
+    single = isinstance(values, str | bytes | Set) and not isinstance(values, KeysView)
+    if single or not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
+        raise OodlibError(f"{what} must be a sequence of strings such as ['cat', 'dog'].")
+    for method in ("to_pylist", "to_list", "tolist"):
+        if hasattr(values, method):
+            return list(getattr(values, method)())
+    return list(values)
 
 
 def _match(matrix: Array, rows: int, columns: int, what: str, counted_by: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oodlib.cache import home_folder, replace_folder, writable, write_atomically
+from oodlib.cache import check_target, home_folder, replace_folder, writable, write_atomically
 from oodlib.errors import OodlibError
 
 
@@ -78,3 +78,23 @@ except OodlibError as error:
     assert "cannot write" in done.stdout, done.stderr
     assert "free some space" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file.csv").write_text("old")
+    check_target(tmp_path / "file.csv")
+    check_target(tmp_path / "new" / "deep" / "file.csv")
+    check_target(tmp_path / "new", folder=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file.csv"]
+    for path, folder in (
+        (tmp_path, False),
+        (tmp_path / "file.csv", True),
+        (tmp_path / "file.csv" / "below.csv", False),
+        (tmp_path / ("x" * 300), False),
+        (tmp_path / "a\0b", True),
+    ):
+        with pytest.raises(OodlibError, match=r"cannot write .*choose"):
+            check_target(path, folder=folder)
+    monkeypatch.setattr("oodlib.cache.os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(OodlibError, match=r"cannot write .* is read-only\)"):
+        check_target(tmp_path / "new.csv")

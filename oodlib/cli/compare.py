@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodlib.cli.console import SeveralValues, command, notes, out
+from oodlib.cli.console import SeveralValues, command, note, notes, out
 from oodlib.cli.detect import Encoder, Pretrained, Templates, split
 from oodlib.errors import OodlibError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oodlib.guard.compare import Comparison
 
 FORMATS = ("table", "json", "csv")
+MAP = ("map.csv", "map.parquet", "map.png")
 
 
 def compare(
@@ -62,6 +63,9 @@ def compare(
         raise OodlibError(f"there is no format {kind!r}: choose one of {', '.join(FORMATS)}")
     if output is not None:
         import oodlib.report.projection  # noqa: F401 (a map that cannot be drawn is refused before anything takes time)
+        from oodlib.cache import check_target
+
+        check_target(output, folder=True)
     from oodlib.guard.compare import compare as run
 
     comparison = run(
@@ -75,10 +79,8 @@ def compare(
         n_boot=resamples,
         progress=notes.is_terminal,
     )
-    for note in comparison.notes:
-        notes.print(f"note: {note}", markup=False)
-    if output is not None:
-        _keep(comparison, output)
+    for sentence in comparison.notes:
+        note(sentence)
     wide = _wide(comparison.results)
     if kind == "table":
         out.file.write(_aligned(wide))
@@ -86,6 +88,8 @@ def compare(
         out.file.write(wide.to_csv(index=False))
     else:
         out.file.write(json.dumps(wide.to_dict("records"), indent=1) + "\n")
+    if output is not None:  # after the table, which is not lost where the disk is full
+        _keep(comparison, output)
     first = comparison.results.iloc[0]
     tested = f"tested on {first['n_id']} pictures inside and {first['n_ood']} outside"
     notes.print(f"{tested}; intervals: 95 % of {resamples} bootstrap resamples")
@@ -95,17 +99,23 @@ command(compare, cls=SeveralValues)
 
 
 def _keep(comparison: Comparison, folder: Path) -> None:
-    """Write results, coordinates and map: each file whole or not at all."""
+    """Write results, coordinates and map: each file whole or not at all, and no map where there can be none."""
     from oodlib.cache import write_atomically
     from oodlib.evaluation.results import write_results
     from oodlib.report.projection import coordinates, draw_map
 
     write_results(comparison.results, folder, "comparison")
-    x, y = coordinates(comparison.features).T
+    try:
+        x, y = coordinates(comparison.features).T
+    except OodlibError as error:
+        note(f"the map is left out: {error}")
+        for name in MAP:  # that of an earlier run is of other pictures
+            (folder / name).unlink(missing_ok=True)
+        return
     table = comparison.pictures.assign(x=x, y=y)
-    write_atomically(folder / "map.csv", lambda path: table.to_csv(path, index=False, lineterminator="\n"))
-    write_atomically(folder / "map.parquet", lambda path: table.to_parquet(path, index=False))
-    write_atomically(folder / "map.png", lambda path: draw_map(table).savefig(path, dpi=160))
+    write_atomically(folder / MAP[0], lambda path: table.to_csv(path, index=False, lineterminator="\n"))
+    write_atomically(folder / MAP[1], lambda path: table.to_parquet(path, index=False))
+    write_atomically(folder / MAP[2], lambda path: draw_map(table).savefig(path, dpi=160))
 
 
 def _wide(results: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,16 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def plain(text: object) -> str:
+    """A text with codes for what could steer a terminal or cannot be written: a name of a file may hold anything."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def note(sentence: object) -> None:
+    """Tell a person something on standard error, in one line."""
+    notes.print(f"note: {plain(sentence)}", markup=False)
 
 
 class SeveralValues(TyperCommand):
@@ -60,11 +71,14 @@ def command(function: Callable[..., None], group: typer.Typer = app, **options: 
     @group.command(**options)
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
+        for stream in (sys.stdout, sys.stderr):  # whose encoding may lack a letter of a label or a file's name
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             with naming_extras():
                 function(*args, **kwargs)
         except OodlibError as error:
-            notes.print(f"error: {error}", style="red" if notes.is_terminal else None, markup=False)
+            notes.print(f"error: {plain(error)}", style="red" if notes.is_terminal else None, markup=False)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             notes.print("interrupted; what was finished is kept, the same command goes on from there")

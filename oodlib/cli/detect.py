@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from oodlib.cli.console import SeveralValues, command, notes
+from oodlib.cli.console import SeveralValues, command, note, notes
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def detect(
     shape = format_of(kind, output)
     if shape == "html":
         import oodlib.cli.gallery  # noqa: F401 (a report that cannot be drawn is refused before anything takes time)
+    _check_targets(output, save)
     if not paths and save is None:
         raise OodlibError(
             "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
@@ -140,8 +141,8 @@ def detect(
             outliers,
             load,
         )
-    for note in guard.notes:
-        notes.print(f"note: {note}", markup=False)
+    for sentence in guard.notes:
+        note(sentence)
     if save is not None:
         guard.save(save)
     if not paths:
@@ -187,6 +188,7 @@ def search(
     shape = format_of(kind, output)
     if shape == "html":
         raise OodlibError("search writes no HTML: choose table, json or csv")
+    _check_targets(output)
     from oodlib.encoders.named import named_encoder
     from oodlib.guard.search import search_rows
     from oodlib.prompts.sets import templates as named
@@ -250,6 +252,19 @@ def _guard(
     return guard
 
 
+def _check_targets(*files: Path | None) -> None:
+    """Refuse what cannot be written, or would take the place of a picture, before anything takes time."""
+    from oodlib.cache import check_target
+    from oodlib.datasets.folder import SUFFIXES
+
+    for file in files:
+        if file is None:
+            continue
+        if file.suffix.lower() in SUFFIXES:
+            raise OodlibError(f"{file} is named like a picture: choose another name, such as results.csv")
+        check_target(file)
+
+
 def _labels(given: list[str] | None, file: Path | None) -> Any:
     """Names from the command line and from a file, or None."""
     if given and file:
@@ -294,7 +309,5 @@ def named_value(text: str) -> tuple[str, Any]:
 def _passed_over(found: Rows) -> None:
     names = found.about["passed_over"]
     if names:
-        from oodlib.cli.printing import safe
-
-        some = ", ".join(safe(Path(name).name) for name in names[:3]) + (" ..." if len(names) > 3 else "")
-        notes.print(f"note: passed over {len(names)} file(s) not named like pictures ({some})", markup=False)
+        some = ", ".join(Path(name).name for name in names[:3]) + (" ..." if len(names) > 3 else "")
+        note(f"passed over {len(names)} file(s) not named like pictures ({some})")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodlib.cli.console import command, notes, out
+from oodlib.cli.console import command, note, notes, out
 from oodlib.cli.detect import SOME_UNREADABLE, Encoder, Pretrained
 from oodlib.errors import OodlibError
 
@@ -80,6 +80,10 @@ def embed(
         raise OodlibError(f"there is no way of decoding {decode!r}: choose full or scaled")
     if output is not None and output.suffix != ".parquet":
         raise OodlibError(f"{output} is not named .parquet: features are written in that format only")
+    if output is not None:
+        from oodlib.cache import check_target
+
+        check_target(output)
     manifests, options, unopened = _work(folder, profile, encoder, pretrained)
     options |= {name: value for name, value in (("device", device), ("precision", precision)) if value}
     if precision and engine == "local":
@@ -90,7 +94,7 @@ def embed(
         _write(output, parts)
     bad = unopened | {identity: reason for part in parts for identity, reason in part.bad.items()}
     for reason in bad.values():
-        notes.print(f"note: {reason}", markup=False)
+        note(reason)
     if bad:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -135,7 +139,7 @@ def _warn_of(precision: str, device: str) -> None:
     from oodlib.machine import PRECISIONS, warning
 
     if precision in PRECISIONS and (slow := warning(precision, device)):
-        notes.print(f"note: {slow}", markup=False)
+        note(slow)
 
 
 @contextlib.contextmanager

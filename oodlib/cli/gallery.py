@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from oodlib.cli.printing import safe
 from oodlib.datasets.images import read_image
+from oodlib.datasets.listing import as_named
 from oodlib.errors import OodlibError
 from oodlib.guard.decisions import IN, OUT, UNREADABLE
 from oodlib.report.plots import ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
@@ -115,13 +116,13 @@ def as_html(table: pd.DataFrame) -> str:
 
 def _card(row: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
     """What the page shows of a row; without a thumbnail where the picture was in memory, or its file has gone since."""
-    file = Path(row["image"])
+    file = Path(as_named(row["image"]))
     try:
         thumbnail = _thumbnail(file)
     except OodlibError:
         thumbnail = ""
     shown = f"{row['score']:.3f}"
-    alt = f"{file.name}: {row['decision']}, score {shown}, most like {row['best_label']}"
+    alt = f"{Path(row['image']).name}: {row['decision']}, score {shown}, most like {row['best_label']}"
     return {**row, "shown": shown, "alt": alt, "thumbnail": thumbnail}
 
 

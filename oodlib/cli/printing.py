@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oodlib.cache import write_atomically
-from oodlib.cli.console import out
+from oodlib.cli.console import out, plain
 from oodlib.errors import OodlibError
 from oodlib.guard.rows import Rows
 
@@ -57,7 +57,7 @@ def safe(value: object) -> str:
     if _missing(value):
         return ""
     said = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)
+    return plain(said)
 
 
 def _missing(value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oodlib.datasets.listing import digest_of
+from oodlib.datasets.listing import as_named, digest_of
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Manifest:
 
     def paths(self) -> list[Path]:
         """Where the pictures lie, in row order."""
-        return [self.root / uri for uri in self.table["uri"]]
+        return [self.root / as_named(uri) for uri in self.table["uri"]]
 
 
 @dataclass(frozen=True)

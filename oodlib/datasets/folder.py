@@ -7,7 +7,6 @@ decoded, once, by `oodlib.embeddings.embed`.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from pathlib import Path
 
 from oodlib.cache import sha256_of
 from oodlib.datasets.base import Manifest
-from oodlib.datasets.listing import Listing, Row
+from oodlib.datasets.listing import Listing, Row, legible
+from oodlib.datasets.picture_table import Line, locate, read_table
 from oodlib.errors import OodlibError
 
 NAME = "pictures"  # the same files have the same key, whichever command asks for them
@@ -57,7 +57,7 @@ class Pictures:
     ----------
     listing : Listing
         The files that can be opened. `label` is the folder below the one that was named, "" where there is none;
-        `shown` is the path as a person gave it.
+        `shown` is the path as a person gave it, in the spelling of `oodlib.datasets.listing.legible`.
     bad : dict of str to str
         Paths as given that cannot be opened, with the reason.
     passed_over : tuple of str
@@ -90,7 +90,7 @@ def from_folder(folder: Path | str) -> Pictures:
     OodlibError
         If it is no folder, cannot be listed, or holds no file that is named like a picture.
     """
-    if not Path(folder).is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 (Path's own raises on a name that is too long)
         raise OodlibError(
             f"{folder} is no folder: pass the one that holds your pictures, or a folder for each class in it"
         )
@@ -124,24 +124,23 @@ def from_csv(path: Path | str) -> Pictures:
     Raises
     ------
     OodlibError
-        If the file cannot be read, lacks a column, or names no picture.
+        If the table cannot be read (`oodlib.datasets.picture_table`), or gives a picture two labels or two splits.
     """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OodlibError(
-            f"cannot read {path} ({getattr(error, 'strerror', None) or error}): pass a CSV in UTF-8 with the columns "
-            "path and label"
-        ) from None
-    if not rows or not {"path", "label"} <= rows[0].keys():
-        raise OodlibError(f"{path} must have a first line with the columns path and label, and a line for each picture")
+    table = Path(path)
     found = _Found()
-    for row in rows:
-        picture = row["path"] or ""
-        found.take(path.parent / picture, picture, (row["label"] or "").strip(), (row.get("split") or "all").strip())
-    return found.pictures(path.parent)
+    said: dict[Path, Line] = {}
+    for line in read_table(table):
+        file = locate(table.parent, line.path)
+        first = said.setdefault(_real(file), line)
+        for what, one, other in (("labels", first.label, line.label), ("splits", first.split, line.split)):
+            if one != other:
+                raise OodlibError(
+                    f"lines {first.number} and {line.number} of {table} give {line.path} two {what}, {one!r} and "
+                    f"{other!r}: keep one"
+                )
+        if first is line:
+            found.take(file, line.path, line.label, line.split)
+    return found.pictures(table.parent)
 
 
 class _Found:
@@ -167,7 +166,7 @@ class _Found:
             self._add_path(hit)
 
     def _add_path(self, path: Path) -> None:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112
             self.roots.append(path)
             for file, label in self._walk(path, path, {}):
                 self.take(file, str(file), label)
@@ -190,7 +189,7 @@ class _Found:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry):  # noqa: PTH112 (Path's own raises where the folder may be listed and no more)
                 yield from self._walk(entry, top, seen)
             elif entry.suffix.lower() in SUFFIXES:
                 below = entry.relative_to(top).parts
@@ -233,15 +232,25 @@ class _Found:
         rows: dict[str, Row] = {}
         for identity, (given, (_, label, split, digest)) in zip(ids, self.shown.items(), strict=True):
             # the same file under two spellings is one picture
-            rows.setdefault(identity, Row(identity, identity, label, split, digest, given))
-        kept = {row.shown for row in rows.values()} | self.bad.keys()
-        order = tuple(given for given in self.order if given in kept)
-        return Pictures(Listing(NAME, base, tuple(rows.values())), self.bad, tuple(self.passed_over), order)
+            name = legible(identity)
+            rows.setdefault(name, Row(name, name, legible(label), split, digest, legible(given)))
+        bad = {legible(given): legible(reason) for given, reason in self.bad.items()}
+        kept = {row.shown for row in rows.values()} | bad.keys()
+        order = tuple(given for given in map(legible, self.order) if given in kept)
+        return Pictures(Listing(NAME, base, tuple(rows.values())), bad, tuple(map(legible, self.passed_over)), order)
 
 
 def _absolute(path: Path) -> Path:
     """The path from the root without `..`; unlike with `resolve`, links stay what they are."""
     return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _real(path: Path) -> Path:
+    """The file behind all links, so that two spellings of it are one."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a loop of links, a name that is too long or holds a NUL
+        return path
 
 
 def _common(roots: Sequence[Path], files: Sequence[Path]) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from oodlib.datasets.listing import legible
 from oodlib.errors import OodlibError
 
 # 100 megapixels: above any camera in common use, and 300 MB as RGB.
@@ -133,4 +134,4 @@ def readable(
 
 def _reason(error: OodlibError, source: Any) -> str:
     """What is wrong, without the folder: the reason is kept, and the folder may be moved."""
-    return str(error).replace(str(source), source.name) if isinstance(source, Path) else str(error)
+    return legible(str(error).replace(str(source), source.name) if isinstance(source, Path) else str(error))

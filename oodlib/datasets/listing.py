@@ -1,9 +1,14 @@
-"""Files as plain rows: what a store of features asks of a manifest, without the seconds that a table library takes."""
+"""Files as plain rows: what a store of features asks of a manifest, without the seconds that a table library takes.
+
+A file's name is bytes, and need not be UTF-8. Python then has characters in it that no table, JSON or terminal takes,
+so that one such name would end the work on all the others: rows hold names in a spelling that can be written.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,9 +54,25 @@ class Listing:
 
     def paths(self) -> list[Path]:
         """Where the pictures lie."""
-        return [self.root / row.uri for row in self.rows]
+        return [self.root / as_named(row.uri) for row in self.rows]
 
 
 def digest_of(name: str, rows: list[list[str]]) -> str:
     """SHA-256 over a name and the rows that identify pictures."""
     return hashlib.sha256(json.dumps([name, rows], ensure_ascii=True).encode()).hexdigest()
+
+
+def legible(name: str) -> str:
+    r"""A file's name with bytes that are not UTF-8 written as codes; other names stay as they are.
+
+    >>> legible("caf\udce9.png")
+    'caf\\udce9.png'
+    """
+    return name.encode(errors="backslashreplace").decode()
+
+
+def as_named(name: str) -> str:
+    """What `legible` made of a file's name, as the disk has it: that of a file which can be opened."""
+    if "\\udc" not in name:
+        return name
+    return re.sub(r"\\udc([89a-f][0-9a-f])", lambda code: chr(int(f"dc{code[1]}", 16)), name)

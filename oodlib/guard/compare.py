@@ -21,6 +21,7 @@ from oodlib.evaluation.scoring import Scores, score
 from oodlib.evaluation.tables import tabulate
 from oodlib.feature_detectors import get_feature_detector, list_feature_detectors, on_concepts
 from oodlib.guard.guard import Guard
+from oodlib.guard.labels import check_labels
 
 ID, OOD = "inside", "outside"
 
@@ -88,7 +89,7 @@ def compare(
     """
     found = {ID: _pictures(inside), OOD: _pictures(outside)}
     folders = [label for label in found[ID].manifest.table["label"].unique() if label]
-    names = list(labels) if labels else sorted(folders)
+    names = list(check_labels(labels)) if labels is not None else sorted(folders)
     if not names:
         raise OodlibError(f"{inside} has no folder for a class: sort the pictures into one for each, or pass labels")
     if len(names) == 1:
@@ -125,7 +126,7 @@ def compare(
 
 
 def _pictures(place: Path | str) -> Pictures:
-    return from_csv(place) if Path(place).suffix.lower() == ".csv" else from_folder(place)
+    return from_csv(place) if Path(place).suffix.lower() in (".csv", ".tsv") else from_folder(place)
 
 
 def _seen(guard: Guard, found: Pictures, name: str, notes: list[str], progress: bool) -> tuple[pd.DataFrame, Tensor]:

@@ -86,6 +86,8 @@ class Guard:
             raise OodlibError(f"{method!r} is built already: set {', '.join(parameters)} when you build it")
         detector = _unfitted(method) if isinstance(method, Detector) else get_detector(method, **parameters)
         described = check_labels(labels)
+        if outliers is not None:
+            outliers = list(check_labels(outliers, "outlier word"))
         if calibrate is None:  # what cannot be chosen is refused before the model is loaded
             choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
         if isinstance(encoder, str):
@@ -102,7 +104,7 @@ class Guard:
         notes = synonym_notes(id_concepts.names)
         if outliers is not None and concepts.outlier_text is None:
             notes.append(f"{name_of(detector)} uses no outlier words, so yours change nothing")
-        elif outliers is not None and (dropped := set(check_labels(outliers)) - set(concepts.outlier_names)):
+        elif outliers is not None and (dropped := set(outliers) - set(concepts.outlier_names)):
             notes.append(f"outlier words that mean one of the labels are left out: {', '.join(sorted(dropped))}")
         features = None
         if calibrate is not None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from oodlib.datasets.folder import from_folder, from_paths
+from oodlib.concepts import as_list
+from oodlib.datasets.folder import from_paths
 from oodlib.datasets.images import MAX_PIXELS, to_rgb
 from oodlib.embeddings.embedding import embed
 from oodlib.embeddings.filling import groups_encoded
@@ -32,7 +33,8 @@ class Seen:
     Parameters
     ----------
     names : tuple of str
-        Every image in the order given: its path, or "image 3" for the third picture in memory.
+        Every image in the order given: its path, or "image 3" for the third picture in memory. Of a path that is not
+        UTF-8 it is the spelling of `oodlib.datasets.listing.legible`.
     good : tuple of str
         Those that could be read, n.
     features : Tensor or array
@@ -76,6 +78,9 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
     OodlibError
         If there are no images, or files and pictures are mixed.
     """
+    kind = getattr(getattr(images, "dtype", None), "kind", "")
+    if (kind in ("O", "U", "T") or hasattr(images, "to_pylist")) and not isinstance(images, str):
+        images = as_list(images, "images")  # a column of paths
     if isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
         images = [images]
     if not isinstance(images, Iterable):
@@ -101,7 +106,7 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
 
 
 def _look_at_files(encoder: Encoder | LightEncoder, paths: list[Path], progress: bool, home: Path | None) -> Seen:
-    found = from_folder(paths[0]) if len(paths) == 1 and paths[0].is_dir() else from_paths(paths)
+    found = from_paths(paths)
     listing = found.listing
     shown = {row.id: row.shown for row in listing.rows}
     files = dict(zip(shown.values(), listing.paths(), strict=True))

@@ -46,15 +46,17 @@ def kept_guard(
     OodlibError
         As `Guard.make`, or if the cache folder cannot be written.
     """
+    described = check_labels(labels)
+    words = None if outliers is None else list(check_labels(outliers, "outlier word"))
     no_head = encoder.capabilities.no_head
     ingredients = [
         [LAYOUT, FORMAT, __version__],
         {key: value for key, value in encoder.spec.items() if key not in FREE},
         sha256_of(no_head) if no_head else None,
-        [[name, list(lines)] for name, lines in check_labels(labels).items()],
+        [[name, list(lines)] for name, lines in described.items()],
         [name_of(detector), detector.get_params()],
         list(prompts_for(templates, encoder)),
-        None if outliers is None else list(outliers),
+        words,
         str(threshold),
     ]
     key = hashlib.sha256(json.dumps(ingredients, sort_keys=True, default=repr).encode()).hexdigest()[:24]
@@ -62,6 +64,6 @@ def kept_guard(
     if path.exists():
         with contextlib.suppress(OodlibError):  # damaged
             return Guard.load(path, encoder)
-    guard = Guard.make(labels, encoder, detector, threshold=threshold, outliers=outliers, templates=templates)
+    guard = Guard.make(described, encoder, detector, threshold=threshold, outliers=words, templates=templates)
     guard.save(path)
     return guard

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from oodlib.arrays import join, normalize
+from oodlib.concepts import as_list
 from oodlib.datasets.synonyms import synonym_pairs
 from oodlib.datasets.wordnet import normal
 from oodlib.errors import OodlibError
@@ -49,16 +50,19 @@ def check_labels(labels: Labels, what: str = "label") -> dict[str, tuple[str, ..
     """
     if isinstance(labels, str):
         raise OodlibError(f"the {what}s must be a list of names, not one string: pass [{labels[:40]!r}]")
-    entries = labels if isinstance(labels, Mapping) else dict.fromkeys(range(len(labels)))
+    given = labels if isinstance(labels, Mapping) else as_list(labels, f"{what}s")
+    entries: Iterable[tuple[Any, Any]] = given.items() if isinstance(given, Mapping) else ((name, ()) for name in given)
     checked: dict[str, tuple[str, ...]] = {}
     seen: dict[str, str] = {}
-    for place, (key, described) in enumerate(entries.items(), 1):
-        name = _clean(key if isinstance(labels, Mapping) else labels[place - 1], f"{what} {place}", LONGEST)
+    for place, (key, described) in enumerate(entries, 1):
+        name = _clean(key, f"{what} {place}", LONGEST)
         if normal(name) in seen:
             raise OodlibError(f"the {what}s {seen[normal(name)]!r} and {name!r} are the same: keep one of them")
         seen[normal(name)] = name
-        if isinstance(described, str):
-            raise OodlibError(f"the descriptions of {name!r} must be a list of sentences: pass [{described[:40]!r}]")
+        if isinstance(described, str) or not isinstance(described, Iterable | None):
+            raise OodlibError(
+                f"the descriptions of {name!r} must be a list of sentences: pass [{str(described)[:40]!r}]"
+            )
         checked[name] = tuple(
             _clean(line, f"a description of {name!r}", LONGEST_DESCRIPTION) for line in described or ()
         )

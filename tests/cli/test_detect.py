@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from oodlib import detect
 from oodlib.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -247,3 +248,44 @@ def test_search_lists_the_best(album):
     plain = run("search", "a yellow fruit", album, "--top", "1")
     assert plain.exit_code == 4
     assert re.match(r"rank +image +cosine +reason\n1 +\S+banana.png +0\.\d+\n +\S+bad.png", plain.stdout)
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv", "html"])
+def test_one_name_that_is_not_utf_8_does_not_end_the_others(album, format):
+    odd = Path(os.fsdecode(os.fsencode(album) + b"/caf\xe9\xff.png"))
+    shutil.copy(album / "bicycle.png", odd)
+    Path(os.fsdecode(os.fsencode(album) + b"/bad\xe9.png")).write_bytes(b"no picture")
+    result = run("detect", album, *LABELS, *METHOD, "--format", format)
+    assert result.exit_code == 4, result.output
+    assert re.search(r"caf\\+udce9\\+udcff\.png", result.stdout)
+    assert "2 in, 2 out, 1 unreadable" in result.stderr
+    if format == "html":
+        assert result.stdout.count("data:image/jpeg") == 4
+
+
+def test_in_python_there_is_a_table_in_spite_of_such_a_name(album):
+    shutil.copy(album / "bicycle.png", Path(os.fsdecode(os.fsencode(album) + b"/caf\xe9.png")))
+    table = detect(album, ["banana", "tiger"], method="mcm", threshold=0.1)
+    table.to_parquet(album.parent / "table.parquet")
+    assert len(table) == 4
+
+
+def test_where_results_cannot_go_is_told_before_the_work(album, monkeypatch):
+    monkeypatch.setattr("oodlib.cli.detect._guard", lambda *_: pytest.fail("has begun"))
+    for option, place in (("-o", album), ("-o", album / "tiger.png"), ("--save", album / "tiger.png" / "below")):
+        refused = run("detect", album, *LABELS, *METHOD, option, place)
+        assert refused.exit_code == 1, refused.output
+        assert refused.stderr.startswith("error: ")
+    assert "is a folder" in run("search", "a cat", album, "-o", album).stderr
+
+
+def test_a_console_that_lacks_a_letter_shows_its_code(album):
+    shutil.copy(album / "bicycle.png", album / "\N{BICYCLE}.png")
+    done = subprocess.run(
+        [sys.executable, "-m", "oodlib.cli", "detect", album, *LABELS, *METHOD],
+        env=environment(PYTHONIOENCODING="ascii"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "\\U0001f6b2.png" in done.stdout

@@ -1,5 +1,9 @@
 """`oodlib embed` on a folder; on profiles it is in test_cli.py, on a cluster in test_ray_engine.py."""
 
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -88,3 +92,23 @@ def test_mistakes_are_one_sentence(words, sentence):
     said = oodlib("embed", *words)
     assert said.exit_code == 1
     assert sentence in said.output
+
+
+def test_names_that_steer_terminals_or_are_not_utf_8_are_written_as_codes(album, tmp_path):
+    folder, encoder = album
+    for name in (b"caf\xe9.jpg", b"-n\n\t\x1b[31m.jpg"):
+        shutil.copy(folder / "1.jpg", os.fsdecode(os.fsencode(folder) + b"/" + name))
+    Path(os.fsdecode(os.fsencode(folder) + b"/bad\xe9\x1b[2J.jpg")).write_bytes(b"no picture")
+    said = oodlib("embed", folder, "--encoder", encoder, "--output", tmp_path / "mine.parquet")
+    assert said.exit_code == 4, said.output
+    assert "\x1b" not in said.output
+    assert "note: bad\\udce9\\x1b[2J.jpg cannot be read" in said.output
+    ids = pq.read_table(tmp_path / "mine.parquet")["id"].to_pylist()
+    assert {"caf\\udce9.jpg", "-n\n\t\x1b[31m.jpg"} < set(ids)
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_the_work(album, monkeypatch):
+    monkeypatch.setattr("oodlib.cli.embed._work", lambda *_: pytest.fail("has begun"))
+    (album[0] / "x.parquet").mkdir()
+    assert "it is a folder" in oodlib("embed", album[0], "--output", album[0] / "x.parquet").output
+    assert "cannot write" in oodlib("embed", album[0], "--output", album[0] / "1.jpg" / "x.parquet").output

@@ -121,3 +121,52 @@ def test_csv_without_its_columns_or_lines_is_refused(content, tmp_path):
         from_csv(tmp_path / "list.csv")
     with pytest.raises(OodlibError, match="cannot read"):
         from_csv(tmp_path / "none.csv")
+
+
+NOT_UTF8 = b"caf\xe9.png"
+
+
+@pytest.mark.parametrize("name", [NOT_UTF8, b"caf\xe9/1.png", b"\xff\xfe\n\x1b[31m.png"])
+def test_a_name_that_is_not_utf_8_can_be_listed_written_and_opened(album, name):
+    target = Path(os.fsdecode(os.fsencode(album) + b"/" + name))
+    target.parent.mkdir(exist_ok=True)
+    shutil.copy(album / "4.png", target)
+    found = from_folder(album)
+    assert len(found.listing) == 5
+    assert target in found.listing.paths()
+    assert found.listing.paths() == found.manifest.paths()
+    for text in (*found.order, *(cell for row in found.listing.rows for cell in row)):
+        text.encode()
+    assert found.manifest.digest == found.listing.digest
+
+
+def test_what_is_wrong_with_a_name_that_is_not_utf_8_can_be_written(album):
+    bad = Path(os.fsdecode(os.fsencode(album) + b"/cat/" + NOT_UTF8))
+    bad.symlink_to(album / "none.png")
+    Path(os.fsdecode(os.fsencode(album) + b"/caf\xe9.txt")).write_text("")
+    found = from_folder(album)
+    assert [name.encode() and reason.encode() for name, reason in found.bad.items()]
+    assert found.passed_over == (f"{album}/caf\\udce9.txt",)
+
+
+def test_a_folder_that_may_be_listed_and_no_more_is_reported(album, monkeypatch):
+    """As root every folder may be searched, so the refusal is made up where the system gives it."""
+    real = os.stat
+
+    def refused(path, *arguments, **more):
+        if "cat" in Path(path).parts[len(album.parts) :][:-1]:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "stat", refused)
+    monkeypatch.setattr("oodlib.datasets.folder.sha256_of", lambda path: refused(path) and "0")
+    found = from_folder(album)
+    assert {Path(name).name for name in found.bad} == {"1.png", "2.PNG"}
+    assert all("make it readable" in reason for reason in found.bad.values())
+    assert len(found.listing) == 2
+
+
+def test_a_path_that_is_too_long_is_one_sentence(album):
+    with pytest.raises(OodlibError, match="is no folder"):
+        from_folder("x" * 5000)
+    assert "does not exist" in from_paths([album, "x" * 5000]).bad["x" * 5000]

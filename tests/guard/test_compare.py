@@ -20,6 +20,7 @@ from oodlib.evaluation.metrics import ood_metrics
 from oodlib.feature_detectors import on_concepts
 from oodlib.guard.compare import compare
 from oodlib.prompts.sets import templates
+from oodlib.report.projection import coordinates
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["hammer", "bottle", "car", "rocket", "house", "glasses"]
@@ -159,3 +160,25 @@ def test_results_coordinates_and_map_are_kept(own, two_detectors, monkeypatch):
     assert len(placed) == 12
     assert placed[["x", "y"]].notna().all(axis=None)
     assert len(pd.read_parquet(target / "comparison.parquet")) == len(pd.read_csv(target / "comparison.csv"))
+
+
+def test_without_a_map_everything_else_is_printed_and_written(own, two_detectors, monkeypatch):
+    """Three different pictures have no map; here the map fails as it does then, whatever the pictures."""
+    real = coordinates
+    monkeypatch.setattr("oodlib.report.projection.coordinates", lambda features: real(features[:3]))
+    odd = os.fsdecode(os.fsencode(own) + b"/out/caf\xe9\x1b.png")
+    shutil.copy(next(own.glob("out/*.png")), odd)
+    target = own / "kept"
+    target.mkdir()
+    (target / "map.png").write_bytes(b"of other pictures")
+    words = ["compare", str(own / "in"), str(own / "out"), "--outliers", *WORDS, "--resamples", "10"]
+    result = CliRunner().invoke(app, [*words, "-o", str(target)])
+    assert result.exit_code == 0, result.output
+    assert "note: the map is left out: a map of 3 different pictures says nothing" in result.stderr
+    assert len(result.stdout.splitlines()) == 3
+    assert sorted(path.name for path in target.iterdir()) == ["comparison.csv", "comparison.parquet"]
+    (own / "file").write_text("")
+    monkeypatch.setattr("oodlib.guard.compare.compare", lambda *_, **__: pytest.fail("has begun"))
+    refused = CliRunner().invoke(app, [*words, "-o", str(own / "file")])
+    assert refused.exit_code == 1
+    assert "it is a file" in refused.stderr
