@@ -131,19 +131,16 @@ def run(
     ] = None,
 ) -> None:
     """Execute the book's notebooks under a profile; those whose ingredients did not change are left alone."""
-    from oodlib.book.notebooks import execute, profile_of, runs_of
+    from oodlib.book.notebooks import execute, jobs_of
     from oodlib.experiments.profiles import load_profile
 
-    if parameter and not notebooks:
-        raise OodlibError("--parameter needs to know the notebook that it is for: name one")
-    given = dict(detect.named_value(text) for text in parameter or [])
     chosen = load_profile(profile, small=small)
+    jobs = jobs_of(notebooks or [], chosen, parameter or [])
     if chosen.photos:
         from oodlib.experiments.preflight import check
 
         check(chosen, out)
-    jobs = [(name, profile_of(name, chosen)) for name in notebooks] if notebooks else runs_of(chosen)
-    for name, run_as in jobs:
+    for name, run_as, given in jobs:
         start = time.monotonic()
         shown = name if run_as.name == profile else f"{name} (profile {run_as.name})"
         notes.print(f"{shown}: executing if anything changed ...", end="\r" if notes.is_terminal else "\n")

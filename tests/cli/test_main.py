@@ -127,6 +127,8 @@ def test_unknown_notebook_and_mistyped_parameter_are_one_sentence():
     assert "temprature" in sentence(oodlib("run", "zero_shot", "-p", "temprature=1"))
     assert "NAME=VALUE" in sentence(oodlib("run", "zero_shot", "-p", "temperature"))
     assert "name one" in sentence(oodlib("run", "-p", "seed=1"))
+    assert "choose it with --profile" in sentence(oodlib("run", "zero_shot", "-p", "profile=imagenet"))
+    assert "choose it with --small" in sentence(oodlib("run", "zero_shot", "-p", "small=true"))
 
 
 def test_missing_npm_package_is_one_sentence(tmp_path):
