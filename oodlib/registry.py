@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar
 
 from oodlib.errors import OodlibError, naming_extras
+from oodlib.parameters import check_values, types_of
 
 
 class Estimator(Protocol):
@@ -64,20 +65,28 @@ class Registry(Generic[Method]):
             raise OodlibError(f"{module.__name__} defines {len(found)} {self.kind}s: a module here must define one.")
         return found[0]
 
+    def takes(self, name: str) -> dict[str, Any]:
+        """What the parameters of a method take, by name in alphabetical order (`oodlib.parameters.types_of`).
+
+        Raises
+        ------
+        OodlibError
+            If no module has that name.
+        """
+        method = self.find(name)
+        types = types_of(method)
+        return {parameter: types.get(parameter, Any) for parameter in sorted(method().get_params())}
+
     def make(self, name: str, **parameters: Any) -> Method:
         """Make a method by name.
 
         Raises
         ------
         OodlibError
-            If no module has that name, or the method has no such parameter.
+            If no module has that name, the method has no such parameter, or a value is of another type than it takes.
         """
-        method = self.find(name)
-        known = list(method().get_params())
-        for parameter in parameters:
-            if parameter not in known:
-                raise OodlibError(f"{name} has no parameter {parameter!r}: it takes {', '.join(known) or 'none'}.")
-        return method(**parameters)
+        check_values(parameters, self.takes(name), name)
+        return self.find(name)(**parameters)
 
     def name_of(self, method: Method) -> str:
         """Return the name that `make` knows a method by; of a method from elsewhere, its class name."""

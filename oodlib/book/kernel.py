@@ -38,7 +38,16 @@ def run_papermill(source: Path, output: Path, parameters: dict[str, Any], log: P
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+    from papermill.translators import PythonTranslator, papermill_translators
 
+    class Python(PythonTranslator):  # type: ignore[misc]  # papermill has no types
+        """Values as Python writes them; papermill's own would hand a notebook a tuple as text."""
+
+        @classmethod
+        def translate(cls, val: Any) -> str:
+            return str(super().translate(val)) if isinstance(val, str) else repr(val)
+
+    papermill_translators.register("python", Python)
     log.unlink(missing_ok=True)
     try:
         papermill.execute_notebook(

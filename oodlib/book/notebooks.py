@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +18,11 @@ import yaml
 
 from oodlib import provenance
 from oodlib.book.kernel import THREADS, environment, move_warnings, run_papermill, tidy
+from oodlib.book.parameters import check_given, read_defaults, read_given
 from oodlib.cache import write_text
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, cannot_write, load_profile, profile_path, project_root
+from oodlib.parameters import check_names
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,33 @@ def runs_of(profile: Profile) -> list[tuple[str, Profile]]:
     return first + [(name, profile) for name in names if profile_of(name, profile) is profile]
 
 
+def jobs_of(
+    names: Sequence[str], profile: Profile, texts: Sequence[str] = ()
+) -> list[tuple[str, Profile, dict[str, Any]]]:
+    """What a command is to run, in order: notebook, profile, parameters. All that was typed is checked before any runs.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Notebooks; none for all of the book's.
+    profile : Profile
+        What to run on.
+    texts : sequence of str
+        ``NAME=VALUE`` for each of the notebooks named.
+
+    Raises
+    ------
+    OodlibError
+        If a notebook is unknown, a parameter does not fit, or there are some and no notebook is named.
+    """
+    if texts and not names:
+        raise OodlibError("--parameter needs to know the notebook that it is for: name one")
+    if not names:
+        return [(name, run_as, {}) for name, run_as in runs_of(profile)]
+    given = {name: read_given(source_path(name), texts) for name in names}
+    return [(name, profile_of(name, profile), given[name]) for name in names]
+
+
 def execute(
     name: str,
     profile: str = "pocket",
@@ -102,7 +130,8 @@ def execute(
     profile : str
         The profile's name; passed to the notebook.
     parameters : mapping, optional
-        More parameters; every name must stand in the notebook's cell tagged `parameters`.
+        More parameters; every name must stand in the notebook's cell tagged `parameters`, and its value be of the type
+        there.
     small : bool
         Apply the profile's `small` block; passed to the notebook.
     inputs : mapping of str to str, optional
@@ -111,7 +140,7 @@ def execute(
     Raises
     ------
     OodlibError
-        If the notebook, the profile or a parameter is unknown, or a cell fails.
+        If the notebook, the profile or a parameter is unknown, a value is of another type, or a cell fails.
     """
     plan = _plan(name, profile, parameters, small, inputs)
     if _up_to_date(plan):
@@ -119,7 +148,6 @@ def execute(
 
     source, chosen, given, run = plan.source, plan.profile, plan.given, plan.run
     result, known = plan.result, dict(plan.known)
-    effective = {**_defaults(source, given), **given}
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     before = _cpu_seconds_of_kernels()
     try:
@@ -132,7 +160,14 @@ def execute(
         raise cannot_write(chosen.folder, error) from error
     text = json.dumps(tidy(notebook), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_text(result.path, text)
-    known |= {"name": name, "profile": profile, "run": run, "parameters": effective, "products": products, **noted}
+    known |= {
+        "name": name,
+        "profile": profile,
+        "run": run,
+        "parameters": {**plan.defaults, **given},
+        "products": products,
+        **noted,
+    }
     known |= {"started": started, "wall_seconds": round(time.monotonic() - clock, 1)}
     known["cpu_seconds"] = round(_cpu_seconds_of_kernels() - before, 1)
     provenance.stamp(result.record, root=project_root(), **known)
@@ -153,6 +188,7 @@ class _Plan:
     source: Path
     profile: Profile
     given: dict[str, Any]
+    defaults: dict[str, Any]
     known: dict[str, Any]
     run: str
     result: Executed
@@ -162,7 +198,10 @@ def _plan(
     name: str, profile: str, parameters: Mapping[str, Any] | None, small: bool, inputs: Mapping[str, str] | None
 ) -> _Plan:
     source, chosen = source_path(name), load_profile(profile, small=small)
+    check_given(source, parameters or {})
     given = {**(parameters or {}), "profile": profile, "small": small}
+    defaults, _ = read_defaults(source)
+    check_names(given, defaults, f"notebooks/{source.name}")
     result = Executed(chosen.folder / "notebooks" / f"{name}.ipynb", chosen.folder / "runs" / f"{name}.json", False)
     known: dict[str, Any] = {
         "inputs": {**_input_digests(source, chosen), **(inputs or {})},
@@ -170,7 +209,7 @@ def _plan(
     }
     ingredients = {"name": name, "parameters": given, "code": provenance.code_sha256(), **known}
     ingredients["versions"] = provenance.versions()
-    return _Plan(source, chosen, given, known, provenance.run_id(ingredients), result)
+    return _Plan(source, chosen, given, defaults, known, provenance.run_id(ingredients), result)
 
 
 def _cpu_seconds_of_kernels() -> float:
@@ -227,17 +266,6 @@ def _up_to_date(plan: _Plan) -> bool:
         return False
     folder = plan.profile.folder
     return all(provenance.file_sha256(folder / path) == digest for path, digest in record.products.items())
-
-
-def _defaults(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The notebook's own parameters with their defaults; papermill would only warn about a name that is not there."""
-    import papermill  # slow to import, and not needed where nothing changed
-
-    found = papermill.inspect_notebook(str(source))
-    for name in given:
-        if name not in found:
-            raise OodlibError(f"notebooks/{source.name} has no parameter {name!r}: {_choices(name, sorted(found))}")
-    return {name: ast.literal_eval(parameter["default"]) for name, parameter in found.items()}
 
 
 def _run(source: Path, work: Path, given: dict[str, Any], run: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:

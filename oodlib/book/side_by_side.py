@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
@@ -20,7 +20,7 @@ from oodlib.machine import cores, leave_with
 
 MOST = 4  # notebooks at once by default: each takes up to two gigabytes
 
-Job = tuple[str, Profile]
+Job = tuple[str, Profile, dict[str, Any]]
 
 
 class Done(NamedTuple):
@@ -32,9 +32,7 @@ class Done(NamedTuple):
     seconds: float
 
 
-def execute_all(
-    jobs: Sequence[Job], parameters: Mapping[str, Any] | None = None, *, at_once: int | None = None
-) -> Iterator[Done]:
+def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Done]:
     """Execute notebooks, several at a time, with the result of one after the other.
 
     A notebook that reads others' results begins when all that stand before it in `jobs` have ended. One that measures
@@ -42,11 +40,9 @@ def execute_all(
 
     Parameters
     ----------
-    jobs : sequence of (str, Profile)
-        As `oodlib.book.notebooks.runs_of` gives them. Profiles with photographs run one notebook at a time: their
+    jobs : sequence of (str, Profile, dict)
+        As `oodlib.book.notebooks.jobs_of` gives them. Profiles with photographs run one notebook at a time: their
         features fill the memory, and an accelerator would be shared.
-    parameters : mapping, optional
-        As `execute` takes them, for every notebook.
     at_once : int, optional
         Notebooks at once, which share the cores; by default as many as there are cores, but at most `MOST`.
 
@@ -60,19 +56,18 @@ def execute_all(
     OodlibError
         As `execute`, of the first that fails; those that run beside it are finished and kept.
     """
-    given = dict(parameters or {})
     for _, group in groupby(jobs, key=lambda job: job[1].name):
         own = list(group)
-        beside = [job for job in own if _can_share(*job) and not _up_to_date(*job, given)]
+        beside = [job for job in own if _can_share(*job) and not _up_to_date(*job)]
         beside.sort(key=lambda job: -about(source_path(job[0])).get("minutes", 0))
         count = min(at_once or min(cores(), MOST), len(beside))
         if count > 1:
-            yield from _at_once(beside, given, count)
+            yield from _at_once(beside, count)
             own = [job for job in own if job not in beside]
-        yield from (_execute(*job, given) for job in own)
+        yield from (_execute(*job) for job in own)
 
 
-def _can_share(name: str, profile: Profile) -> bool:
+def _can_share(name: str, profile: Profile, _: dict[str, Any]) -> bool:
     says = about(source_path(name))
     return not (profile.photos or says.get("reads") or says.get("alone"))
 
@@ -81,12 +76,12 @@ def _up_to_date(name: str, profile: Profile, given: dict[str, Any]) -> bool:
     return up_to_date(name, profile.name, given, small=profile.is_small)
 
 
-def _at_once(jobs: Sequence[Job], given: dict[str, Any], count: int) -> Iterator[Done]:
+def _at_once(jobs: Sequence[Job], count: int) -> Iterator[Done]:
     """In processes of their own, because a kernel takes its environment and its CPU seconds from the process."""
     share = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // count)))}
     started = multiprocessing.get_context("spawn")
     with environment(share), ProcessPoolExecutor(count, started, _begin, (os.getpid(),)) as pool:
-        running = [pool.submit(_execute, *job, given) for job in jobs]
+        running = [pool.submit(_execute, *job) for job in jobs]
         try:
             for done in as_completed(running):
                 yield done.result()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from oodlib.cli.console import SeveralValues, command, note, notes
 from oodlib.errors import OodlibError
@@ -220,18 +219,20 @@ def _guard(
     load: Path | None,
 ) -> Guard:
     """A new guard, or one from a file with what the command line changes about it."""
-    from oodlib.detectors import get_detector, name_of
+    from oodlib.detectors import get_detector, name_of, parameters_of
     from oodlib.encoders.named import named_encoder
     from oodlib.evaluation.thresholds import choose
     from oodlib.guard.guard import Guard
     from oodlib.guard.kept import kept_guard
     from oodlib.guard.labels import check_labels
+    from oodlib.parameters import read_parameters
 
     progress = notes.is_terminal
     if load is None:
         if labels is None:
             raise OodlibError("which classes? Pass their names with --labels or --labels-file, or a guard with --load")
-        detector = get_detector(method or "ole", **dict(named_value(text) for text in parameter or []))
+        method = method or "ole"
+        detector = get_detector(method, **read_parameters(parameter or [], parameters_of(method), method))
         words: dict[str, Any] = {"threshold": threshold or "auto", "templates": templates}
         words["outliers"] = split(outliers) if outliers else None
         check_labels(labels)  # what is mistyped is refused before a model is loaded
@@ -293,17 +294,6 @@ def split(words: list[str]) -> list[str]:
     ['cat', 'dog', 'sports car', '']
     """
     return [name for word in words for name in word.split(",") if name.strip() or not word]
-
-
-def named_value(text: str) -> tuple[str, Any]:
-    """`name=value`, the value read as YAML so that numbers, booleans and lists need no quotes."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise OodlibError(f"--parameter {text!r} is not NAME=VALUE: write for example -p temperature=0.5")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise OodlibError(f"the value in --parameter {text!r} cannot be read: put it in quotes") from None
 
 
 def _passed_over(found: Rows) -> None:

@@ -135,21 +135,18 @@ def run(
     ] = None,
 ) -> None:
     """Execute the book's notebooks under a profile; those whose ingredients did not change are left alone."""
-    from oodlib.book.notebooks import profile_of, runs_of
+    from oodlib.book.notebooks import jobs_of
     from oodlib.book.side_by_side import execute_all
     from oodlib.experiments.profiles import load_profile
 
-    if parameter and not notebooks:
-        raise OodlibError("--parameter needs to know the notebook that it is for: name one")
-    given = dict(detect.named_value(text) for text in parameter or [])
     chosen = load_profile(profile, small=small)
+    wanted = jobs_of(notebooks or [], chosen, parameter or [])
     if chosen.photos:
         from oodlib.experiments.preflight import check
 
         check(chosen, out)
-    wanted = [(name, profile_of(name, chosen)) for name in notebooks] if notebooks else runs_of(chosen)
     notes.print(f"{_times(len(wanted), 'notebook')}: executing those of which anything changed")
-    for name, run_as, done, seconds in execute_all(wanted, given, at_once=jobs):
+    for name, run_as, done, seconds in execute_all(wanted, at_once=jobs):
         shown = name if run_as.name == profile else f"{name} (profile {run_as.name})"
         state = f"executed in {seconds:.0f} s" if done.fresh else "unchanged"
         out.print(f"{shown}: {state}, {_short(done.path)}", soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Any
 from oodlib.detectors.base import Detector
 from oodlib.registry import Registry
 
-__all__ = ["Detector", "get_detector", "list_detectors", "name_of"]
+__all__ = ["Detector", "get_detector", "list_detectors", "name_of", "parameters_of"]
 
 _registry: Registry[Detector] = Registry(__name__, Detector, "detector")  # type: ignore[type-abstract]
 
@@ -26,6 +26,15 @@ def get_detector(name: str, **parameters: Any) -> Detector:
     MCM(temperature=0.5)
     """
     return _registry.make(name, **parameters)
+
+
+def parameters_of(name: str) -> dict[str, Any]:
+    """Return what the parameters of a detector take, by name.
+
+    >>> parameters_of("mcm")
+    {'temperature': <class 'float'>}
+    """
+    return _registry.takes(name)
 
 
 def name_of(detector: Detector) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
 
 SMALL_MODEL = "ViT-S-32-alt"  # what made-up pictures are shown to: open_clip's smallest with patches
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML in which 1e-2 is a number, as in Python and in YAML 1.2; PyYAML takes it for text without a point."""
+
+
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?([0-9]+\.?|[0-9]*\.[0-9]+)[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
 
 
 class Profile(Strict):
@@ -214,7 +224,7 @@ def load_profile(name: str, *, small: bool = False) -> Profile:
     """
     path = profile_path(name)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = yaml.load(path.read_text(encoding="utf-8"), _Yaml) or {}
     except yaml.YAMLError as error:
         problem = str(error).replace("\n", " ")
         raise OodlibError(f"profiles/{path.name} is not YAML, mend it: {problem}") from error

@@ -146,13 +146,45 @@ def test_two_runs_are_byte_identical_and_the_injected_cell_is_named_and_folded(p
     assert "papermill" not in json.dumps(book)
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"), [("numbr", "did you mean 'number'"), ("zzz", "choose one of number, profile")]
-)
+@pytest.mark.parametrize(("name", "hint"), [("numbr", "did you mean 'number'"), ("zzz", "it takes number.")])
 def test_a_mistyped_parameter_stops_before_anything_runs(project, tmp_path, name, hint):
     with pytest.raises(OodlibError, match=hint):
         notebooks.execute("page", parameters={name: 1})
     assert not (tmp_path / "_build").exists()
+
+
+def test_nothing_runs_before_all_that_was_typed_is_checked(project):
+    project("1", name="reads")
+    pocket = load_profile("pocket")
+    assert notebooks.jobs_of(["page"], pocket, ["number=1_0"]) == [("page", pocket, {"number": 10})]
+    assert notebooks.jobs_of([], pocket) == [(*job, {}) for job in notebooks.runs_of(pocket)]
+    for names, texts, message in (
+        (["page", "raeds"], [], "did you mean 'reads'"),
+        (["page"], ["number=1.5"], "takes a whole number, not 1.5"),
+        ([], ["number=1"], "name one"),
+    ):
+        with pytest.raises(OodlibError, match=message):
+            notebooks.jobs_of(names, pocket, texts)
+
+
+def test_values_reach_the_notebook_as_what_they_are(project, tmp_path):
+    """Of those that papermill reads by pattern and writes as text: a tuple, and defaults that hold = or #."""
+    cell = (
+        'profile = "pocket"\nsmall = False\nrate = 0.1\npair = (0, 1)\nrule = "a=b"\ntitle = "a # b"\ntable = {1: 2}\n'
+    )
+    check = """
+assert (rate, pair, rule, title, table) == (0.01, (2, (3, True)), "c=d # e", 'q"\\\\', {1: [None, False]})
+"""
+    project(check)
+    path = tmp_path / "notebooks" / "page.ipynb"
+    book = json.loads(path.read_text())
+    book["cells"][0]["source"] = cell
+    path.write_text(json.dumps(book))
+    texts = ["rate=1e-2", "pair=(2, (3, True))", "rule=c=d # e", 'title=q"\\', "table={1: [None, false]}"]
+    ((name, run_as, given),) = notebooks.jobs_of(["page"], load_profile("pocket"), texts)
+    record = provenance.read_record(notebooks.execute(name, run_as.name, given).record)
+    assert record.parameters["rate"] == 0.01
+    assert record.parameters["title"] == 'q"\\'
 
 
 def test_unknown_notebook(project):

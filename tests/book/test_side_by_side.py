@@ -32,7 +32,7 @@ def pages(project, tmp_path):
         chapters = [{"file": f"notebooks/{name}"} for name in names]
         toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "x", "chapters": chapters}]}
         (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-        return notebooks.runs_of(load_profile("pocket"))
+        return notebooks.jobs_of([], load_profile("pocket"))
 
     return listed
 
@@ -76,14 +76,15 @@ def test_the_longest_begin_first(project, pages, no_kernel):
     begun = []
     jobs = pages("page", "other", "third")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("oodlib.book.side_by_side._at_once", lambda jobs, given, count: begun.extend(jobs) or [])
+        patch.setattr("oodlib.book.side_by_side._at_once", lambda jobs, count: begun.extend(jobs) or [])
         list(execute_all(jobs, at_once=2))
-    assert [name for name, _ in begun] == ["third", "page", "other"]
+    assert [name for name, *_ in begun] == ["third", "page", "other"]
 
 
 def test_one_at_a_time_needs_no_process_of_its_own(project, pages, no_kernel):
     project("1", name="other")
-    done = list(execute_all(pages("page", "other"), {"number": 4}, at_once=1))
+    pages("page", "other")
+    done = list(execute_all(notebooks.jobs_of(["page", "other"], load_profile("pocket"), ["number=4"]), at_once=1))
     assert [one.name for one in done] == ["page", "other"]
     assert provenance.read_record(done[0].result.record).parameters["number"] == 4
 

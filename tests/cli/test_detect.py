@@ -220,6 +220,15 @@ def test_labels_and_descriptions_from_files(album, tmp_path):
         (["PATHS", *LABELS, "--format", "xml"], "no format 'xml'"),
         (["PATHS", *LABELS, "-p", "temperature"], "NAME=VALUE"),
         (["PATHS", *LABELS, "-p", "threshold=1"], "no parameter 'threshold'"),
+        (["PATHS", *LABELS, "-p", "temprature=1"], "did you mean 'temperature'"),
+        (["PATHS", *LABELS, "-p", "temperature=warm"], "temperature of ole takes a number, not warm"),
+        (["PATHS", *LABELS, "-p", "temperature=nan"], "is not a finite number"),
+        (["PATHS", *LABELS, "-p", "temperature="], "has no value"),
+        (["PATHS", *LABELS, "-p", "n_prototypes=1.5"], "n_prototypes of ole takes a whole number or none, not 1.5"),
+        (["PATHS", *LABELS, "-p", "hard=yes"], "hard of ole takes true or false, not yes"),
+        (["PATHS", *LABELS, "-p", "cluster=tree"], "cluster of ole takes one of kmeans, gmm, not tree"),
+        (["PATHS", *LABELS, "-p", "mix=[0]"], "mix of ole takes a list"),
+        (["PATHS", *LABELS, "-p", "temperature=1", "temperature=1"], "temperature is there twice"),
         (["PATHS", *LABELS, "--threshold", "best"], "no threshold 'best'"),
         (["PATHS", *LABELS, "--labels-file", "x.txt"], "not from both"),
         (["PATHS", *LABELS, "--pretrained", "openai"], "leave pretrained='openai' out"),
@@ -231,6 +240,25 @@ def test_mistakes_are_one_sentence(album, arguments, message):
     assert result.exit_code == 1
     assert message in result.stderr
     assert result.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "written", "plain"),
+    [
+        ("outlier_softmax", "temperature=1e-2", "temperature=0.01"),
+        ("mcm", "temperature=.5", "temperature=0.5"),
+        ("ole", "n_prototypes=1_00", "n_prototypes=100"),
+        ("ole", "mix=(0, 5e-1)", "mix=[0.0, 0.5]"),
+        ("energy", "temperature=None", "temperature=null"),
+    ],
+)
+def test_a_value_means_the_same_however_it_is_written(album, method, written, plain):
+    cut = ["--threshold", "1e-3"]
+    results = [
+        run("detect", album, *LABELS, *cut, "--method", method, "-p", p, "--format", "json") for p in (written, plain)
+    ]
+    assert results[0].stderr.splitlines()[-1].endswith("threshold 0.001 (as given)"), results[0].stderr
+    assert results[0].stdout == results[1].stdout
 
 
 def test_synonyms_and_other_files_are_notes(album):

@@ -93,7 +93,7 @@ def test_embed_a_second_time_reads_what_is_kept(pocket, eighty, monkeypatch):
     monkeypatch.setattr(type(pocket), "encode_images", lambda *_, **__: pytest.fail("encoded again"))
     second = oodlib("embed", **eighty)
     assert first.exit_code == second.exit_code == 0, first.output + second.output
-    assert asked[0]["name"] == "pocket"
+    assert asked[0]["pretrained"] == "random", "the pictures are made up"
     for done, kept in ((first, (0, 0)), (second, (20, 60))):
         assert f"imagenet-10: 20 pictures, {kept[0]} of them kept already" in done.stdout
         assert f"mnist: 60 pictures, {kept[1]} of them kept already" in done.stdout
@@ -127,6 +127,8 @@ def test_unknown_notebook_and_mistyped_parameter_are_one_sentence():
     assert "temprature" in sentence(oodlib("run", "zero_shot", "-p", "temprature=1"))
     assert "NAME=VALUE" in sentence(oodlib("run", "zero_shot", "-p", "temperature"))
     assert "name one" in sentence(oodlib("run", "-p", "seed=1"))
+    assert "choose it with --profile" in sentence(oodlib("run", "zero_shot", "-p", "profile=imagenet"))
+    assert "choose it with --small" in sentence(oodlib("run", "zero_shot", "-p", "small=true"))
 
 
 def test_missing_npm_package_is_one_sentence(tmp_path):

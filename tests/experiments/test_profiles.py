@@ -46,6 +46,18 @@ def test_reads_a_profile_and_its_small_block(project):
     assert small.folder == build_root() / "mine-small", "a small run must never overwrite the full one"
 
 
+@pytest.mark.parametrize("text", ["1e-2", "1E-2", "+1.e-2", ".1e-1", "0.01", "1.0e-2"])
+def test_a_number_is_one_however_it_is_written(project, text):
+    project(GOOD.replace("0.5", text))
+    assert load_profile("mine").detectors == {"mcm": {"temperature": 0.01}}
+
+
+@pytest.mark.parametrize("text", ["e-2", "1e", "a1e-2", "1e-2b"])
+def test_what_only_looks_like_a_number_stays_text(project, text):
+    project(GOOD.replace("A profile", text))
+    assert load_profile("mine").title == text
+
+
 def test_the_shipped_profile_names_things_that_exist(monkeypatch):
     monkeypatch.delenv("OODLIB_PROJECT", raising=False)
     from oodlib.detectors import get_detector
