@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodlib.cli.console import command, notes, out
-from oodlib.cli.detect import SOME_UNREADABLE, Encoder, Pretrained
+from oodlib.cli.detect import SOME_UNREADABLE
+from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def embed(
     ] = None,
     encoder: Encoder = None,
     pretrained: Pretrained = None,
+    quick_gelu: QuickGelu = None,
+    like: Like = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +83,8 @@ def embed(
         raise OodlibError(f"there is no way of decoding {decode!r}: choose full or scaled")
     if output is not None and output.suffix != ".parquet":
         raise OodlibError(f"{output} is not named .parquet: features are written in that format only")
-    manifests, options, unopened = _work(folder, profile, encoder, pretrained)
+    weights = {"pretrained": pretrained, "quick_gelu": quick_gelu, "like": like}
+    manifests, options, unopened = _work(folder, profile, encoder, weights)
     options |= {name: value for name, value in (("device", device), ("precision", precision)) if value}
     if precision and engine == "local":
         _warn_of(precision, options.get("device", "cpu"))
@@ -103,12 +107,14 @@ command(
 
 
 def _work(
-    folder: Path | None, profile: str | None, encoder: str | None, pretrained: str | None
+    folder: Path | None, profile: str | None, encoder: str | None, weights: dict[str, Any]
 ) -> tuple[list[Manifest], dict[str, Any], dict[str, str]]:
     """What to embed, what `load_encoder` is called with, and files of the folder that cannot be opened."""
+    chosen_weights = {key: value for key, value in weights.items() if value is not None}
     if folder is None:
-        if encoder or pretrained:
-            raise OodlibError("a profile has its own encoder: name a folder of pictures, or leave --encoder out")
+        if encoder or chosen_weights:
+            said = "--encoder" if encoder else f"--{next(iter(chosen_weights)).replace('_', '-')}"
+            raise OodlibError(f"a profile has its own encoder: name a folder of pictures, or leave {said} out")
         from oodlib.experiments.profiles import load_profile
 
         chosen = load_profile(profile or "pocket")
@@ -121,7 +127,7 @@ def _work(
     if not len(found.manifest):
         raise OodlibError(f"no picture in {folder} can be opened: {next(iter(found.bad.values()))}")
     bad = {given: f"{given} {reason}" for given, reason in found.bad.items()}
-    return [found.manifest], {"name": encoder or "pocket", "pretrained": pretrained}, bad
+    return [found.manifest], {"name": encoder or "pocket", **chosen_weights}, bad
 
 
 def _manifests(profile: Any) -> list[Manifest]:

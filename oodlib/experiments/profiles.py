@@ -241,7 +241,7 @@ def _with_random_weights(profile: Profile) -> Profile:
     """The same profile with random weights for every model: made-up pictures deserve no download."""
 
     def drawn(choice: EncoderChoice) -> EncoderChoice:
-        return choice.model_copy(update={"pretrained": "random"})
+        return choice.model_copy(update={"pretrained": "random", "like": None})
 
     encoders = {label: drawn(choice) for label, choice in profile.encoders.items()}
     return profile.model_copy(update={"encoder": drawn(profile.encoder), "encoders": encoders})

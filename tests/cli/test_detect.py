@@ -247,3 +247,26 @@ def test_search_lists_the_best(album):
     plain = run("search", "a yellow fruit", album, "--top", "1")
     assert plain.exit_code == 4
     assert re.match(r"rank +image +cosine +reason\n1 +\S+banana.png +0\.\d+\n +\S+bad.png", plain.stdout)
+
+
+@pytest.mark.parametrize(
+    "words", [["detect", "ALBUM", *LABELS], ["search", "a cat", "ALBUM"], ["embed", "ALBUM"], ["compare", "ID", "OOD"]]
+)
+def test_what_a_weight_file_does_not_say_can_be_said(words, album, drawings, tmp_path):
+    for part, names in (("ID/a", ["banana"]), ("ID/b", ["tiger"]), ("OOD", ["rocket"])):
+        (tmp_path / part).mkdir(parents=True)
+        for name in names:
+            shutil.copy(drawings[name], tmp_path / part)
+    file = tmp_path / "mine.pt"
+    file.write_bytes(b"")
+    places = {"ALBUM": album, "ID": tmp_path / "ID", "OOD": tmp_path / "OOD"}
+    asked = [*(places.get(word, word) for word in words), "--encoder", "ViT-L-14", "--pretrained", file]
+    for more, message in (
+        ([], "--quick-gelu or --no-quick-gelu"),
+        (["--quick-gelu"], "--like TAG"),
+        (["--quick-gelu", "--like", "openai"], "mine.pt') cannot be loaded"),
+        (["--like", "openai"], "mine.pt') cannot be loaded"),
+    ):
+        said = run(*asked, *more)
+        assert said.exit_code == 1
+        assert message in " ".join(said.output.split())
