@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodlib.cli.console import SeveralValues, command, note, notes, out
-from oodlib.cli.detect import Encoder, Pretrained, Templates, split
+from oodlib.cli.detect import split
+from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu, Templates
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def compare(
     ] = None,
     encoder: Encoder = None,
     pretrained: Pretrained = None,
+    quick_gelu: QuickGelu = None,
+    like: Like = None,
     templates: Templates = None,
     outliers: Annotated[
         list[str] | None,
@@ -73,6 +76,8 @@ def compare(
         outside,
         encoder or "pocket",
         pretrained=pretrained,
+        quick_gelu=quick_gelu,
+        like=like,
         labels=split(labels) if labels else None,
         outliers=split(outliers) if outliers else None,
         templates=templates,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodlib.cli.console import SeveralValues, command, note, notes
+from oodlib.cli.options import Encoder, Format, Like, Output, Pretrained, QuickGelu, Templates
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -26,30 +27,6 @@ EXIT_CODES = (
 )
 
 PATHS = 'files, folders (with those below) or quoted globs: "photos/**/*.jpg"'
-Encoder = Annotated[
-    str | None,
-    typer.Option(
-        "--encoder",
-        help="pocket (small, for drawings, no download), an open_clip architecture such as ViT-B-32, hf-hub:ORG/REPO "
-        "or local-dir:FOLDER",
-        show_default="pocket",
-    ),
-]
-Pretrained = Annotated[
-    str | None, typer.Option("--pretrained", help="weights of an architecture: a tag such as openai, or a file")
-]
-Templates = Annotated[
-    str | None,
-    typer.Option(
-        "--templates",
-        help="prompts around names: bare, photo, five, seven, drawings, ...; several are averaged",
-        show_default="the encoder's own, else photo",
-    ),
-]
-Format = Annotated[
-    str | None, typer.Option("--format", help="table, json, csv or html", show_default="by --output, else table")
-]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="file to write instead of standard output")]
 
 
 def detect(
@@ -75,6 +52,8 @@ def detect(
     ] = None,
     encoder: Encoder = None,
     pretrained: Pretrained = None,
+    quick_gelu: QuickGelu = None,
+    like: Like = None,
     templates: Templates = None,
     threshold: Annotated[
         str | None,
@@ -133,7 +112,7 @@ def detect(
             method,
             parameter,
             encoder,
-            pretrained,
+            {"pretrained": pretrained, "quick_gelu": quick_gelu, "like": like},
             templates,
             threshold,
             calibrate,
@@ -166,6 +145,8 @@ def search(
     top: Annotated[int, typer.Option("--top", min=1, help="how many pictures to list")] = 10,
     encoder: Encoder = None,
     pretrained: Pretrained = None,
+    quick_gelu: QuickGelu = None,
+    like: Like = None,
     templates: Annotated[
         str | None, typer.Option("--templates", help="prompts around the query", show_default="the query as it is")
     ] = None,
@@ -193,7 +174,7 @@ def search(
     from oodlib.prompts.sets import templates as named
 
     prompts = named(templates) if templates else None
-    model = named_encoder(encoder or "pocket", pretrained)
+    model = named_encoder(encoder or "pocket", pretrained, quick_gelu=quick_gelu, like=like)
     found = search_rows(query, paths, model, top=top, templates=prompts, progress=notes.is_terminal)
     present(found, shape, output)
     _passed_over(found)
@@ -211,7 +192,7 @@ def _guard(
     method: str | None,
     parameter: list[str] | None,
     encoder: str | None,
-    pretrained: str | None,
+    weights: dict[str, Any],
     templates: str | None,
     threshold: str | None,
     calibrate: list[str] | None,
@@ -238,14 +219,20 @@ def _guard(
         check_labels(labels)  # what is mistyped is refused before a model is loaded
         if not calibrate:
             choose(words["threshold"], method=name_of(detector), even_odds=detector.even_odds)
-        model = named_encoder(encoder or "pocket", pretrained)
+        model = named_encoder(encoder or "pocket", **weights)
         if calibrate:
             return Guard.make(labels, model, detector, calibrate=calibrate, progress=progress, **words)
         return kept_guard(labels, model, detector, **words)
-    fixed = {"--method": method, "--parameter": parameter, "--templates": templates, "--outliers": outliers}
+    fixed: dict[str, Any] = {
+        "--method": method,
+        "--parameter": parameter,
+        "--templates": templates,
+        "--outliers": outliers,
+    }
+    fixed |= {"--quick-gelu": weights["quick_gelu"] is not None, "--like": weights["like"]}
     if clash := next((name for name, value in fixed.items() if value), None):
         raise OodlibError(f"{clash} is fixed in {load}: leave it out, or make a new guard without --load")
-    guard = Guard.load(load, encoder, pretrained)
+    guard = Guard.load(load, encoder, weights["pretrained"])
     if labels is not None:
         guard = guard.with_labels(labels)
     if threshold is not None or calibrate:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oodlib.cli.console import command, note, notes, out
-from oodlib.cli.detect import SOME_UNREADABLE, Encoder, Pretrained
+from oodlib.cli.detect import SOME_UNREADABLE
+from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def embed(
     ] = None,
     encoder: Encoder = None,
     pretrained: Pretrained = None,
+    quick_gelu: QuickGelu = None,
+    like: Like = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -84,7 +87,8 @@ def embed(
         from oodlib.cache import check_target
 
         check_target(output)
-    manifests, options, unopened = _work(folder, profile, encoder, pretrained)
+    weights = {"pretrained": pretrained, "quick_gelu": quick_gelu, "like": like}
+    manifests, options, unopened = _work(folder, profile, encoder, weights)
     options |= {name: value for name, value in (("device", device), ("precision", precision)) if value}
     if precision and engine == "local":
         _warn_of(precision, options.get("device", "cpu"))
@@ -107,12 +111,14 @@ command(
 
 
 def _work(
-    folder: Path | None, profile: str | None, encoder: str | None, pretrained: str | None
+    folder: Path | None, profile: str | None, encoder: str | None, weights: dict[str, Any]
 ) -> tuple[list[Manifest], dict[str, Any], dict[str, str]]:
     """What to embed, what `load_encoder` is called with, and files of the folder that cannot be opened."""
+    chosen_weights = {key: value for key, value in weights.items() if value is not None}
     if folder is None:
-        if encoder or pretrained:
-            raise OodlibError("a profile has its own encoder: name a folder of pictures, or leave --encoder out")
+        if encoder or chosen_weights:
+            said = "--encoder" if encoder else f"--{next(iter(chosen_weights)).replace('_', '-')}"
+            raise OodlibError(f"a profile has its own encoder: name a folder of pictures, or leave {said} out")
         from oodlib.experiments.profiles import load_profile
 
         chosen = load_profile(profile or "pocket")
@@ -125,7 +131,7 @@ def _work(
     if not len(found.manifest):
         raise OodlibError(f"no picture in {folder} can be opened: {next(iter(found.bad.values()))}")
     bad = {given: f"{given} {reason}" for given, reason in found.bad.items()}
-    return [found.manifest], {"name": encoder or "pocket", "pretrained": pretrained}, bad
+    return [found.manifest], {"name": encoder or "pocket", **chosen_weights}, bad
 
 
 def _manifests(profile: Any) -> list[Manifest]:
@@ -152,10 +158,15 @@ def _engine(engine: str, options: dict[str, Any], address: str | None, own: bool
     if engine == "local":
         from oodlib.embeddings.embedding import embed as embed_here
 
+        load: Callable[..., Any]
         if own:
-            from oodlib.encoders.named import named_encoder as load
+            from oodlib.encoders.named import named_encoder
+
+            load = named_encoder
         else:
-            from oodlib.encoders.load import load_encoder as load
+            from oodlib.encoders.load import load_encoder
+
+            load = load_encoder
         encoder = load(**options)
         yield encoder.digest, functools.partial(embed_here, encoder)
         return

@@ -1,4 +1,4 @@
-"""Reading pictures that strangers made: every file is either a clean RGB picture or one clear error."""
+"""Reading files that strangers made: every file is either a clean RGB picture or one clear error."""
 
 from __future__ import annotations
 
@@ -7,43 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from oodlib.datasets.listing import legible
+from oodlib.datasets.pixels import MAX_PIXELS, to_rgb
 from oodlib.errors import OodlibError
 
-# 100 megapixels: above any camera in common use, and 300 MB as RGB.
-MAX_PIXELS = 100_000_000
-
 Read = Callable[[Any], Image.Image]
-
-
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """Turn the way it was shot, lay transparency on white, convert to RGB; what is so already is not copied."""
-    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        picture = ImageOps.exif_transpose(picture)
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    if picture.mode.startswith("I") or picture.mode == "F":  # 16-bit greys would be clipped by convert
-        low, high = picture.getextrema()
-        span = (float(high) - float(low)) or 1.0  # type: ignore[arg-type]
-        picture = picture.convert("F").point(lambda v: v * (255 / span) - float(low) * (255 / span))  # type: ignore[arg-type]
-        return picture.convert("L").convert("RGB")
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def without_far_ends(picture: Image.Image, ratio: int = 32) -> Image.Image:
-    """As `to_rgb`; of a picture more than `ratio` times as long as wide only the middle.
-
-    For encoders that see the middle square of a picture anyway.
-    """
-    picture = to_rgb(picture)
-    width, height = picture.size
-    # The middle stays the middle: as much is cut off at both ends.
-    across, down = ((side - min(side, ratio * other)) // 2 for side, other in ((width, height), (height, width)))
-    return picture.crop((across, down, width - across, height - down)) if across or down else picture
 
 
 def read_image(path: Path | str, at_least: int | None = None) -> Image.Image:
@@ -61,12 +31,12 @@ def read_image(path: Path | str, at_least: int | None = None) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        Mode RGB, upright, transparency on white.
+        Mode RGB, upright, transparency on white; `oodlib.datasets.pixels.to_rgb` tells what greys of 16 bits become.
 
     Raises
     ------
     OodlibError
-        If the file is missing, empty, truncated, no picture, or larger than 100 megapixels.
+        If the file is missing, empty, truncated, no picture, or larger than 100 megapixels, or `to_rgb` refuses it.
     """
     remedy = "remove it, or replace it by a whole picture"
     try:
@@ -80,8 +50,7 @@ def read_image(path: Path | str, at_least: int | None = None) -> Image.Image:
                     )
                 if at_least is not None:
                     _scale_down(picture, at_least)
-                picture.load()
-                return to_rgb(picture)
+                return to_rgb(picture, f"the picture {path}")
     except FileNotFoundError:
         raise OodlibError(f"the picture {path} does not exist: check the path") from None
     except IsADirectoryError:

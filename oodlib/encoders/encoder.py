@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import Normalize, ToTensor
 
-from oodlib.datasets.images import to_rgb, without_far_ends
+from oodlib.datasets.pixels import as_picture, several, without_far_ends
 from oodlib.encoders.folding import fold_batch_norm
 from oodlib.encoders.patches import local_features
 from oodlib.encoders.projection import without_projection
@@ -102,11 +102,17 @@ class Encoder:
         Tensor
             uint8 (N, 3, H, W), or what `prepare` gives where a model's own steps have no such stage. It is a quarter of
             the size, and `encode_images` does the rest where the model is.
+
+        Raises
+        ------
+        OodlibError
+            If one is no picture, as `oodlib.datasets.pixels.as_picture` says.
         """
         steps = getattr(self.preprocess, "transforms", [])
         # Where the shorter side is scaled and the middle cut out, a strip of 30,000 x 1 would grow to 11 gigabytes.
         strips = self.spec["preprocess"].get("resize_mode", "shortest") == "shortest"
-        upright = ((without_far_ends if strips else to_rgb)(picture) for picture in pictures)
+        rgb = map(as_picture, pictures)
+        upright = map(without_far_ends, rgb) if strips else rgb
         last = steps[-2:]  # open_clip's own steps derive from these
         if len(last) < 2 or not isinstance(last[0], ToTensor) or not isinstance(last[1], Normalize):
             return torch.stack([self.preprocess(picture) for picture in upright])
@@ -124,7 +130,7 @@ class Encoder:
     def _normalised(self, batch: Tensor) -> Tensor:
         """The last two steps, from bytes to normalised numbers, on all pictures at once: several times faster."""
         if batch.dtype != torch.uint8:
-            return batch
+            return batch.float()
         return cast(Tensor, self.preprocess.transforms[-1](batch.float().div_(255)))
 
     def encode_images(self, pictures: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
@@ -132,8 +138,9 @@ class Encoder:
 
         Parameters
         ----------
-        pictures : sequence of PIL images, or Tensor
-            Pictures, or a batch from `pixels` or `prepare`, (N, 3, H, W).
+        pictures : sequence of PIL images or arrays, or Tensor
+            Pictures, as `oodlib.datasets.pixels.as_picture` takes them, or a batch from `pixels` or `prepare`,
+            (N, 3, H, W): uint8 is normalised, floating-point numbers are so already.
         batch_size : int
             Pictures in memory at a time.
 
@@ -141,6 +148,11 @@ class Encoder:
         -------
         Tensor
             (N, D) float32 on the CPU, L2-normalised.
+
+        Raises
+        ------
+        OodlibError
+            If there is no picture, one is none, or a tensor is no such batch.
         """
         return self._encode(pictures, batch_size, self.model.encode_image)
 
@@ -155,8 +167,9 @@ class Encoder:
     def _encode(
         self, pictures: Sequence[Image.Image] | Tensor, batch_size: int, encode: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        if len(pictures) == 0:
-            raise OodlibError("there are no pictures to encode: pass at least one")
+        pictures = several(pictures)
+        if isinstance(pictures, Tensor):
+            self._check_batch(pictures)
         parts = []
         for start in range(0, len(pictures), batch_size):
             some = pictures[start : start + batch_size]
@@ -165,6 +178,20 @@ class Encoder:
             with torch.inference_mode(), self._autocast():
                 parts.append(F.normalize(encode(batch).float(), dim=-1).cpu())
         return torch.cat(parts).clone()
+
+    def _check_batch(self, batch: Tensor) -> None:
+        """Refuse a tensor that is not as `pixels` or `prepare` give it: the model would see something else."""
+        size = self.spec["preprocess"].get("size")
+        sides = tuple(batch.shape[2:]) if size is None else (size, size) if isinstance(size, int) else tuple(size)
+        known = batch.dtype == torch.uint8 or batch.is_floating_point()
+        if batch.ndim != 4 or tuple(batch.shape[1:]) != (3, *sides) or not known:
+            raise OodlibError(
+                f"a tensor of pictures must be what pixels() or prepare() give, uint8 or float (N, 3, H, W) with "
+                f"H, W = {sides}, not {str(batch.dtype).removeprefix('torch.')} {tuple(batch.shape)}: pass the "
+                "pictures themselves"
+            )
+        if batch.is_floating_point() and not bool(batch.isfinite().all()):
+            raise OodlibError("a tensor of pictures has NaN or infinite values: leave those pictures out")
 
     def encode_texts(
         self, texts: Sequence[str], templates: Sequence[str] | None = None, batch_size: int = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from oodlib.cache import sha256_of
+from oodlib.encoders.checkpoints import load_weights, read_weights
 from oodlib.encoders.encoder import Encoder
 from oodlib.encoders.preprocessing import check_variant, preprocessing
-from oodlib.encoders.torchscript import archived_weights
+from oodlib.encoders.weight_files import check_stated, how_trained, tags_of
 from oodlib.encoders.weights import RANDOM, check_tokenizer, fetch_weights
 from oodlib.errors import OodlibError
 from oodlib.machine import PRECISIONS
@@ -33,7 +34,8 @@ def load_encoder(
     device: str = "cpu",
     precision: str = "fp32",
     quick_gelu: bool | None = None,
-    preprocess: str | None = None,
+    like: str | None = None,
+    preprocess: str | Mapping[str, Any] | None = None,
     home: Path | None = None,
 ) -> Encoder:
     """Load an encoder by name.
@@ -54,10 +56,15 @@ def load_encoder(
         Arithmetic inside the model; features are float32 in any case.
     quick_gelu : bool, optional
         Activation of an architecture loaded by name. By default the one its tag was trained with; a weight *file* does
-        not say, so it must be given there. With random weights the architecture's own.
-    preprocess : str, optional
-        A key of `oodlib.encoders.preprocessing.VARIANTS`: how a paper scales and crops. By default as open_clip does
-        for the weights.
+        not say, so it must be given there, unless `like` or an `open_clip_config.json` beside the file says it. With
+        random weights the architecture's own.
+    like : str, optional
+        The tag whose activation and preprocessing are those of a weight file, too.
+    preprocess : str or mapping, optional
+        A key of `oodlib.encoders.preprocessing.VARIANTS`: how a paper scales and crops. Or `mean` and `std` (three
+        numbers each, of pixels from 0 to 1), `interpolation` ("bicubic", "bilinear") and `resize_mode` ("shortest",
+        "longest", "squash"). By default as open_clip does for the weights; of a weight *file*, what
+        `oodlib.encoders.weight_files.how_trained` finds.
     home : Path, optional
         Cache folder for `pocket`.
 
@@ -69,7 +76,8 @@ def load_encoder(
     ------
     OodlibError
         If the name, tag, device, precision or preprocessing is unknown, a tag is given to a name that brings its own
-        weights, the weights cannot be had, or a folder declares what cannot be meant.
+        weights, the weights cannot be had, it cannot be known how a weight file was trained, or a folder declares what
+        cannot be meant.
 
     Notes
     -----
@@ -79,8 +87,7 @@ def load_encoder(
     if precision not in PRECISIONS:
         raise OodlibError(f"there is no precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
     _check_device(device)
-    if preprocess is not None:
-        check_variant(preprocess)
+    variant, stated = _check_preprocess(preprocess)
     source, capabilities = name, Capabilities()
     if name == "pocket":
         from oodlib.pocket.assemble import WEIGHTS, assemble
@@ -88,50 +95,83 @@ def load_encoder(
         source, capabilities = f"{LOCAL}{assemble(home)}", read_capabilities(WEIGHTS.parent)
     elif name.startswith(LOCAL):
         capabilities = read_capabilities(Path(name.removeprefix(LOCAL)))
-    prefixed = source.startswith((LOCAL, "hf-hub:"))
-    if prefixed and pretrained is not None:  # it would change nothing
-        raise OodlibError(
-            f"{name!r} brings its own weights: leave pretrained={pretrained!r} out, or name an architecture"
-        )
-    if not prefixed:
-        quick_gelu = _check_architecture(name, pretrained, quick_gelu)
-    file, own = _weight_file(name, pretrained) if not prefixed else (None, {})
-    drawn = pretrained == RANDOM and not prefixed
+    own: dict[str, Any] = {}
+    if source.startswith((LOCAL, "hf-hub:")):
+        _check_no_weights(name, pretrained=pretrained, like=like)
+        file = _file_in(Path(source.removeprefix(LOCAL))) if source.startswith(LOCAL) else None
+    else:
+        quick_gelu, own = _check_architecture(name, pretrained, quick_gelu, like, stated)
+        file = _weight_file(name, str(pretrained))
     try:
-        with _quiet(), _seeded(drawn):
-            archive = archived_weights(str(file)) if file else None
-            model, _, steps = open_clip.create_model_and_transforms(
-                source,
-                pretrained=None if archive or not file else str(file),
-                force_quick_gelu=bool(quick_gelu),
-                require_pretrained=not archive and not drawn,  # else a folder without weights gives random features
-                pretrained_text=not drawn,
-                **own,
-            )
-            if archive:
-                model.load_state_dict(archive)
+        with _quiet(), _seeded(pretrained == RANDOM):
+            model, steps = _built(source, file, bool(quick_gelu), own | (stated or {}), drawn=pretrained == RANDOM)
             tokenizer = open_clip.get_tokenizer(source)
+    except OodlibError:
+        raise
     except Exception as error:  # open_clip and the hub client raise many kinds
         raise OodlibError(
             f"the encoder {name!r} (pretrained={pretrained!r}) cannot be loaded: {_one_line(error)}; "
             "check the name, the weight file and the network, or use 'pocket', which needs no download"
         ) from error
     spec = _spec(name, source, pretrained, file, device, precision, model)
-    if preprocess is not None:
-        steps, spec["preprocess"] = preprocessing(preprocess, model.visual.preprocess_cfg)
+    if variant is not None:
+        steps, spec["preprocess"] = preprocessing(variant, model.visual.preprocess_cfg)
     return Encoder(model, steps, tokenizer, spec, device, capabilities)
 
 
-def _weight_file(name: str, pretrained: str | None) -> tuple[Path | None, dict[str, Any]]:
-    """The file of an architecture's weights, downloaded if it must be, and the preprocessing that its tag names."""
-    config = open_clip.get_pretrained_cfg(name, pretrained or "")
-    file = fetch_weights(name, pretrained) if pretrained and config else None
+def _built(
+    source: str, file: Path | None, quick_gelu: bool, own: Mapping[str, Any], *, drawn: bool
+) -> tuple[nn.Module, Any]:
+    """The model with its weights, and the steps of its preprocessing.
+
+    What is in a file is read here; open_clip reads what it takes from the hub, and weights of NumPy.
+    """
+    weights = read_weights(file) if file and file.suffix not in (".npz", ".npy") else None
+    model, _, steps = open_clip.create_model_and_transforms(
+        source,
+        pretrained=str(file) if file and weights is None else None,
+        load_weights=weights is None,
+        force_quick_gelu=quick_gelu,
+        require_pretrained=weights is None and not drawn,  # else a folder without weights gives random features
+        pretrained_text=weights is None and not drawn,
+        **{f"image_{key}": value for key, value in own.items()},
+        # An architecture may have been trained pair by pair, as SigLIP was, though its configuration has no such shift.
+        **({"init_logit_bias": 0.0} if weights and "logit_bias" in weights else {}),
+    )
+    if weights is not None:
+        load_weights(model, weights)
+    return model, steps
+
+
+def _check_no_weights(name: str, **given: str | None) -> None:
+    """Refuse what is said of weights to a name that brings its own: it would change nothing."""
+    for option, value in given.items():
+        if value is not None:
+            raise OodlibError(f"{name!r} brings its own weights: leave {option}={value!r} out, or name an architecture")
+
+
+def _file_in(folder: Path) -> Path | None:
+    """The weight file of a model's folder."""
+    found = open_clip.factory._find_checkpoint_in_dir(folder)
+    return Path(found) if found else None
+
+
+def _check_preprocess(preprocess: str | Mapping[str, Any] | None) -> tuple[str | None, dict[str, Any] | None]:
+    """A named variant or statistics, of which one at most is given."""
+    if preprocess is None or isinstance(preprocess, Mapping):
+        return None, None if preprocess is None else check_stated(preprocess)
+    check_variant(preprocess)
+    return preprocess, None
+
+
+def _weight_file(name: str, pretrained: str) -> Path | None:
+    """The file of an architecture's weights, downloaded if it must be.
+
+    A tag is loaded as a file, too, so that a second run asks no network and the specification has the file's hash.
+    """
+    file = fetch_weights(name, pretrained) if open_clip.get_pretrained_cfg(name, pretrained) else Path(pretrained)
     check_tokenizer(name)
-    if file is None:
-        return Path(pretrained) if pretrained and pretrained != RANDOM else None, {}
-    # Loaded as a file, so that a second run asks no network and the specification has the file's hash.
-    own = {f"image_{key}": config[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in config}
-    return file, own
+    return None if pretrained == RANDOM else file
 
 
 def _spec(
@@ -146,9 +186,6 @@ def _spec(
     pre = dict(getattr(model.visual, "preprocess_cfg", {}))
     quick = any(type(module).__name__ == "QuickGELU" for module in model.modules())
     folder = Path(source.removeprefix(LOCAL)) if source.startswith(LOCAL) else None
-    if folder:
-        found = open_clip.factory._find_checkpoint_in_dir(folder)
-        file = Path(found) if found else None
     weights = file if file and file.is_file() else None
     by_path = pretrained and weights and Path(pretrained).is_file()
     return {
@@ -173,8 +210,10 @@ def _check_device(device: str) -> None:
         raise OodlibError(f"this machine has no usable {kind} device: choose device='cpu'")
 
 
-def _check_architecture(name: str, pretrained: str | None, quick_gelu: bool | None) -> bool:
-    """Whether to use QuickGELU for an architecture that is loaded by name; refuses to guess."""
+def _check_architecture(
+    name: str, pretrained: str | None, quick_gelu: bool | None, like: str | None, stated: Mapping[str, Any] | None
+) -> tuple[bool, dict[str, Any]]:
+    """Whether to use QuickGELU for an architecture that is loaded by name, and its preprocessing; refuses to guess."""
     if name not in open_clip.list_models():
         raise OodlibError(
             f"there is no encoder {name!r}: `open_clip.list_models()` lists the names, 'pocket' needs no download"
@@ -186,19 +225,17 @@ def _check_architecture(name: str, pretrained: str | None, quick_gelu: bool | No
     built_quick = bool(open_clip.get_model_config(name).get("quick_gelu"))
     if quick_gelu is False and built_quick:
         raise OodlibError(f"{name} is built with QuickGELU: take the architecture without '-quickgelu', or pass True")
+    tagged = bool(open_clip.get_pretrained_cfg(name, pretrained))
+    if like is not None and (pretrained == RANDOM or tagged):
+        raise OodlibError(f"the weights {pretrained!r} say themselves how they were trained: leave like={like!r} out")
     if pretrained == RANDOM:
-        return built_quick if quick_gelu is None else quick_gelu
-    trained = open_clip.get_pretrained_cfg(name, pretrained)
-    if trained:
-        return bool(trained.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
+        return (built_quick if quick_gelu is None else quick_gelu), {}
+    if tagged:
+        return how_trained(name, Path(pretrained), quick_gelu=quick_gelu, like=pretrained, stated=stated)
     if not Path(pretrained).is_file():
-        tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
+        tags = ", ".join(tags_of(name)) or "none"
         raise OodlibError(f"{name} has no weights {pretrained!r}: it is no file, and the tags are {tags}")
-    if quick_gelu is None:
-        raise OodlibError(
-            f"the weight file {pretrained} does not say its activation: pass quick_gelu=True (OpenAI) or False"
-        )
-    return quick_gelu
+    return how_trained(name, Path(pretrained), quick_gelu=quick_gelu, like=like, stated=stated)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
@@ -10,19 +10,22 @@ if TYPE_CHECKING:
 
 
 def named_encoder(
-    name: str, pretrained: str | None = None, *, precision: str = "fp32", device: str = "cpu"
+    name: str, pretrained: str | None = None, *, precision: str = "fp32", device: str = "cpu", **trained: Any
 ) -> Encoder | LightEncoder:
     """`pocket` on the CPU as a `LightEncoder`, every other encoder as `oodlib.encoders.load_encoder` loads it.
+
+    `trained` is what that function takes of weights in a file, and None counts as not given.
 
     Raises
     ------
     OodlibError
         As `load_encoder`.
     """
-    if (name, pretrained, precision, device) == ("pocket", None, "fp32", "cpu"):
+    trained = {key: value for key, value in trained.items() if value is not None}
+    if (name, pretrained, precision, device) == ("pocket", None, "fp32", "cpu") and not trained:
         from oodlib.pocket.light import LightEncoder
 
         return LightEncoder()
     from oodlib.encoders.load import load_encoder
 
-    return load_encoder(name, pretrained, precision=precision, device=device)
+    return load_encoder(name, pretrained, precision=precision, device=device, **trained)

@@ -25,9 +25,11 @@ class EncoderChoice(Strict):
     name : str
         As `oodlib.encoders.load_encoder` takes it: "pocket", "ViT-B-16", "local-dir:...", "hf-hub:...".
     pretrained : str or None
-        open_clip's tag of the weights, where the name alone does not say it; "random" for made-up ones.
+        open_clip's tag of the weights, or their file, where the name alone does not say it; "random" for made-up ones.
     quick_gelu : bool or None
         The activation, where the tag does not say it.
+    like : str or None
+        Of weights in a file, the tag that they were trained like.
     preprocess : str or None
         A named way to make pictures ready; None is the one that the weights come with.
     device : str
@@ -39,6 +41,7 @@ class EncoderChoice(Strict):
     name: str
     pretrained: str | None = None
     quick_gelu: bool | None = None
+    like: str | None = None
     preprocess: str | None = None
     device: str = "cpu"
     precision: str = "fp32"

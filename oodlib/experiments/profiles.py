@@ -256,7 +256,8 @@ def _with_random_weights(profile: Profile) -> Profile:
     """
 
     def drawn(choice: EncoderChoice) -> EncoderChoice:
-        return choice.model_copy(update={"name": SMALL_MODEL, "pretrained": "random", "quick_gelu": None})
+        small = {"name": SMALL_MODEL, "pretrained": "random", "quick_gelu": None, "like": None}
+        return choice.model_copy(update=small)
 
     encoders = {label: drawn(choice) for label, choice in profile.encoders.items()}
     return profile.model_copy(update={"encoder": drawn(profile.encoder), "encoders": encoders})

@@ -55,6 +55,8 @@ def compare(
     encoder: str = "pocket",
     *,
     pretrained: str | None = None,
+    quick_gelu: bool | None = None,
+    like: str | None = None,
     labels: Sequence[str] | None = None,
     outliers: Sequence[str] | None = None,
     templates: str | None = None,
@@ -75,6 +77,8 @@ def compare(
         A folder, or such a CSV, of other pictures.
     encoder, pretrained, outliers, templates
         As in `oodlib.detect`.
+    quick_gelu, like
+        As in `oodlib.encoders.load_encoder`, of weights in a file.
     labels : sequence of str, optional
         Class names. By default those of the folders; pass them where the pictures lie in one folder.
     n_boot, seed
@@ -96,7 +100,9 @@ def compare(
         raise OodlibError(f"{inside} has one class only ({names[0]}): most scores compare names, so add a second")
     if labels is None and (loose := int((found[ID].manifest.table["label"] == "").sum())):
         raise OodlibError(f"{loose} pictures in {inside} lie in no folder of a class: move them into one, or elsewhere")
-    model = load_encoder(encoder, pretrained)  # with torch, as every detector is asked
+    model = load_encoder(
+        encoder, pretrained, quick_gelu=quick_gelu, like=like
+    )  # with torch, as every detector is asked
     guard = Guard.make(names, model, outliers=outliers, templates=templates)
     notes = list(guard.notes)
     seen = {name: _seen(guard, some, name, notes, progress) for name, some in found.items()}

@@ -116,7 +116,7 @@ def load_guard(
     if encoder is None:
         encoder, pretrained = _name(spec, path), spec["pretrained"]
     if isinstance(encoder, str):
-        encoder = named_encoder(encoder, pretrained, precision=spec["precision"])
+        encoder = named_encoder(encoder, pretrained, precision=spec["precision"], **_trained(spec, pretrained))
     for field in sorted((spec.keys() | encoder.spec.keys()) - set(FREE)):
         kept, given = spec.get(field), encoder.spec.get(field)
         if kept != given:
@@ -186,6 +186,14 @@ def _name(spec: dict[str, Any], path: Path) -> str:
     if name.startswith("local-dir:") or (spec["pretrained"] and spec["weights_sha256"]):
         raise OodlibError(f"{path} belongs to weights in a file ({name}, {spec['pretrained']}): name the encoder, too")
     return name
+
+
+def _trained(spec: dict[str, Any], pretrained: str | None) -> dict[str, Any]:
+    """What a weight file does not say; the guard's was of the same content, so that its answers hold."""
+    if pretrained is None or not Path(pretrained).is_file() or "variant" in spec["preprocess"]:
+        return {}
+    stated = {key: spec["preprocess"][key] for key in ("mean", "std", "interpolation", "resize_mode")}
+    return {"quick_gelu": spec["quick_gelu"], "preprocess": stated}
 
 
 def _brief(value: Any) -> str:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from oodlib.concepts import as_list
 from oodlib.datasets.folder import from_paths
-from oodlib.datasets.images import MAX_PIXELS, to_rgb
+from oodlib.datasets.pixels import as_picture
 from oodlib.embeddings.embedding import embed
 from oodlib.embeddings.filling import groups_encoded
 from oodlib.errors import OodlibError
@@ -63,7 +63,8 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
     encoder : Encoder or LightEncoder
     images : path, str, PIL image, array, or an iterable of one of these kinds
         A string or path names a file, a folder or a glob. An array is (H, W), (H, W, 3) or (H, W, 4), whole numbers up
-        to 255 (16-bit grey: 65,535) or fractions from 0 to 1; a batch is (N, H, W, 3) or (N, H, W, 4).
+        to 255 (uint16: up to 65,535) or fractions from 0 to 1, as `oodlib.datasets.pixels.eight_bits` takes them; a
+        batch is (N, H, W, 3) or (N, H, W, 4).
     progress : bool
         Show a progress bar on standard error.
     home : Path, optional
@@ -116,48 +117,3 @@ def _look_at_files(encoder: Encoder | LightEncoder, paths: list[Path], progress:
     bad = found.bad | {shown[identity]: reason for identity, reason in kept.bad.items()}
     good = tuple(shown[identity] for identity in kept.ids)
     return Seen(found.order, good, kept.features, bad, files, found.passed_over)
-
-
-def as_picture(source: Any) -> Image.Image:
-    """Turn a PIL image or one array into an RGB picture.
-
-    Raises
-    ------
-    OodlibError
-        If it is neither, is empty, damaged or larger than 100 megapixels.
-
-    Examples
-    --------
-    >>> as_picture(np.full((2, 3), 0.5)).getpixel((0, 0))
-    (128, 128, 128)
-    """
-    if isinstance(source, Image.Image):
-        if source.width * source.height > MAX_PIXELS:
-            raise OodlibError(f"it has {source.width} x {source.height} pixels: scale it down first")
-        try:
-            return to_rgb(source)
-        except Exception as error:  # a picture that Pillow opened is decoded only now
-            raise OodlibError(f"it is damaged ({error}): replace it by a whole picture") from error
-    if not isinstance(source, np.ndarray):
-        raise OodlibError(f"it is of type {type(source).__name__}: pass paths, PIL images or NumPy arrays")
-    flat = source[..., 0] if source.ndim == 3 and source.shape[-1] == 1 else source
-    if not flat.size or not (flat.ndim == 2 or (flat.ndim == 3 and flat.shape[-1] in (3, 4))):
-        raise OodlibError(f"its shape is {source.shape}: pass (H, W), (H, W, 3) or (H, W, 4)")
-    if flat.shape[0] * flat.shape[1] > MAX_PIXELS:
-        raise OodlibError(f"it has {flat.shape[1]} x {flat.shape[0]} pixels: scale it down first")
-    return to_rgb(Image.fromarray(np.ascontiguousarray(_eight_bits(flat))))
-
-
-def _eight_bits(numbers: np.ndarray) -> np.ndarray:
-    """Pixels as whole numbers up to 255; they may come as truth values, fractions, or whole numbers of any size."""
-    if numbers.dtype == bool:
-        return np.where(numbers, np.uint8(255), np.uint8(0))
-    if np.issubdtype(numbers.dtype, np.floating):
-        if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > 1:
-            raise OodlibError("its fractions are not all from 0 to 1: divide by the largest value a pixel can have")
-        return (numbers * 255).round().astype(np.uint8)
-    if numbers.dtype == np.uint16:
-        return (numbers // 257).astype(np.uint8)
-    if not np.issubdtype(numbers.dtype, np.integer) or numbers.min() < 0 or numbers.max() > 255:
-        raise OodlibError(f"its numbers ({numbers.dtype}) are not all from 0 to 255: convert it to uint8")
-    return numbers.astype(np.uint8, copy=False)

@@ -23,7 +23,7 @@ from safetensors import safe_open
 
 from oodlib.arrays import as_numpy, normalize
 from oodlib.cache import sha256_of
-from oodlib.datasets.images import without_far_ends
+from oodlib.datasets.pixels import as_picture, several, without_far_ends
 from oodlib.errors import OodlibError
 from oodlib.machine import cores
 from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, WEIGHTS, assemble
@@ -108,7 +108,7 @@ class LightEncoder:
 
     def pixels(self, pictures: Iterable[Image.Image]) -> np.ndarray:
         """Pictures scaled and cut as `Encoder.pixels` does it: uint8 (N, 3, 128, 128), the same numbers."""
-        return np.stack([_square(without_far_ends(picture)) for picture in pictures]).transpose(0, 3, 1, 2)
+        return np.stack([_square(without_far_ends(as_picture(picture))) for picture in pictures]).transpose(0, 3, 1, 2)
 
     def normal(self, pixels: np.ndarray) -> np.ndarray:
         """A batch from `pixels`, as the tower takes it: float32 in [-1, 1]."""
@@ -119,17 +119,18 @@ class LightEncoder:
 
         Parameters
         ----------
-        pictures : sequence of PIL images, or array
-            Pictures, or a batch from `pixels`.
+        pictures : sequence of PIL images or arrays, or array
+            Pictures, as `oodlib.datasets.pixels.as_picture` takes them, or a batch from `pixels`.
         batch_size : int
             Pictures in memory at a time.
         """
-        if len(pictures) == 0:
-            raise OodlibError("there are no pictures to encode: pass at least one")
+        pictures = several(pictures)
+        shape = getattr(pictures, "shape", ())
+        ready = shape[1:] == (3, IMAGE_SIZE, IMAGE_SIZE) and pictures.dtype == np.uint8  # else these are pictures
         parts = []
         for start in range(0, len(pictures), batch_size):
             some = pictures[start : start + batch_size]
-            batch = some if isinstance(some, np.ndarray) else self.pixels(some)
+            batch = some if ready else self.pixels(some)
             parts.append(normalize(self._image.run(None, {"x": self.normal(batch)})[0]))
         return np.concatenate(parts)
 

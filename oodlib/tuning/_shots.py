@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from oodlib.datasets.base import Manifest
-from oodlib.datasets.images import read_image, to_rgb
+from oodlib.datasets.images import read_image
 from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.tuning._stages import encode_parts
@@ -75,7 +75,7 @@ def take_shots(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for start in range(0, len(paths), CHUNK):
-            read = [to_rgb(read_image(path)) for path in paths[start : start + CHUNK]]
+            read = [read_image(path) for path in paths[start : start + CHUNK]]
             drawn: list[list[Image.Image]] = [read, *([crop(picture) for picture in read] for _ in range(views - 1))]
             prepared = torch.stack([encoder.prepare(view) for view in drawn])
             labels = torch.tensor([place[name] for name in manifest.table["label"][start : start + CHUNK]])

@@ -317,3 +317,26 @@ def test_a_console_that_lacks_a_letter_shows_its_code(album):
     )
     assert done.returncode == 3, done.stderr
     assert "\\U0001f6b2.png" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["detect", "ALBUM", *LABELS], ["search", "a cat", "ALBUM"], ["embed", "ALBUM"], ["compare", "ID", "OOD"]]
+)
+def test_what_a_weight_file_does_not_say_can_be_said(words, album, drawings, tmp_path):
+    for part, names in (("ID/a", ["banana"]), ("ID/b", ["tiger"]), ("OOD", ["rocket"])):
+        (tmp_path / part).mkdir(parents=True)
+        for name in names:
+            shutil.copy(drawings[name], tmp_path / part)
+    file = tmp_path / "mine.pt"
+    file.write_bytes(b"")
+    places = {"ALBUM": album, "ID": tmp_path / "ID", "OOD": tmp_path / "OOD"}
+    asked = [*(places.get(word, word) for word in words), "--encoder", "ViT-L-14", "--pretrained", file]
+    for more, message in (
+        ([], "--quick-gelu or --no-quick-gelu"),
+        (["--quick-gelu"], "--like TAG"),
+        (["--quick-gelu", "--like", "openai"], "mine.pt') cannot be loaded"),
+        (["--like", "openai"], "mine.pt') cannot be loaded"),
+    ):
+        said = run(*asked, *more)
+        assert said.exit_code == 1
+        assert message in " ".join(said.output.split())

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from oodlib.datasets.images import MAX_PIXELS, read_image, to_rgb, without_far_ends
+from oodlib.datasets.images import MAX_PIXELS, read_image
+from oodlib.datasets.pixels import to_rgb, without_far_ends
 from oodlib.errors import OodlibError
 
 
