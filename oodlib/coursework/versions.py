@@ -17,6 +17,8 @@ from oodlib.coursework.regions import UNWRITTEN, Region, rewrite, stub
 
 DATA = ("emojishift.npz", "pictures.png")  # what an assignment reads, in the folder `data`
 YOUR_ANSWER = "*Your answer:*"
+# nbgrader gives no points for a test that passes while anything is written to standard error, where warnings go.
+_WARNINGS_ARE_FINE = "import sys\n\nsys.stderr = sys.stdout  # a warning costs no points\n"
 _GRADED_HERE = "# More checks run here when your work is graded."
 
 Notebook = dict[str, Any]
@@ -73,8 +75,10 @@ def nbgrader(master: Master) -> Notebook:
         text = cell.source
         if cell.role == "solution":
             text = rewrite(text, _between("### BEGIN SOLUTION", "### END SOLUTION"))
+        elif cell.role == "test":
+            text = f"{_WARNINGS_ARE_FINE}{text}"
         elif cell.role == "hidden-test":
-            text = f"{_GRADED_HERE}\n### BEGIN HIDDEN TESTS\n{text}\n### END HIDDEN TESTS"
+            text = f"{_GRADED_HERE}\n{_WARNINGS_ARE_FINE}### BEGIN HIDDEN TESTS\n{text}\n### END HIDDEN TESTS"
         notebook_cell = _cell(cell, text)
         if cell.role:
             notebook_cell["metadata"]["nbgrader"] = _nbgrader_metadata(cell)

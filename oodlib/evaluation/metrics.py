@@ -121,7 +121,12 @@ class Bootstrap:
         )
 
     def interval(self, detector: str) -> dict[str, tuple[float, float]]:
-        """Return the percentile interval (low, high) of each metric of a detector."""
+        """Return the percentile interval (low, high) of each metric of a detector.
+
+        That of ``detection_accuracy`` is (NaN, NaN), here and in `difference`: it is the best of many cuts on these
+        pictures, a resample's best is better still, and the percentiles of such maxima lie above the truth in up to a
+        quarter of all samples where 5 % are said.
+        """
         return self._percentiles(self._of(detector))
 
     def difference(self, first: str, second: str) -> dict[str, tuple[float, float, float]]:
@@ -140,7 +145,8 @@ class Bootstrap:
 
     def _percentiles(self, rows: Array) -> dict[str, tuple[float, float]]:
         bounds = np.quantile(rows, [(1 - self.level) / 2, (1 + self.level) / 2], axis=0)
-        return {m: (float(low), float(high)) for m, low, high in zip(METRICS, *bounds, strict=True)}
+        found = {m: (float(low), float(high)) for m, low, high in zip(METRICS, *bounds, strict=True)}
+        return found | {"detection_accuracy": (float("nan"), float("nan"))}
 
 
 def bootstrap_metrics(
@@ -157,7 +163,8 @@ def bootstrap_metrics(
 
     ID and OOD pictures are drawn with replacement separately, so the set sizes stay what they are. Because the draws
     are shared, differences between detectors have intervals too. Pictures are drawn one by one: where they come in
-    families (one concept, many hands), the true uncertainty is larger than these intervals say.
+    families (one concept, many hands), the true uncertainty is larger than these intervals say. So it is with few
+    pictures: with 30 of each set, intervals of AUPR hold the truth in about 85 of 100 samples, from 60 on in about 94.
 
     Parameters
     ----------

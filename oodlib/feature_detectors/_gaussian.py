@@ -1,7 +1,7 @@
 """What the Mahalanobis detectors share: class means and a whitening map."""
 
 import numpy as np
-from sklearn.covariance import ShrunkCovariance
+from sklearn.covariance import ShrunkCovariance, ledoit_wolf_shrinkage
 
 from oodlib.errors import OodlibError
 from oodlib.feature_detectors.base import Array
@@ -16,6 +16,16 @@ def class_means(X: Array, labels: Array) -> tuple[Array, Array]:
     sums = np.zeros((len(classes), X.shape[1]))
     np.add.at(sums, places, X)
     return sums / np.bincount(places)[:, None], places
+
+
+def enough_shrinkage(centred: Array, n_classes: int) -> float:
+    """Return the shrinkage for rows (N, D) of mean 0: none where they are plenty, else Ledoit and Wolf's.
+
+    A covariance of fewer rows than columns has no inverse, and one of hardly more is inverted with large errors. Plenty
+    is twice as many as columns and classes together.
+    """
+    rows, columns = centred.shape
+    return 0.0 if rows >= 2 * (columns + n_classes) else float(ledoit_wolf_shrinkage(centred, assume_centered=True))
 
 
 def whitening(centred: Array, shrinkage: float, remedy: str) -> Array:

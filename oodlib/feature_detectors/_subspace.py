@@ -14,11 +14,12 @@ def residual_space(X: Array, dim: int | None) -> Array:
     X : array, shape (N, D)
         Features minus the origin; the principal space is that of their second moments, uncentred.
     dim : int or None
-        Dimension of the principal space; None takes 256 but no more than half of the columns.
+        Dimension of the principal space; None takes 256 but no more than half of the columns, nor of the rows, so that
+        some of what the rows themselves are is left.
     """
     columns = X.shape[1]
     if dim is None:
-        dim = min(256, columns // 2)
+        dim = min(256, columns // 2, len(X) // 2)
     if not 0 <= dim < columns:
         raise OodlibError(
             f"dim is {dim} for features of {columns} columns: pass a number from 0 to {columns - 1}, or None."

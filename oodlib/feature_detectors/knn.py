@@ -5,6 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from oodlib.errors import OodlibError
+from oodlib.feature_detectors._gaussian import class_means
 from oodlib.feature_detectors.base import Array, FeatureDetector
 
 
@@ -17,9 +18,10 @@ class KNN(FeatureDetector):
 
     Parameters
     ----------
-    n_neighbors : int, default=50
-        Which neighbour, k; with fewer training rows, the farthest. Where classes have few rows take fewer than a class
-        has, or the k-th neighbour is one of another class.
+    n_neighbors : int or None, default=None
+        Which neighbour, k; with fewer training rows, the farthest. None takes 50 as OpenOOD does, but no more than half
+        of the rows of a class (of the median one), or without labels a tenth of all: a k-th neighbour that is one of
+        another class says nothing.
     contamination : float, default=0.05
         Share of training rows below `offset_`.
 
@@ -36,7 +38,7 @@ class KNN(FeatureDetector):
     References
     ----------
     Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, ICML 2022; the default is OpenOOD's
-    (knn_postprocessor.py, commit 3c35632).
+    (knn_postprocessor.py, commit 3c35632) where there are rows enough.
 
     Examples
     --------
@@ -47,14 +49,15 @@ class KNN(FeatureDetector):
 
     index_: NearestNeighbors
 
-    def __init__(self, n_neighbors: int = 50, *, contamination: float = 0.05):
+    def __init__(self, n_neighbors: int | None = None, *, contamination: float = 0.05):
         self.n_neighbors = n_neighbors
         self.contamination = contamination
 
     def learn(self, X: Array, labels: Array | None) -> None:
-        if self.n_neighbors < 1:
-            raise OodlibError(f"n_neighbors is {self.n_neighbors}: pass at least 1.")
-        nearest = min(self.n_neighbors, len(X))
+        k = _few(X, labels) if self.n_neighbors is None else self.n_neighbors
+        if k < 1:
+            raise OodlibError(f"n_neighbors is {k}: pass at least 1, or None.")
+        nearest = min(k, len(X))
         # Trees do not help with hundreds of columns; a brute search is exact and streams.
         self.index_ = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(X))
 
@@ -62,3 +65,9 @@ class KNN(FeatureDetector):
         distances, _ = self.index_.kneighbors(normalize(X))
         score: Array = -np.square(distances[:, -1])
         return score
+
+
+def _few(X: Array, labels: Array | None) -> int:
+    """The neighbour to take by default: one of the same class as the nearest, if rows are as many as they should be."""
+    mates = len(X) / 10 if labels is None else np.median(np.bincount(class_means(X, labels)[1])) / 2
+    return max(1, min(50, int(mates)))

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import euclidean_distances
 
-from oodlib.feature_detectors._gaussian import class_means, whitening
+from oodlib.feature_detectors._gaussian import class_means, enough_shrinkage, whitening
 from oodlib.feature_detectors.base import Array, FeatureDetector
 
 
@@ -17,9 +17,9 @@ class Mahalanobis(FeatureDetector):
 
     Parameters
     ----------
-    shrinkage : float, default=0.0
-        Share, 0 to 1, of the mean variance times the identity in :math:`\Sigma`. With few rows (fewer than columns plus
-        classes) take more than 0.
+    shrinkage : float or None, default=None
+        Share, 0 to 1, of the mean variance times the identity in :math:`\Sigma`. None takes 0, as published, with at
+        least twice as many rows as columns and classes together, and with fewer the share of Ledoit and Wolf.
     contamination : float, default=0.05
         Share of training rows below `offset_`.
 
@@ -32,13 +32,15 @@ class Mahalanobis(FeatureDetector):
 
     Notes
     -----
-    There is no factor 1/2. With fewer rows than columns :math:`\Sigma` has no inverse, and its pseudo-inverse does not
-    see the directions in which the training rows do not vary, where out-of-distribution features may well differ.
+    There is no factor 1/2. With fewer rows than columns and ``shrinkage=0`` :math:`\Sigma` has no inverse, and its
+    pseudo-inverse does not see the directions in which the training rows do not vary, where out-of-distribution
+    features may well differ.
 
     References
     ----------
     Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks, NeurIPS
-    2018, on one layer and without perturbed inputs, as in OpenOOD (mds_postprocessor.py, commit 3c35632).
+    2018, on one layer and without perturbed inputs, as in OpenOOD (mds_postprocessor.py, commit 3c35632). Ledoit and
+    Wolf, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices, J. Multivariate Analysis 2004.
 
     Examples
     --------
@@ -50,14 +52,18 @@ class Mahalanobis(FeatureDetector):
     means_: Array
     whitening_: Array
 
-    def __init__(self, shrinkage: float = 0.0, *, contamination: float = 0.05):
+    def __init__(self, shrinkage: float | None = None, *, contamination: float = 0.05):
         self.shrinkage = shrinkage
         self.contamination = contamination
 
     def learn(self, X: Array, labels: Array | None) -> None:
         self.means_, places = class_means(X, np.zeros(len(X), int) if labels is None else labels)
         remedy = "every row is the mean of its class, which leaves no spread to measure with: pass more rows a class."
-        self.whitening_ = whitening(X - self.means_[places], self.shrinkage, remedy)
+        self.whitening_ = self._whitening(X - self.means_[places], remedy)
+
+    def _whitening(self, centred: Array, remedy: str) -> Array:
+        chosen = enough_shrinkage(centred, len(self.means_)) if self.shrinkage is None else self.shrinkage
+        return whitening(centred, chosen, remedy)
 
     def _width(self) -> int:
         return len(self.means_)

@@ -22,11 +22,12 @@ class NNGuide(HeadDetector):
 
     Parameters
     ----------
-    n_neighbors : int, default=100
-        Number K; with a smaller bank, all of it.
+    n_neighbors : int or None, default=None
+        Number K; with a smaller bank, all of it. None takes 100 as OpenOOD does, but no more than a tenth of the bank:
+        the mean over all of it asks for no neighbour.
     share : float, default=0.01
-        Share of the training rows that the bank holds, above 0 and up to 1; it holds at least `n_neighbors` rows where
-        there are so many.
+        Share of the training rows that the bank holds, above 0 and up to 1; it holds at least `n_neighbors` rows (with
+        None, 1,000) where there are so many.
     random_state : int, RandomState or None, default=0
         Of the draw of the bank.
     weight, bias : array, shapes (C, D) and (C,)
@@ -54,7 +55,7 @@ class NNGuide(HeadDetector):
 
     def __init__(
         self,
-        n_neighbors: int = 100,
+        n_neighbors: int | None = None,
         share: float = 0.01,
         random_state: int | np.random.RandomState | None = 0,
         *,
@@ -71,11 +72,12 @@ class NNGuide(HeadDetector):
 
     def learn(self, X: Array, labels: Array | None) -> None:
         super().learn(X, labels)
-        if not (self.n_neighbors >= 1 and 0 < self.share <= 1):
+        fewest = 1000 if self.n_neighbors is None else self.n_neighbors
+        if not (fewest >= 1 and 0 < self.share <= 1):
             raise OodlibError(
                 f"n_neighbors is {self.n_neighbors} and share is {self.share}: pass at least 1, and above 0 up to 1."
             )
-        size = min(len(X), max(round(self.share * len(X)), self.n_neighbors))
+        size = min(len(X), max(round(self.share * len(X)), fewest))
         rows = check_random_state(self.random_state).permutation(len(X))[:size]
         self.bank_ = normalize(X[rows])
         self.bank_ *= np.concatenate([self._energy(block) for block in self._blocks(X[rows])])[:, None]
@@ -85,7 +87,8 @@ class NNGuide(HeadDetector):
 
     def score_block(self, X: Array) -> Array:
         guidance = normalize(X) @ self.bank_.T
-        kept = min(self.n_neighbors, len(self.bank_))
+        few = max(1, min(100, len(self.bank_) // 10))
+        kept = few if self.n_neighbors is None else min(self.n_neighbors, len(self.bank_))
         guidance.partition(len(self.bank_) - kept, axis=1)
         score: Array = self._energy(X) * guidance[:, -kept:].mean(axis=1)
         return score

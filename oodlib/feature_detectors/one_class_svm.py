@@ -17,13 +17,13 @@ class OneClassSVM(FeatureDetector):
     Parameters
     ----------
     nu : float, default=0.5
-        Above 0 and up to 1: an upper bound on the share of training rows left outside scikit-learn's own cut, and a
-        lower bound on that of support vectors.
+        Above 0 and up to 1: of the exact solution, an upper bound on the share of training rows outside the machine's
+        own cut, and a lower bound on that of support vectors. The solver stops before it is exact, and rows on the edge
+        may then fall outside, with few rows a large share. `predict` does not use that cut.
     gamma : float or {"scale", "auto"}, default="scale"
         Of the kernel; "scale" is 1 / (D times the variance of all entries), "auto" is 1 / D.
     contamination : float, default=0.05
-        Share of training rows below `offset_`, which takes the place of the machine's own cut, that leaves out about
-        `nu`.
+        Share of training rows, at most, below `offset_`, which takes the place of the machine's own cut.
 
     Attributes
     ----------

@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from oodlib.errors import OodlibError
-from oodlib.feature_detectors._gaussian import whitening
 from oodlib.feature_detectors.base import Array
 from oodlib.feature_detectors.mahalanobis import Mahalanobis
 
@@ -19,9 +18,8 @@ class RelativeMahalanobis(Mahalanobis):
 
     Parameters
     ----------
-    shrinkage : float, default=0.0
-        Share, 0 to 1, of the mean variance times the identity in both covariances. With few rows (fewer than columns
-        plus classes) take more than 0.
+    shrinkage : float or None, default=None
+        Share, 0 to 1, of the mean variance times the identity in both covariances. None is that of `Mahalanobis`.
     n_clusters : int, default=10
         Without labels, k-means makes this many classes, but no more than one for five rows, nor fewer than two. The
         published method has labels.
@@ -54,7 +52,7 @@ class RelativeMahalanobis(Mahalanobis):
 
     def __init__(
         self,
-        shrinkage: float = 0.0,
+        shrinkage: float | None = None,
         n_clusters: int = 10,
         random_state: int | np.random.RandomState | None = 0,
         *,
@@ -71,7 +69,7 @@ class RelativeMahalanobis(Mahalanobis):
         if len(self.means_) < 2:
             raise OodlibError("RelativeMahalanobis compares classes with the whole: pass y of at least two classes.")
         self.mean_ = X.mean(axis=0)
-        self.whitening_all_ = whitening(X - self.mean_, self.shrinkage, "all rows are equal: pass rows that vary.")
+        self.whitening_all_ = self._whitening(X - self.mean_, "all rows are equal: pass rows that vary.")
 
     def _clustered(self, X: Array) -> Array:
         if self.n_clusters < 2:

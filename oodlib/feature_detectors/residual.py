@@ -20,7 +20,8 @@ class Residual(FeatureDetector):
     Parameters
     ----------
     dim : int or None, default=None
-        Dimension of the principal space. None takes 256, as OpenOOD's ViM does, but no more than half of the columns.
+        Dimension of the principal space. None takes 256, as OpenOOD's ViM does, but no more than half of the columns,
+        nor of the rows.
     origin : array, shape (D,), or None, default=None
         The point u. None is the zero vector, which for a head without bias is ViM's origin; with a bias that is
         ``-numpy.linalg.pinv(weight) @ bias``.

@@ -21,7 +21,8 @@ class ViM(HeadDetector):
     Parameters
     ----------
     dim : int or None, default=None
-        Dimension of the principal space. None takes 256, as OpenOOD does, but no more than half of the columns.
+        Dimension of the principal space. None takes 256, as OpenOOD does, but no more than half of the columns,
+        nor of the rows.
     weight, bias : array, shapes (C, D) and (C,)
         The classification head; for a vision-language model ``logit_scale * text`` and zeros, so that u = 0.
     contamination : float, default=0.05

@@ -73,6 +73,9 @@ def _neighbours(rows: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], N
 def trustworthiness(features: Any, places: Any, *, neighbours: int = 15) -> float:
     """How far the neighbours on a map are neighbours in the space, by cosine: 1 if all are; a random map has about 0.5.
 
+    Of equal rows the first counts, with its place: copies are neighbours of each other in the space, and would vouch
+    for any map.
+
     Parameters
     ----------
     features : (N, D)
@@ -81,15 +84,22 @@ def trustworthiness(features: Any, places: Any, *, neighbours: int = 15) -> floa
     neighbours : int
         How many of each point are looked at; fewer where there are few points.
 
+    Raises
+    ------
+    OodlibError
+        If there are fewer than four different rows.
+
     References
     ----------
     Venna and Kaski, Neighborhood preservation in nonlinear projection methods, ICANN 2001; computed by scikit-learn.
     """
     from sklearn import manifold
 
-    rows = np.asarray(features, dtype=np.float32)
+    rows, first = np.unique(np.asarray(features, dtype=np.float32), axis=0, return_index=True)
+    if len(rows) < FEWEST:
+        raise OodlibError(f"a map of {len(rows)} different pictures says nothing: pass at least {FEWEST}")
     looked_at = min(neighbours, (len(rows) - 1) // 2)  # scikit-learn wants fewer than half of the rows
-    return float(manifold.trustworthiness(rows, np.asarray(places), n_neighbors=looked_at, metric="cosine"))
+    return float(manifold.trustworthiness(rows, np.asarray(places)[first], n_neighbors=looked_at, metric="cosine"))
 
 
 def draw_map(table: pd.DataFrame) -> Figure:

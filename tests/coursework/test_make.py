@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbclient import NotebookClient
 from typer.testing import CliRunner
 
 from oodlib.cli.main import app
@@ -313,6 +314,27 @@ def test_nbgrader_metadata_follows_its_rules(master):
     text = joined(book)
     for marker in ("SOLUTION", "HIDDEN TESTS"):
         assert text.count(f"### BEGIN {marker}") == text.count(f"### END {marker}") == 1
+
+
+def test_a_right_answer_that_warns_keeps_its_points(tmp_path):
+    """Nbgrader gives none for a test cell that passes while anything stands on its standard error."""
+    made = sound()
+    made["cells"][2]["source"] = (
+        "import sys, warnings\nimport numpy as np\ndef twice(x):\n    # solution:\n    warnings.warn('odd')\n"
+        "    np.log(np.zeros(1))\n    print('careful', file=sys.stderr)\n    return x + x\n    # end"
+    )
+    book = nbformat.from_dict(versions.nbgrader(read_master(written(tmp_path, made))))
+    NotebookClient(book, kernel_name="python3").execute()
+    code = [cell for cell in book.cells if cell.cell_type == "code" and cell.metadata["nbgrader"]["grade"]]
+    assert len(code) == 2
+    for graded in code:
+        assert "careful" in str(graded.outputs)
+        assert {output.name for output in graded.outputs} == {"stdout"}
+        if importlib.util.find_spec("nbgrader"):
+            from nbgrader.utils import compute_checksum, determine_grade
+
+            graded.metadata["nbgrader"]["checksum"] = compute_checksum(graded)
+            assert determine_grade(graded)[0] == 1
 
 
 @pytest.mark.parametrize("version", ["student", "solution", "otter", "nbgrader"])

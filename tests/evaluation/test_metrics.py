@@ -343,3 +343,31 @@ def test_the_mean_of_one_set_is_that_set_and_differences_stay_paired():
     value, low, high = metrics.Bootstrap.mean(parts).difference("a", "b")["auroc"]
     assert value == pytest.approx(np.mean([part.difference("a", "b")["auroc"][0] for part in parts]))
     assert low < value < high
+
+
+@pytest.fixture(scope="module")
+def repeated():
+    """Bootstraps of 100 samples from two normal laws one apart, and the truth: a metric of the laws themselves."""
+    rng = np.random.default_rng(0)
+    samples = [{"a": (rng.normal(1, 1, 150), rng.normal(0, 1, 150))} for _ in range(100)]
+    laws = ood_metrics(rng.normal(1, 1, 200_000), rng.normal(0, 1, 200_000))
+    return laws, [bootstrap_metrics(sample, n_boot=200) for sample in samples]
+
+
+@pytest.mark.parametrize("metric", ["auroc", "aupr_in", "aupr_out", "fpr95", "fpr95_ood"])
+def test_intervals_cover_what_they_say(repeated, metric):
+    truth, boots = repeated
+    covered = [low <= truth[metric] <= high for low, high in (boot.interval("a")[metric] for boot in boots)]
+    assert np.mean(covered) >= 0.88  # 95 of 100 samples, less three standard errors
+
+
+def test_the_best_of_many_cuts_has_no_interval(repeated):
+    """Its percentiles would cover the truth in 75 to 89 of 100 samples: a resample's best cut is better still."""
+    truth, boots = repeated
+    column = METRICS.index("detection_accuracy")
+    bounds = [np.quantile(boot.replicates["a"][:, column], [0.025, 0.975]) for boot in boots]
+    assert np.mean([low <= truth["detection_accuracy"] <= high for low, high in bounds]) < 0.9
+    assert np.isnan(boots[0].interval("a")["detection_accuracy"]).all()
+    value, *ends = boots[0].difference("a", "a")["detection_accuracy"]
+    assert value == 0
+    assert np.isnan(ends).all()

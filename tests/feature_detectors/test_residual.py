@@ -39,10 +39,11 @@ def test_what_the_training_rows_span_has_no_residual(inside, weights):
     assert Residual(5).fit(features).score_samples(combined[None])[0] == pytest.approx(0, abs=1e-5)
 
 
-def test_the_default_takes_half_of_few_columns_and_256_of_many(inside):
+def test_the_default_takes_half_of_few_columns_or_rows_and_256_of_many(inside):
     assert Residual().fit(inside[0]).residual_.shape == (24, 12)
-    many = np.random.default_rng(0).normal(size=(10, 600))
+    many = np.random.default_rng(0).normal(size=(600, 600))
     assert Residual().fit(many).residual_.shape == (600, 344)
+    assert Residual().fit(many[:10]).residual_.shape == (600, 595)
 
 
 def test_the_origin_moves_the_space(inside):

@@ -28,4 +28,4 @@ def test_without_bias_it_is_the_energy_and_the_residual(inside, head):
 
 def test_rows_without_a_residual_are_refused(inside, head):
     with pytest.raises(OodlibError, match=r"residual: .*\b5 rows .*\b12 dimensions.* smaller dim"):
-        ViM(weight=head["weight"], bias=np.zeros(4)).fit(inside[0][:5])
+        ViM(12, weight=head["weight"], bias=np.zeros(4)).fit(inside[0][:5])

@@ -56,3 +56,19 @@ def test_the_map_names_every_class_and_what_is_outside():
     table = pd.DataFrame({"set": ["inside"] * 3 + ["outside"], "label": ["cat", "dog", "cat", ""], "x": range(4)})
     figure = draw_map(table.assign(y=table["x"]))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "dog", "outside"]
+
+
+def test_copies_do_not_vouch_for_a_map():
+    """Random places score about 0.5, however often each row is there; places of the truth score 1."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(40, 8))
+    places = rng.normal(size=(40, 2))
+    once = trustworthiness(rows, places)
+    assert once < 0.7
+    for times in (2, 25):
+        copied = np.repeat(np.arange(40), times)
+        assert trustworthiness(rows[copied], places[copied]) == pytest.approx(once)
+    shuffled = rng.permutation(np.repeat(np.arange(40), 3))
+    assert trustworthiness(rows[shuffled], places[shuffled]) == pytest.approx(once)
+    with pytest.raises(OodlibError, match="3 different pictures"):
+        trustworthiness(rows[[0, 1, 2] * 9], places[[0, 1, 2] * 9])
