@@ -78,3 +78,9 @@ def test_a_vocabulary_of_bytes_knows_every_letter_and_is_cut_as_well(pocket, mon
     assert [reading.cut for reading in pocket.read_texts([exact, longer])] == [False, True]
     (note,) = check_reading(pocket, {"cat": (longer,)}, ("a {}",))
     assert "reads the first 77 tokens" in note
+
+
+def test_an_outlier_word_that_is_read_as_a_label_is_left_out_and_told(light):
+    guard = Guard.make(["cafe", "dog"], light, "outlier_softmax", outliers=["car", "caf\u00e9"])
+    assert guard.concepts.outlier_names == ("car",)
+    assert any("left out: caf\u00e9" in note for note in guard.notes)
