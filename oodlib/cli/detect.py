@@ -6,7 +6,6 @@ Heavy imports wait until a command needs them, so that help comes at once.
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,7 +37,8 @@ def detect(
     labels_file: Annotated[
         Path | None,
         typer.Option(
-            "--labels-file", help="or a text file, a name a line; or JSON that maps each name to a list of descriptions"
+            "--labels-file",
+            help="or a text file, a name a line; or JSON: a list of names, or each name with a list of descriptions",
         ),
     ] = None,
     method: Annotated[
@@ -94,12 +94,12 @@ def detect(
     Features and guards are kept: the same pictures are encoded once, the same labels fitted once. The first run with an
     encoder other than pocket also encodes 2,000 words.
     """
-    from oodlib.cli.printing import format_of, present
+    from oodlib.cli.printing import check_targets, format_of, present
 
     shape = format_of(kind, output)
     if shape == "html":
         import oodlib.cli.gallery  # noqa: F401 (a report that cannot be drawn is refused before anything takes time)
-    _check_targets(output, save)
+    check_targets(output, save)
     if not paths and save is None:
         raise OodlibError(
             "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
@@ -163,12 +163,12 @@ def search(
 
     Features are kept, so that the next query over the same pictures only reads them.
     """
-    from oodlib.cli.printing import format_of, present
+    from oodlib.cli.printing import check_targets, format_of, present
 
     shape = format_of(kind, output)
     if shape == "html":
         raise OodlibError("search writes no HTML: choose table, json or csv")
-    _check_targets(output)
+    check_targets(output)
     from oodlib.encoders.named import named_encoder
     from oodlib.guard.search import search_rows
     from oodlib.prompts.sets import templates as named
@@ -240,19 +240,6 @@ def _guard(
     return guard
 
 
-def _check_targets(*files: Path | None) -> None:
-    """Refuse what cannot be written, or would take the place of a picture, before anything takes time."""
-    from oodlib.cache import check_target
-    from oodlib.datasets.folder import SUFFIXES
-
-    for file in files:
-        if file is None:
-            continue
-        if file.suffix.lower() in SUFFIXES:
-            raise OodlibError(f"{file} is named like a picture: choose another name, such as results.csv")
-        check_target(file)
-
-
 def _labels(given: list[str] | None, file: Path | None) -> Any:
     """Names from the command line and from a file, or None."""
     if given and file:
@@ -261,17 +248,9 @@ def _labels(given: list[str] | None, file: Path | None) -> Any:
         return split(given)
     if file is None:
         return None
-    if file.suffix.lower() != ".json":
-        from oodlib.outlier_labels.envision_prompts import read_names
+    from oodlib.guard.label_files import read_labels
 
-        return read_names(file)
-    try:
-        described = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise OodlibError(f'cannot read {file} ({error}): pass JSON such as {{"cat": ["a pet that purrs"]}}') from None
-    if not isinstance(described, dict) or not all(isinstance(lines, list) for lines in described.values()):
-        raise OodlibError(f'{file} must map each name to a list of descriptions: {{"cat": ["a pet that purrs"]}}')
-    return described
+    return read_labels(file)
 
 
 def split(words: list[str]) -> list[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from oodlib.cache import write_atomically
+from oodlib.cache import check_target, write_atomically
 from oodlib.cli.console import out, plain
+from oodlib.datasets.folder import SUFFIXES
 from oodlib.errors import OodlibError
 from oodlib.guard.rows import Rows
 
@@ -34,6 +35,16 @@ def format_of(asked: str | None, output: Path | None) -> str:
     if chosen not in FORMATS:
         raise OodlibError(f"there is no format {chosen!r}: choose one of {', '.join(FORMATS)}")
     return chosen
+
+
+def check_targets(*files: Path | None) -> None:
+    """Refuse what cannot be written, or would take the place of a picture, before anything takes time."""
+    for file in files:
+        if file is None:
+            continue
+        if file.suffix.lower() in SUFFIXES:
+            raise OodlibError(f"{file} is named like a picture: choose another name, such as results.csv")
+        check_target(file)
 
 
 def present(found: Rows, kind: str, output: Path | None) -> None:

@@ -48,6 +48,20 @@ SUFFIXES = frozenset(
     ]
 )
 
+# Folders that systems make beside a person's own.
+LEFT_BEHIND = frozenset(
+    [
+        "__MACOSX",
+        "__pycache__",
+        "@eaDir",
+        "#recycle",
+        "@Recycle",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "lost+found",
+    ]
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
@@ -100,7 +114,8 @@ def from_folder(folder: Path | str) -> Pictures:
 def from_paths(paths: Iterable[Path | str]) -> Pictures:
     """Pictures from files, folders and globs such as ``"photos/**/*.jpg"``, in the order given, each once.
 
-    In folders, files and folders whose name starts with a dot are left out. A path that does not exist is reported.
+    In folders, files and folders whose name starts with a dot are left out, and those that systems leave behind. A path
+    that does not exist is reported.
 
     Raises
     ------
@@ -187,7 +202,7 @@ class _Found:
             self._reject(str(folder), f"cannot be listed ({error.strerror}): make it readable")
             return
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name in LEFT_BEHIND:
                 continue
             if os.path.isdir(entry):  # noqa: PTH112 (Path's own raises where the folder may be listed and no more)
                 yield from self._walk(entry, top, seen)

@@ -25,6 +25,7 @@ from oodlib.encoders.short_texts import for_length, is_causal, text_lengths
 from oodlib.errors import OodlibError
 from oodlib.machine import autocast
 from oodlib.prompts.capabilities import Capabilities, read_no_head
+from oodlib.prompts.reading import Reading
 from oodlib.prompts.sets import check_prompts, ensemble
 
 
@@ -266,6 +267,19 @@ class Encoder:
         """Token ids, without the columns that only pad, where padding changes nothing: several times faster."""
         tokens: Tensor = self.tokenizer(list(prompts))
         return tokens[:, : int(self.lengths(tokens).max())]
+
+    def read_texts(self, texts: Sequence[str]) -> list[Reading]:
+        """What the tower gets of texts as they are, without templates: `oodlib.prompts.reading` tells."""
+        tokens = self.tokens(texts)
+        width = self.tokenizer([""]).shape[1]
+        # Two places more than the tower has: where a text fills them, its end is cut. Some end texts with what pads.
+        *longer, empty = self.tokenizer([*texts, ""], context_length=width + 2)[:, width:].tolist()
+        inner = getattr(self.tokenizer, "tokenizer", None)
+        unknown = getattr(inner, "unk_token_id", None)  # none in a vocabulary of bytes, or the one that ends texts
+        if unknown in (getattr(inner, "eos_token_id", None), getattr(inner, "pad_token_id", None)):
+            unknown = None
+        rows = [row[:length] for row, length in zip(tokens.tolist(), self.lengths(tokens).tolist(), strict=True)]
+        return [Reading(tuple(row), row.count(unknown), end != empty) for row, end in zip(rows, longer, strict=True)]
 
     def lengths(self, tokens: Tensor) -> Tensor:
         """How many of each prompt's tokens decide its feature, the others being padding: (n, L) -> int64 (n,)."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from oodlib.concepts import Concepts
 from oodlib.datasets.base import Manifest
 from oodlib.datasets.folder import Pictures, from_csv, from_folder
+from oodlib.datasets.listing import legible
 from oodlib.detectors import Detector, get_detector, list_detectors
 from oodlib.embeddings.embedding import embed
 from oodlib.encoders.load import load_encoder
@@ -20,6 +21,7 @@ from oodlib.errors import OodlibError
 from oodlib.evaluation.scoring import Scores, score
 from oodlib.evaluation.tables import tabulate
 from oodlib.feature_detectors import get_feature_detector, list_feature_detectors, on_concepts
+from oodlib.guard.doubtful import check_parts, means_none
 from oodlib.guard.guard import Guard
 from oodlib.guard.labels import check_labels
 
@@ -92,7 +94,11 @@ def compare(
         If there are no pictures, no labels or one class only, or a label is bad.
     """
     found = {ID: _pictures(inside), OOD: _pictures(outside)}
-    folders = [label for label in found[ID].manifest.table["label"].unique() if label]
+    given = found[ID].manifest.table["label"]
+    folders = [label for label in given.unique() if label]
+    notes = []
+    if labels is None:
+        notes = _check_classes(inside, sorted(folders), given)
     names = list(check_labels(labels)) if labels is not None else sorted(folders)
     if not names:
         raise OodlibError(f"{inside} has no folder for a class: sort the pictures into one for each, or pass labels")
@@ -104,8 +110,11 @@ def compare(
         encoder, pretrained, quick_gelu=quick_gelu, like=like
     )  # with torch, as every detector is asked
     guard = Guard.make(names, model, outliers=outliers, templates=templates)
-    notes = list(guard.notes)
+    notes += guard.notes
     seen = {name: _seen(guard, some, name, notes, progress) for name, some in found.items()}
+    shown = set(seen[ID][0]["label"])
+    if labels is None and (bare := [name for name in names if name not in shown]):
+        notes.append(f"no picture of {', '.join(map(repr, bare))} can be read: the name alone stands for the class")
     pictures = pd.concat([table for table, _ in seen.values()], ignore_index=True)
     features = torch.cat([rows for _, rows in seen.values()])
     learn = torch.zeros(len(pictures), dtype=torch.bool)
@@ -118,8 +127,8 @@ def compare(
         notes.append("detectors on features are left out: they need a folder for each label, with two pictures or more")
     else:
         place = {name: k for k, name in enumerate(concepts.names)}
-        shown = pictures["label"][learn.numpy()].map(place).to_numpy()
-        concepts = replace(concepts, shots=features[learn], shot_labels=torch.tensor(shown))
+        places = pictures["label"][learn.numpy()].map(place).to_numpy()
+        concepts = replace(concepts, shots=features[learn], shot_labels=torch.tensor(places))
     sets = {ID: features[within & ~learn], OOD: features[~within]}
     used, scores = _scores(_detectors(labelled=bool(learn.any())), guard, concepts, sets, seed, notes)
     results = tabulate(
@@ -129,6 +138,23 @@ def compare(
     if both:
         notes.append(f"{both} picture(s) lie in both folders, which spoils every number: keep each in one")
     return Comparison(results, pictures.drop(columns="sha256"), features, tuple(notes))
+
+
+def _check_classes(place: Path | str, names: list[str], given: pd.Series) -> list[str]:
+    """Refuse labels of pictures that name no class; notes about those that may name none, and about empty folders."""
+    if none := [name for name in names if means_none(name, names)]:
+        count = int(given.isin(none).sum())
+        raise OodlibError(
+            f"{count} picture(s) in {place} have the label {none[0]!r}, which names no class: leave them out, or write "
+            "what they show"
+        )
+    if Path(place).is_file():
+        return []
+    notes = check_parts(names, place)
+    empty = [entry.name for entry in sorted(Path(place).iterdir()) if entry.is_dir() and entry.name[0] not in ".@#$_"]
+    if empty := [name for name in empty if legible(name) not in names]:
+        notes.append(f"no class, because there is no picture in it: {', '.join(map(legible, empty))}")
+    return notes
 
 
 def _pictures(place: Path | str) -> Pictures:

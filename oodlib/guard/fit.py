@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oodlib.arrays import normalize
+from oodlib.arrays import as_numpy, normalize
 from oodlib.concepts import Concepts
 from oodlib.datasets.synonyms import synonyms
 from oodlib.datasets.wordnet import default_words, normal
@@ -20,6 +20,8 @@ from oodlib.outlier_labels.lexicon import Lexicon
 if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
+
+SAME = 1 - 1e-5  # cosine of two texts that a tower reads as one, such as cafe with and without its accent
 
 
 def fit_names(
@@ -77,9 +79,11 @@ def _lexicon(
 
 
 def with_outliers(concepts: Concepts, lexicon: Lexicon) -> Concepts:
-    """Add outlier words to classes, without the words that name a class or a synonym of one."""
+    """Add outlier words to classes, without the words that name a class or a synonym of one, or are read as one."""
     taken = frozenset[str]().union(*map(synonyms, concepts.names))
-    kept = lexicon.subset([row for row, word in enumerate(lexicon.words) if normal(word) not in taken])
+    nearest = (as_numpy(lexicon.text) @ as_numpy(concepts.text).T).max(1)
+    words = enumerate(lexicon.words)
+    kept = lexicon.subset([row for row, word in words if normal(word) not in taken and nearest[row] < SAME])
     if not len(kept):
         raise OodlibError("every outlier word names one of the classes: pass words for other things")
     return kept.add_to(concepts)

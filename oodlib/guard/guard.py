@@ -19,10 +19,12 @@ from oodlib.encoders.named import named_encoder
 from oodlib.errors import OodlibError
 from oodlib.evaluation.thresholds import Threshold, choose
 from oodlib.guard.decisions import decide
+from oodlib.guard.doubtful import name_notes
 from oodlib.guard.file import load_guard, save_guard
 from oodlib.guard.fit import check_that_it_tells, fit_names, with_outliers
 from oodlib.guard.images import look
-from oodlib.guard.labels import Labels, check_labels, encode_labels, synonym_notes
+from oodlib.guard.labels import Labels, check_labels, encode_labels
+from oodlib.guard.reading import check_reading
 from oodlib.guard.rows import Rows
 from oodlib.outlier_labels.lexicon import Lexicon
 from oodlib.prompts.sets import templates as named_templates
@@ -86,8 +88,7 @@ class Guard:
             raise OodlibError(f"{method!r} is built already: set {', '.join(parameters)} when you build it")
         detector = _unfitted(method) if isinstance(method, Detector) else get_detector(method, **parameters)
         described = check_labels(labels)
-        if outliers is not None:
-            outliers = list(check_labels(outliers, "outlier word"))
+        outliers = None if outliers is None else list(check_labels(outliers, "outlier word"))
         if calibrate is None:  # what cannot be chosen is refused before the model is loaded
             choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
         if isinstance(encoder, str):
@@ -95,13 +96,14 @@ class Guard:
         elif pretrained is not None:  # it would change nothing
             raise OodlibError(f"{encoder!r} is loaded already: leave pretrained={pretrained!r} out")
         prompts = prompts_for(templates, encoder)
+        notes = [*name_notes(list(described)), *check_reading(encoder, described, prompts)]
+        notes += check_reading(encoder, dict.fromkeys(outliers or (), ()), prompts, "outlier word")
         id_concepts = Concepts(
             names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale
         )
         if encoder.capabilities.no_head is not None:
             id_concepts = replace(id_concepts, no_text=encoder.encode_no(id_concepts.names, prompts))
         fitted, concepts = fit_names(detector, id_concepts, encoder, prompts, outliers)
-        notes = synonym_notes(id_concepts.names)
         if outliers is not None and concepts.outlier_text is None:
             notes.append(f"{name_of(detector)} uses no outlier words, so yours change nothing")
         elif outliers is not None and (dropped := set(outliers) - set(concepts.outlier_names)):
@@ -140,6 +142,7 @@ class Guard:
         added = check_labels(labels)
         # with a space before, a name that is there already stays a second entry, which is refused
         described = check_labels({**self.descriptions, **{f" {name}": lines for name, lines in added.items()}})
+        notes = [*name_notes(list(described)), *check_reading(self.encoder, described, self.templates)]
         known = self.concepts
         no_text = known.no_text
         if no_text is not None:
@@ -152,7 +155,6 @@ class Guard:
         concepts = bare if lexicon is None else with_outliers(bare, lexicon)
         detector = _unfitted(self.detector).fit(concepts)
         check_that_it_tells(detector, concepts)
-        notes = synonym_notes(concepts.names)
         grown = replace(self, detector=detector, concepts=concepts, descriptions=described, notes=tuple(notes))
         rule = self.threshold.rule
         return grown._cut(self.threshold.value if rule == "number" else "auto" if rule == "even odds" else rule)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
-LAYOUT = 1  # raise when the same words make another guard
+LAYOUT = 2  # raise when the same words make another guard
 
 
 def kept_guard(

@@ -9,9 +9,8 @@ import numpy as np
 
 from oodlib.arrays import join, normalize
 from oodlib.concepts import as_list
-from oodlib.datasets.synonyms import synonym_pairs
-from oodlib.datasets.wordnet import normal
 from oodlib.errors import OodlibError
+from oodlib.guard.doubtful import WORDNET_ID, same_name
 from oodlib.prompts.sets import fill
 
 if TYPE_CHECKING:
@@ -41,7 +40,8 @@ def check_labels(labels: Labels, what: str = "label") -> dict[str, tuple[str, ..
     Raises
     ------
     OodlibError
-        If there is none, or one is empty, no string, too long, or there twice (case, hyphens and underscores aside).
+        If there is none, or one is empty, no string, too long, or there twice (case, hyphens, underscores and what
+        is not seen aside), or is an id of WordNet.
 
     Examples
     --------
@@ -53,12 +53,11 @@ def check_labels(labels: Labels, what: str = "label") -> dict[str, tuple[str, ..
     given = labels if isinstance(labels, Mapping) else as_list(labels, f"{what}s")
     entries: Iterable[tuple[Any, Any]] = given.items() if isinstance(given, Mapping) else ((name, ()) for name in given)
     checked: dict[str, tuple[str, ...]] = {}
-    seen: dict[str, str] = {}
+    seen: dict[str, int] = {}
     for place, (key, described) in enumerate(entries, 1):
         name = _clean(key, f"{what} {place}", LONGEST)
-        if normal(name) in seen:
-            raise OodlibError(f"the {what}s {seen[normal(name)]!r} and {name!r} are the same: keep one of them")
-        seen[normal(name)] = name
+        if (first := seen.setdefault(same_name(name), place)) != place:
+            raise OodlibError(f"the {what}s {list(checked)[first - 1]!r} and {name!r} are the same: keep one of them")
         if isinstance(described, str) or not isinstance(described, Iterable | None):
             raise OodlibError(
                 f"the descriptions of {name!r} must be a list of sentences: pass [{str(described)[:40]!r}]"
@@ -66,6 +65,10 @@ def check_labels(labels: Labels, what: str = "label") -> dict[str, tuple[str, ..
         checked[name] = tuple(
             _clean(line, f"a description of {name!r}", LONGEST_DESCRIPTION) for line in described or ()
         )
+        if id_of := next((text for text in (name, *checked[name]) if WORDNET_ID.fullmatch(text)), None):
+            raise OodlibError(
+                f"{what} {place} has the WordNet id {id_of!r}, which is no name: write what it stands for"
+            )
     if not checked:
         raise OodlibError(f"there are no {what}s: pass at least one name")
     return checked
@@ -85,13 +88,9 @@ def _clean(text: object, what: str, longest: int) -> str:
     return words
 
 
-def synonym_notes(names: Sequence[str]) -> list[str]:
-    """One sentence for names that WordNet has as synonyms of each other, or none."""
-    pairs = synonym_pairs(names)
-    if not pairs:
-        return []
-    said = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:3]) + (" ..." if len(pairs) > 3 else "")
-    return [f"{said} can mean the same, so that pictures of it divide their score between them: keep one name of each"]
+def label_prompts(name: str, described: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """All texts that stand for a class: its name in every template, and its descriptions."""
+    return [*fill([name], templates), *(line.replace("{}", name) for line in described)]
 
 
 def encode_labels(
@@ -114,10 +113,7 @@ def encode_labels(
     Tensor or array
         (C, D) float32, L2-normalised.
     """
-    prompts = [
-        [*fill([name], templates), *(line.replace("{}", name) for line in described)]
-        for name, described in labels.items()
-    ]
+    prompts = [label_prompts(name, described, templates) for name, described in labels.items()]
     features = encoder.encode_texts([prompt for group in prompts for prompt in group])
     ends = np.cumsum([len(group) for group in prompts]).tolist()
     means = [features[end - len(group) : end].mean(0)[None] for group, end in zip(prompts, ends, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 from oodlib.errors import OodlibError
 from oodlib.guard.images import look
 from oodlib.guard.labels import check_labels
+from oodlib.guard.reading import check_reading
 from oodlib.guard.rows import Rows
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def search_rows(
     if top is not None and top < 1:
         raise OodlibError(f"top is {top}: ask for at least one picture")
     (sentence,) = check_labels([query], "query")
+    partly = check_reading(encoder, {sentence: ()}, templates or ("{}",), "query")
+    if partly:
+        raise OodlibError(partly[0])
     seen = look(encoder, images, progress=progress, home=home)
     rows: list[tuple[int | None, str, float, str]] = []
     if seen.good:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -21,6 +22,11 @@ SUPER_TYPES = {
     "hard-10": "animal or vehicle",
     "hard-20": "animal or vehicle",
 }
+
+# Comments without a space, tabs, lists and mappings of YAML and JSON, numbers and ids before names.
+_MORE_THAN_A_NAME = re.compile(
+    r"""^\#|\t|[,:;]$|^[-*+•]\s|^["'].*["']$|^[\[{]|^\d+\s*[:;,.)|]\s*\D|^\w+:\s|^n\d{8}\s|^---$"""
+)
 
 _FORMAT = 'Write each on a line of its own that starts with "- ", in at most three words, and add no explanations.'
 _MORE = f"Name {PER_TURN} more that are not among those above. {_FORMAT}"
@@ -63,7 +69,7 @@ def as_form(text: str) -> Form:
 
 
 def read_names(path: Path) -> list[str]:
-    """Class names from a text file, one a line; empty lines and lines that start with # are skipped.
+    """Class names from a text file, one a line; empty lines, and comments after # and a space, are skipped.
 
     Raises
     ------
@@ -76,7 +82,18 @@ def read_names(path: Path) -> list[str]:
         raise OodlibError(
             f"cannot read {path} ({getattr(error, 'strerror', 'not UTF-8')}): pass a text file with a name on each line"
         ) from None
-    names = [line for line in lines if line and not line.startswith("#")]
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line and line != "#" and line[:2] != "# "]
+    counted = [re.match(r"\d+(?=\s)", line) for _, line in numbered]
+    first = int(counted[0][0]) if len(counted) > 2 and counted[0] else None
+    in_order = first is not None and all(m and int(m[0]) == k for k, m in enumerate(counted, first))
+    listed = in_order or (len(numbered) == 1 and "," in numbered[0][1])
+    for number, line in numbered:
+        if listed or _MORE_THAN_A_NAME.search(line):
+            raise OodlibError(
+                f"line {number} of {path}, {line[:40]!r}, is more than a name: write names alone, one on each line, "
+                "and a space behind the # of a comment; names with such signs belong in JSON, as a list"
+            )
+    names = [line for _, line in numbered]
     if not names:
         raise OodlibError(f"{path} holds no class name: write one on each line")
     if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):

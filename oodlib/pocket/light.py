@@ -29,6 +29,7 @@ from oodlib.machine import cores
 from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, WEIGHTS, assemble
 from oodlib.pocket.words import shipped_words
 from oodlib.prompts.capabilities import read_capabilities, read_no_head
+from oodlib.prompts.reading import Reading
 from oodlib.prompts.sets import check_prompts, ensemble
 
 if TYPE_CHECKING:
@@ -145,6 +146,12 @@ class LightEncoder:
     def shipped_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray | None:
         """Features of `oodlib.pocket.words`, if it is these texts in these templates that are asked for."""
         return shipped_words(self.spec["weights_sha256"], texts, templates)
+
+    def read_texts(self, texts: Sequence[str]) -> list[Reading]:
+        """What the tower gets of texts, as `Encoder.read_texts` explains it."""
+        unknown = self._tokenizer.token_to_id("[UNK]")
+        rows = self._tokenizer.encode_batch([_clean(text) for text in texts])
+        return [Reading(tuple(row.ids), row.ids.count(unknown), bool(row.overflowing)) for row in rows]
 
     def encode_no(self, names: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:
         """What the "no" head makes of names, (C, 256) float32, as `Encoder.encode_no` explains it."""

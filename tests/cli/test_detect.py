@@ -205,8 +205,11 @@ def test_labels_and_descriptions_from_files(album, tmp_path):
     (tmp_path / "names.json").write_text('{"banana": ["a yellow fruit"], "tiger": []}')
     described = run("detect", album, "--labels-file", tmp_path / "names.json", *METHOD, "--format", "json")
     assert rows(described)["bicycle"]["score"] != rows(result)["bicycle"]["score"]
-    (tmp_path / "names.json").write_text('["banana"]')
-    assert "must map each name" in run("detect", album, "--labels-file", tmp_path / "names.json").stderr
+    (tmp_path / "names.json").write_text('{"0": ["n07753592", "banana"], "1": ["n02129604", "tiger"]}')
+    indexed = run("detect", album, "--labels-file", tmp_path / "names.json", *METHOD, "--format", "json")
+    assert indexed.stdout == result.stdout
+    (tmp_path / "names.json").write_text('{"banana": "a yellow fruit"}')
+    assert "does not say clearly which names" in run("detect", album, "--labels-file", tmp_path / "names.json").stderr
 
 
 @pytest.mark.parametrize(
@@ -340,3 +343,15 @@ def test_what_a_weight_file_does_not_say_can_be_said(words, album, drawings, tmp
         said = run(*asked, *more)
         assert said.exit_code == 1
         assert message in " ".join(said.output.split())
+
+
+def test_names_that_the_model_cannot_read_or_tell_apart_are_one_sentence(album):
+    for names, said in (
+        (["猫", "鳥"], "cannot read the label '猫'"),
+        (["cafe", "café"], "'cafe' and 'café' from each"),
+    ):
+        refused = run("detect", album, "--labels", *names, "--method", "mcm", "--threshold", "0.1")
+        assert refused.exit_code == 1, refused.output
+        assert refused.stderr.startswith("error: pocket cannot")
+        assert said in refused.stderr
+        assert refused.stderr.count("\n") == 1

@@ -1,7 +1,5 @@
 """Tables of pictures as hands and spreadsheets write them."""
 
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
@@ -43,7 +41,7 @@ PLAIN = {"a.png": "cat", "b.png": "dog"}
     ],
 )
 def test_what_can_be_meant_in_one_way_only_is_taken_so(album, text):
-    assert {Path(name).name: label for name, label in labels(album, text).items()} == PLAIN
+    assert labels(album, text) == PLAIN
 
 
 def test_paths_with_backslashes_absolute_ones_and_names_that_begin_with_a_space(album):

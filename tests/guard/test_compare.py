@@ -203,3 +203,52 @@ def test_without_a_map_everything_else_is_printed_and_written(own, two_detectors
     refused = CliRunner().invoke(app, [*words, "-o", str(own / "file")])
     assert refused.exit_code == 1
     assert "it is a file" in refused.stderr
+
+
+def refusal(*arguments):
+    result = CliRunner().invoke(app, ["compare", *map(str, arguments)])
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("error: ")
+    return result.stderr
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Test", "images")])
+def test_parts_of_a_data_set_are_not_taken_for_classes(own, names):
+    for new, old in zip(names, ("mammal", "fruit"), strict=True):
+        (own / "in" / old).rename(own / "in" / new)
+    assert "names a part of a data set and no class: pass the folder" in refusal(own / "in", own / "out")
+
+
+@pytest.mark.parametrize("label", ["-1", "nan", "None", "-100", "unknown"])
+def test_a_label_for_no_class_in_a_column_is_refused(own, label):
+    lines = [f"in/{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(own.glob("in/*/*.png"))]
+    lines[0] = lines[0].replace(",fruit", f",{label}")
+    (own / "mine.csv").write_text("\n".join(["path,label", *lines]), encoding="utf-8")
+    assert f"1 picture(s) in {own / 'mine.csv'} have the label {label!r}, which names no class" in refusal(
+        own / "mine.csv", own / "out"
+    )
+
+
+def test_a_table_that_would_change_a_label_is_refused_by_its_line(own):
+    (own / "mine.csv").write_text("path,label\nin/a.png,door, red\n")
+    assert f"line 2 of {own / 'mine.csv'} has 3 cells for 2 columns" in refusal(own / "mine.csv", own / "out")
+
+
+def test_classes_without_pictures_and_folders_of_systems_do_not_disturb(own, two_detectors):
+    (own / "in" / "bird").mkdir()
+    for name in ("__MACOSX", "@eaDir", ".ipynb_checkpoints"):
+        shutil.copytree(own / "out", own / "in" / name)
+    (own / "in" / "fish").mkdir()
+    (own / "in" / "fish" / "1.png").write_bytes(b"no picture")
+    comparison = compare(own / "in", own / "out", labels=None, outliers=WORDS, n_boot=10)
+    assert set(comparison.pictures["label"]) == {"mammal", "fruit", ""}
+    notes = " | ".join(comparison.notes)
+    assert "no class, because there is no picture in it: bird" in notes
+    assert "no picture of 'fish' can be read" in notes
+
+
+def test_labels_may_be_part_of_a_column(own, two_detectors):
+    names = pd.Series(["tool", "mammal", "fruit"])[1:]
+    assert set(compare(own / "in", own / "out", labels=names, outliers=WORDS, n_boot=10).pictures["part"]) == {
+        *("fitted", "test")
+    }

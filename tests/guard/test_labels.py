@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from oodlib.concepts import Concepts
-from oodlib.datasets.synonyms import synonyms
 from oodlib.errors import OodlibError
 from oodlib.guard.guard import Guard
 from oodlib.guard.images import look
-from oodlib.guard.labels import check_labels, encode_labels, synonym_notes
+from oodlib.guard.labels import check_labels, encode_labels
 from oodlib.pocket.light import LightEncoder
 
 
@@ -22,6 +21,12 @@ from oodlib.pocket.light import LightEncoder
         (["cat", "dog", "Cat"], "'cat' and 'Cat' are the same"),
         (["sports-car", "sports car"], "are the same"),
         (["cat", "dog", "cat"], "'cat' and 'cat' are the same"),
+        (["cat\u200b", "cat"], "are the same"),
+        (["\uff43at", "cat"], "are the same"),
+        (["cafe\u0301", "caf\u00e9"], "are the same"),
+        (["Straße", "STRASSE"], "are the same"),
+        (["n01440764", "n01443537"], "WordNet id 'n01440764', which is no name"),
+        ({"0": ["n01440764", "tench"]}, "WordNet id 'n01440764'"),
         (["a" * 10_000], r"label 1, which starts 'a{20}', has 10,000 characters: .* at most 200"),
         ("cat", r"pass \['cat'\]"),
         ([3], "label 1 is 3"),
@@ -84,13 +89,6 @@ def test_a_guard_takes_parts_of_columns_for_labels_and_outliers():
 
 def test_labels_of_any_language_pass():
     assert list(check_labels(["猫", "chien", "τίγρη"])) == ["猫", "chien", "τίγρη"]
-
-
-def test_synonyms_get_one_sentence():
-    assert synonym_notes(["cat", "dog", "bicycle"]) == []
-    (note,) = synonym_notes(["car", "dog", "automobile", "motorcar"])
-    assert "'car' and 'automobile'" in note
-    assert {"auto", "motorcar"} <= synonyms("Car")
 
 
 def test_without_descriptions_it_is_the_ensemble_of_templates(pocket):
