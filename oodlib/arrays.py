@@ -136,7 +136,9 @@ def logsumexp(logits: Array) -> Array:
     if is_tensor(logits):
         return logits.logsumexp(-1)
     best = logits.max(-1, keepdims=True)
-    return best[..., 0] + np.log(np.exp(logits - best).sum(-1))
+    best = np.where(np.isfinite(best), best, 0)  # of minus infinity alone the sum is 0
+    with np.errstate(divide="ignore"):
+        return best[..., 0] + np.log(np.exp(logits - best).sum(-1))
 
 
 def log_softmax(logits: Array) -> Array:
@@ -155,11 +157,11 @@ def sigmoid(logits: Array) -> Array:
     return np.where(logits >= 0, 1, power) / (1 + power)
 
 
-def entropy(shares: Array) -> Array:
-    """The entropy of each row in nats, where 0 log 0 is 0: (..., n) -> (...)."""
-    if is_tensor(shares):
-        return sys.modules["torch"].special.entr(shares).sum(-1)
-    return -(shares * np.log(np.where(shares > 0, shares, 1))).sum(-1)
+def log_sigmoid(logits: Array) -> Array:
+    """The logarithm of the logistic function of each number, which neither overflows nor rounds to 0 too early."""
+    if is_tensor(logits):
+        return sys.modules["torch"].nn.functional.logsigmoid(logits)
+    return np.minimum(logits, 0) - np.log1p(np.exp(-np.abs(logits)))
 
 
 def permutation(n: int, seed: int) -> np.ndarray:

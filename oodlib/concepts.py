@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, as_tensor, cast, is_tensor, namespace, widen
+from oodlib.arrays import Array, as_numpy, as_tensor, cast, is_tensor, namespace, normalize, widen
 from oodlib.errors import OodlibError
 
-NORM_TOLERANCE = 1e-3  # generous: features kept in half precision still pass
+NORM_TOLERANCE = 1e-3  # generous: features kept in float16 still pass; `norm_tolerance` knows of bfloat16
 _REMEDY = {
     "outlier_text": ("outlier labels", "Concepts(outlier_names=..., outlier_text=...)"),
     "no_text": ('the "no" feature of each name', "Concepts(no_text=...)"),
@@ -169,9 +169,10 @@ class Concepts:
 
 def _features(values: Any, what: str) -> Array:
     matrix = as_matrix(values, what)
-    matrix = cast(matrix, namespace(matrix).float32)
     check_normalised(matrix, what)
-    return matrix
+    exact = norm_tolerance(matrix) <= NORM_TOLERANCE
+    matrix = cast(matrix, namespace(matrix).float32)
+    return matrix if exact else normalize(matrix)  # as float32 it must pass, too, when concepts are made of concepts
 
 
 def _places(labels: Array, n_classes: int, *, tensor: bool) -> Array:
@@ -245,7 +246,7 @@ def as_matrix(values: Any, what: str) -> Array:
 
 
 def check_normalised(features: Array, what: str) -> None:
-    """Raise unless every row of `features` (N, D) is finite and has length 1, to within `NORM_TOLERANCE`."""
+    """Raise unless every row of `features` (N, D) is finite and has length 1, to within `norm_tolerance`."""
     norms = as_numpy(lengths(features))
     bad = np.flatnonzero(~np.isfinite(norms))
     if len(bad):
@@ -253,11 +254,20 @@ def check_normalised(features: Array, what: str) -> None:
             f"{what} has NaN or infinite values in {len(bad)} rows, the first is row {bad[0]}: leave those rows "
             "out or encode them again."
         )
-    if len(norms) and np.abs(norms - 1).max() > NORM_TOLERANCE:
+    if len(norms) and np.abs(norms - 1).max() > norm_tolerance(features):
         raise OodlibError(
             f"{what} is not L2-normalised (lengths {norms.min():.4g} to {norms.max():.4g}): divide each "
             "row by its length, as torch.nn.functional.normalize does."
         )
+
+
+def norm_tolerance(features: Array) -> float:
+    """How far from 1 the length of a row may be in the precision of `features`: two roundings of it, or 0.001.
+
+    One rounding is that of the numbers, the other that of the length they were divided by. In few dimensions roundings
+    do not average out.
+    """
+    return max(NORM_TOLERANCE, float(namespace(features).finfo(features.dtype).eps))
 
 
 def lengths(features: Array) -> Array:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from oodlib.concepts import Concepts
+from oodlib.detectors import get_detector
 from oodlib.errors import OodlibError
 
 EYE = torch.eye(3)
@@ -30,6 +31,21 @@ def test_every_part_becomes_what_text_is(make):
     assert concepts.shot_labels.tolist() == [2, 0]
     assert concepts.logit_scale == 50
     assert type(concepts.logit_scale) is float
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("columns", [2, 3, 8, 16, 64, 128, 512, 1024, 4096])
+def test_unit_rows_of_any_precision_pass_and_others_do_not(dtype, columns):
+    exact = torch.nn.functional.normalize(torch.from_numpy(np.random.default_rng(0).normal(size=(500, columns))), dim=1)
+    rounded, computed = exact.to(dtype), torch.nn.functional.normalize(exact.to(dtype), dim=1)
+    for rows in (rounded, computed):
+        concepts = Concepts(["name"] * 500, rows)
+        assert concepts.text.dtype == torch.float32
+        again = dataclasses.replace(concepts, logit_scale=10.0)  # the checks see float32 now
+        again = get_detector("max_logit").fit(again)
+        assert again.score_samples(rows).dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    with pytest.raises(OodlibError, match="text is not L2-normalised"):
+        Concepts(["name"] * 500, 1.02 * rounded)
 
 
 def test_optional_parts_are_absent_by_default():

@@ -59,9 +59,10 @@ def detect(
         str | None,
         typer.Option(
             "--threshold",
-            help="a number; id95: keeps 95 % of the --calibrate pictures; conformal: rejects a new picture of your "
-            "classes at most 5 % of the time; auto: id95 with --calibrate, else where your classes are as likely as "
-            "everything else, which ole, outlier_softmax, unknown, clipn_atd and clipn_ctw can tell",
+            help="a number on the scale of the printed scores; id95: keeps 95 % of the --calibrate pictures; "
+            "conformal: rejects a new picture of your classes at most 5 % of the time; auto: id95 with --calibrate, "
+            "else where your classes are as likely as everything else, which ole, outlier_softmax, unknown, clipn_atd "
+            "and clipn_ctw can tell",
             show_default="auto",
         ),
     ] = None,

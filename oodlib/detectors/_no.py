@@ -2,15 +2,17 @@
 
 from typing import ClassVar
 
-from oodlib.arrays import Array, sigmoid, softmax
+from oodlib.arrays import Array, log_softmax
 from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import mean_share
 from oodlib.detectors.base import Detector
 
 
-def yes_probability(cosines: Array, no_cosines: Array, temperature: float) -> Array:
+def yes_odds(cosines: Array, no_cosines: Array, temperature: float) -> Array:
     r"""Ask of each class alone whether the picture shows it, its name against "no" and its name: (N, C) -> (N, C).
 
-    .. math:: p_i = \frac{e^{s_i/\tau}}{e^{s_i/\tau} + e^{\bar{s}_i/\tau}}
+    .. math:: \log \frac{p_i}{1 - p_i} = \frac{s_i - \bar{s}_i}{\tau}, \qquad
+        p_i = \frac{e^{s_i/\tau}}{e^{s_i/\tau} + e^{\bar{s}_i/\tau}}
 
     Parameters
     ----------
@@ -19,7 +21,7 @@ def yes_probability(cosines: Array, no_cosines: Array, temperature: float) -> Ar
     temperature : float
         Divides the raw cosines.
     """
-    return sigmoid((cosines - no_cosines) / temperature)
+    return (cosines - no_cosines) / temperature
 
 
 def agreeing_to_differ(cosines: Array, no_cosines: Array, temperature: float) -> Array:
@@ -27,15 +29,16 @@ def agreeing_to_differ(cosines: Array, no_cosines: Array, temperature: float) ->
 
     .. math:: \sum_{i \le C} p_i \frac{e^{s_i/\tau}}{\sum_{j \le C} e^{s_j/\tau}}
 
-    with p from `yes_probability`.
+    with p from `yes_odds`; returned are the log-odds of the sum.
     """
-    return (yes_probability(cosines, no_cosines, temperature) * softmax(cosines / temperature)).sum(-1)
+    return mean_share(yes_odds(cosines, no_cosines, temperature), log_softmax(cosines / temperature))
 
 
 class Clipn(Detector):
     """What CLIPN's two scores share: the temperature, and the "no" features that `fit` asks for."""
 
     requires: ClassVar[tuple[str, ...]] = ("no_text",)
+    bounds = (0.0, 1.0)
     even_odds = 0.5
 
     no_text_: Array

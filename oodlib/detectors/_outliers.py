@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, join, like, logsumexp, permutation, sigmoid, split
+from oodlib.arrays import Array, as_numpy, join, like, logsumexp, permutation, split
 from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import mean_share
 from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
@@ -46,8 +47,8 @@ class OutlierDetector(Detector):
         return features @ like(self.outlier_text_, features).T
 
     def share_of_classes(self, features: Array, temperature: float) -> Array:
-        """How much of one softmax over classes and labels falls on the classes: (N, D) -> (N,)."""
-        return known_mass(self.cosines(features) / temperature, self.outlier_cosines(features)[:, None] / temperature)
+        """How much of one softmax over classes and labels falls on the classes, as log-odds: (N, D) -> (N,)."""
+        return known_odds(self.cosines(features) / temperature, self.outlier_cosines(features)[:, None] / temperature)
 
 
 def over_candidates(candidates: Array, text: Array, summary: Callable[[Array], Array]) -> Array:
@@ -112,8 +113,8 @@ def group_rows(labels: int, groups: int, seed: int) -> np.ndarray:
     return permutation(groups * size, seed).reshape(groups, size)
 
 
-def known_mass(known: Array, unknown: Array) -> Array:
-    r"""Return the part of a softmax that falls on the classes, for each group of outlier labels; then the mean.
+def known_odds(known: Array, unknown: Array) -> Array:
+    r"""Average over groups of outlier labels what part of a softmax falls on the classes, as log-odds.
 
     .. math:: \frac1G \sum_g \frac{\sum_i e^{z_i}}{\sum_i e^{z_i} + \sum_{j \in g} e^{z^-_j}}
 
@@ -127,9 +128,10 @@ def known_mass(known: Array, unknown: Array) -> Array:
     Returns
     -------
     tensor, shape (n,)
+        The log-odds of this mean.
     """
-    # a / (a + b) is the logistic function of log a - log b, which cannot overflow and keeps small values exact
-    return sigmoid(logsumexp(known)[:, None] - logsumexp(unknown)).mean(-1)
+    # the log-odds of a / (a + b) are log a - log b
+    return mean_share(logsumexp(known)[:, None] - logsumexp(unknown))
 
 
 def check_mining(detector: object, quantile: float, keep: float, groups: int) -> None:

@@ -1,7 +1,8 @@
 """AdaNeg: NegLabel whose labels move towards the test pictures."""
 
-from oodlib.arrays import Array, entropy, join, like, namespace, normalize, softmax, split
+from oodlib.arrays import Array, join, like, namespace, normalize, split
 from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import log_entropy, odds_of, weighted_sum
 from oodlib.detectors.neg_label import NegLabel
 from oodlib.errors import OodlibError
 
@@ -23,16 +24,16 @@ class ProxyMemory:
         self.sums = namespace(text).asarray(text, copy=True)
         self.kept: dict[int, list[tuple[float, Array]]] = {}
 
-    def add(self, label: int, entropy: float, feature: Array) -> None:
+    def add(self, label: int, log_entropy: float, feature: Array) -> None:
         """Keep a picture (D,); where the label is full, only in place of the most uncertain one, if that is more so."""
         kept = self.kept.setdefault(label, [])
         if len(kept) < self.pictures:
-            kept.append((entropy, feature))
+            kept.append((log_entropy, feature))
         else:
             worst = max(range(len(kept)), key=lambda place: kept[place][0])
-            if entropy >= kept[worst][0]:
+            if log_entropy >= kept[worst][0]:
                 return
-            kept[worst] = (entropy, feature)
+            kept[worst] = (log_entropy, feature)
         self.sums[label] = self.text[label] + namespace(feature).stack([picture for _, picture in kept]).sum(0)
 
     def proxies(self) -> Array:
@@ -72,7 +73,7 @@ class AdaNeg(NegLabel):
         The :math:`g`, from 0 to 1: how far from the middle a score must be for the picture to be stored. By default
         above 0.75 and below 0.25.
     weight : float, default=0.1
-        The :math:`\lambda` of NegLabel's own score.
+        The :math:`\lambda` of NegLabel's own score, 0 or more.
     batch_size : int, default=256
         Pictures that are stored together and then scored together, so that a picture meets itself in the memory.
 
@@ -96,7 +97,8 @@ class AdaNeg(NegLabel):
     >>> import torch
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["bus"], outlier_text=torch.eye(3)[1:2])
     >>> pictures = torch.tensor([[0.6, 0.0, 0.8], [0.0, 0.6, 0.8]])
-    >>> AdaNeg(temperature=0.1).fit(concepts).score_samples(pictures)
+    >>> detector = AdaNeg(temperature=0.1).fit(concepts)
+    >>> detector.to_paper(detector.score_samples(pictures))
     tensor([1.0951, 0.0049])
     """
 
@@ -127,6 +129,8 @@ class AdaNeg(NegLabel):
         super().learn(concepts)
         if not (0 <= self.middle <= 1 and 0 <= self.gap <= 1):
             raise OodlibError(f"{self!r}: middle and gap must lie between 0 and 1, as the scores do.")
+        if self.weight < 0:
+            raise OodlibError(f"{self!r}: the weight of NegLabel's own score must be 0 or more.")
         if self.slots < 2 or self.batch_size < 1:
             raise OodlibError(f"{self!r}: slots must be at least 2 (a text and a picture) and batch_size at least 1.")
 
@@ -139,7 +143,7 @@ class AdaNeg(NegLabel):
             self.store(features, plain, memory)
             known, unknown = self.parts(memory.proxies())
             adapted = self.grouped(features, features @ known.T, unknown)
-            scores.append(adapted + self.weight * plain)
+            scores.append(weighted_sum(adapted, plain, self.weight))
         return join(scores)
 
     def score_block(self, features: Array) -> Array:
@@ -148,15 +152,20 @@ class AdaNeg(NegLabel):
 
     def store(self, features: Array, plain: Array, memory: ProxyMemory) -> None:
         """Put the pictures (n, D) whose NegLabel score (n,) is clear into the memory, in their order."""
-        inside = plain > self.middle + self.gap * (1 - self.middle)
-        outside = plain < self.middle - self.gap * self.middle
+        inside = plain > odds_of(self.middle + self.gap * (1 - self.middle))
+        outside = plain < odds_of(self.middle - self.gap * self.middle)
         classes, negatives = self.parts(memory.text)
         for chosen, labels, first in ((inside, classes, 0), (outside, negatives, len(classes))):
             pictures = features[chosen]
-            shares = softmax(pictures @ labels.T / self.temperature)
-            best = (first + shares.argmax(-1)).tolist()
-            for found in zip(best, entropy(shares).tolist(), pictures, strict=True):
+            logits = pictures @ labels.T / self.temperature
+            best = (first + logits.argmax(-1)).tolist()
+            for found in zip(best, log_entropy(logits).tolist(), pictures, strict=True):
                 memory.add(*found)
+
+    @property
+    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of a parameter
+        """All mass on negative labels, and all on classes, by proxies and by texts."""
+        return 0.0, 1.0 + self.weight
 
     def parts(self, labels: Array) -> tuple[Array, Array]:
         """Split classes from negative labels: (C + M, D) -> (C, D), (M, D)."""

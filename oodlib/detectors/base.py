@@ -5,9 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
-from oodlib.arrays import Array, as_tensor, join, like, namespace, split, widen
+from oodlib.arrays import Array, as_tensor, join, like, namespace, sigmoid, split, widen
 from oodlib.concepts import Concepts, as_matrix, check_normalised
 from oodlib.detectors._estimator import Estimator
+from oodlib.detectors._log_odds import odds_of
 from oodlib.errors import OodlibError
 
 _CELLS = 2**24  # cosines in memory at once: 64 MB in float32, whatever the number of pictures and labels
@@ -18,6 +19,11 @@ class Detector(Estimator, ABC):
 
     Larger scores mean *more in-distribution*, for every detector in the book. Scores are what the features are, arrays
     or tensors, whatever the detector was fitted to.
+
+    Where a method's formula S lies between two bounds, as a probability does, its scores are log-odds,
+    ``log((S - low) / (high - S))`` (of `EOE` another map): the order is that of S, but float32 has no numbers left
+    between 1 - 6e-8 and 1, where many pictures lie. `to_paper` gives S, and `from_paper` turns a value of S into a
+    score, for a threshold. All other scores are S itself, and both functions leave them as they are.
 
     A method is a subclass with `score_block`, and with `learn` where it learns more than the text features: `fit` and
     `score_samples` check what they are given and call them, as in `FeatureDetector`. Hyper-parameters are only stored
@@ -31,7 +37,10 @@ class Detector(Estimator, ABC):
     match_ : callable or None
         `Concepts.match` of what it was fitted to.
     threshold_ : float
-        Images that score below it are called out-of-distribution. NaN after `fit`, until somebody sets it.
+        Images that score below it are called out-of-distribution. NaN after `fit`, until somebody sets it; from a value
+        of the paper's, ``detector.threshold_ = detector.from_paper(0.9)``.
+    bounds : (float, float) or None
+        Between which values S lies; None where scores are S itself.
     order_dependent : bool
         True where the score of an image depends on the images seen before it in the same `score_samples` call.
     transductive : bool
@@ -43,14 +52,15 @@ class Detector(Estimator, ABC):
     default_words : tuple of str
         The method's own outlier labels, for those who pass none; empty where any list of words will do.
     even_odds : float or None
-        Where the score is a probability that the classes, not something else, explain the image: the score at which
-        both are equally likely. It is a cut that needs no images. None for every other score.
+        Where S is a probability that the classes, not something else, explain the image: the S at which both are
+        equally likely. It is a cut that needs no images. None for every other score.
     """
 
     order_dependent: ClassVar[bool] = False
     transductive: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
     default_words: ClassVar[tuple[str, ...]] = ()
+    bounds: ClassVar[tuple[float, float] | None] = None
     even_odds: ClassVar[float | None] = None
 
     text_: Array
@@ -95,7 +105,8 @@ class Detector(Estimator, ABC):
         Returns
         -------
         tensor or array, shape (N,)
-            What `features` is, for a tensor on its device; a list counts as an array.
+            What `features` is, for a tensor on its device; a list counts as an array. Log-odds where there are
+            `bounds`.
 
         Raises
         ------
@@ -113,6 +124,17 @@ class Detector(Estimator, ABC):
             )
         check_normalised(matrix, "features")
         return self.score_stream(widen(matrix))
+
+    def to_paper(self, scores: Any) -> Any:
+        """Turn scores into values of the paper's formula: float, array or tensor, of any shape."""
+        if self.bounds is None:
+            return scores
+        low, high = self.bounds
+        return low * sigmoid(-scores) + high * sigmoid(scores)
+
+    def from_paper(self, value: float) -> float:
+        """Turn a value of the paper's formula into a score; infinite where it lies on a bound or beyond."""
+        return value if self.bounds is None else odds_of(value, *self.bounds)
 
     def score_stream(self, matrix: Array) -> Array:
         """Score checked features block by block: (N, D) -> (N,).
@@ -133,6 +155,9 @@ class Detector(Estimator, ABC):
     @abstractmethod
     def score_block(self, features: Array) -> Array:
         """Score checked features of float32 or float64: (N, D) -> (N,). This is the method itself.
+
+        A subclass with `bounds` returns log-odds; `oodlib.detectors._log_odds` computes them without ever writing down
+        a share near 1.
 
         They are arrays or tensors: take sums, maxima and the like from `oodlib.arrays`, which serves both, and compare
         with the classes by `cosines`, which knows of tuned models.

@@ -34,7 +34,8 @@ class ClipnATD(Clipn):
     >>> names = torch.eye(4)
     >>> concepts = Concepts(names=["cat", "dog"], text=names[:2], no_text=names[2:])
     >>> images = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]])
-    >>> ClipnATD(temperature=1.0).fit(concepts).score_samples(images)
+    >>> detector = ClipnATD(temperature=1.0).fit(concepts)
+    >>> detector.to_paper(detector.score_samples(images))
     tensor([0.6689, 0.4678])
     """
 

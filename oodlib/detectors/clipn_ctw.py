@@ -1,7 +1,7 @@
 """CLIPN, competing to win."""
 
 from oodlib.arrays import Array, like, pick
-from oodlib.detectors._no import Clipn, yes_probability
+from oodlib.detectors._no import Clipn, yes_odds
 
 
 class ClipnCTW(Clipn):
@@ -16,7 +16,7 @@ class ClipnCTW(Clipn):
     Parameters
     ----------
     temperature : float, default=0.01
-        Divides the raw cosines: CLIP's own scale. It changes no ranking, but how soon scores saturate.
+        Divides the raw cosines: CLIP's own scale. It changes no ranking, but how soon S comes near 0 or 1.
 
     Attributes
     ----------
@@ -34,11 +34,12 @@ class ClipnCTW(Clipn):
     >>> names = torch.eye(4)
     >>> concepts = Concepts(names=["cat", "dog"], text=names[:2], no_text=names[2:])
     >>> images = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]])
-    >>> ClipnCTW(temperature=1.0).fit(concepts).score_samples(images)
+    >>> detector = ClipnCTW(temperature=1.0).fit(concepts)
+    >>> detector.to_paper(detector.score_samples(images))
     tensor([0.7311, 0.4502])
     """
 
     def score_block(self, features: Array) -> Array:
         cosines = self.cosines(features)
-        yes = yes_probability(cosines, features @ like(self.no_text_, features).T, self.temperature)
+        yes = yes_odds(cosines, features @ like(self.no_text_, features).T, self.temperature)
         return pick(yes, cosines.argmax(-1))

@@ -1,13 +1,12 @@
 """Negative entropy."""
 
-from oodlib.arrays import Array, log_softmax, namespace
+import math
+
+from oodlib.arrays import Array
+from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import log_divergence, log_entropy
 from oodlib.detectors.base import Detector
-
-
-def negative_entropy(logits: Array, temperature: float) -> Array:
-    """Return ``sum p log p`` for p the softmax of ``logits / temperature``, in nats: (N, C) -> (N,)."""
-    log_p = log_softmax(logits / temperature)
-    return (namespace(log_p).exp(log_p) * log_p).sum(-1)
+from oodlib.errors import OodlibError
 
 
 class Entropy(Detector):
@@ -32,12 +31,23 @@ class Entropy(Detector):
     >>> import torch
     >>> from oodlib.concepts import Concepts
     >>> concepts = Concepts(names=["cat", "dog"], text=torch.eye(2))
-    >>> Entropy().fit(concepts).score_samples(torch.tensor([[1.0, 0.0], [0.7071, 0.7071]]))
+    >>> entropy = Entropy().fit(concepts)
+    >>> entropy.to_paper(entropy.score_samples(torch.tensor([[1.0, 0.0], [0.7071, 0.7071]])))
     tensor([-0.5822, -0.6931])
     """
 
     def __init__(self, temperature: float = 1.0):
         self.temperature = temperature
 
+    @property
+    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of the number of classes
+        """Undecided between all classes, and sure of one."""
+        return -math.log(len(self.text_)), 0.0
+
+    def learn(self, concepts: Concepts) -> None:
+        if len(concepts.names) < 2:
+            raise OodlibError("Entropy needs at least two classes: with one there is nothing to decide.")
+
     def score_block(self, features: Array) -> Array:
-        return negative_entropy(self.cosines(features), self.temperature)
+        logits = self.cosines(features) / self.temperature
+        return log_divergence(logits) - log_entropy(logits)

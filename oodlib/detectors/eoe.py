@@ -1,11 +1,14 @@
 """EOE: outlier classes that a language model envisions from the class names."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, largest, namespace
+from oodlib.arrays import Array, as_numpy, largest, log_sigmoid, namespace, softmax
 from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import log_weight, share_of
 from oodlib.detectors._outliers import OutlierDetector, over_candidates
 from oodlib.errors import OodlibError
 
@@ -33,12 +36,20 @@ def not_too_similar(outlier_text: Array, text: Array, max_similarity: float) -> 
 
 
 def envisioned_score(known: Array, unknown: Array, beta: float) -> Array:
-    """Return max softmax of the classes minus `beta` times that of the labels, from logits (n, C), (n, K) -> (n,)."""
+    """Score logits of the classes and of the labels, as `EOE` explains: (n, C), (n, K) -> (n,)."""
     xp = namespace(known)
-    inside, outside = largest(known), largest(unknown)
-    best = xp.maximum(inside, outside)
-    total = xp.exp(known - best[:, None]).sum(-1) + xp.exp(unknown - best[:, None]).sum(-1)
-    return (xp.exp(inside - best) - beta * xp.exp(outside - best)) / total
+    together = xp.concat([known, unknown], -1)
+    inside = share_of(together, known.argmax(-1))
+    outside = share_of(together, known.shape[-1] + unknown.argmax(-1))
+    shares = softmax(together)
+    paper = largest(shares[:, : known.shape[-1]]) - beta * largest(shares[:, known.shape[-1] :])
+    scale = beta or 1.0  # without a weight nothing is negative
+    # How far the way to the bound is gone, negated. Where a part is left, its logarithm is made of logarithms.
+    gone = xp.where(paper < 0, paper / scale, -paper)
+    to_one = xp.logaddexp(log_sigmoid(-inside), log_sigmoid(outside) + log_weight(beta))  # log(1 - S)
+    to_low = xp.logaddexp(log_sigmoid(inside), log_sigmoid(-outside) + log_weight(beta)) - log_weight(scale)
+    left = xp.where(gone < -0.25, xp.where(paper < 0, to_low, to_one), xp.log1p(xp.clip(gone, -0.5, None)))
+    return xp.where(paper < 0, left, -left)
 
 
 class EOE(OutlierDetector):
@@ -49,10 +60,14 @@ class EOE(OutlierDetector):
 
     with raw cosines :math:`s` to the classes and :math:`s^o` to the outlier labels. Larger = more in-distribution.
 
+    S lies between its bounds -beta and 1, and with many labels near 0: log-odds would be coarse there. Scores are
+    :math:`-\log(1 - S)` where S is positive and :math:`\log(1 + S / \beta)` where it is negative: nearly S itself
+    around 0, with room at both bounds.
+
     Parameters
     ----------
     beta : float, default=0.25
-        Weight of the best outlier label.
+        Weight of the best outlier label, 0 or more.
     temperature : float, default=1.0
         Divides the *raw cosine*, as in `MCM`.
     max_similarity : float, default=1.0
@@ -85,7 +100,8 @@ class EOE(OutlierDetector):
     --------
     >>> import torch
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["lynx", "bus"], outlier_text=torch.eye(3)[1:])
-    >>> EOE().fit(concepts).score_samples(torch.eye(3)[:2])
+    >>> eoe = EOE().fit(concepts)
+    >>> eoe.to_paper(eoe.score_samples(torch.eye(3)[:2]))
     tensor([0.5231, 0.0679])
     """
 
@@ -96,10 +112,26 @@ class EOE(OutlierDetector):
 
     def learn(self, concepts: Concepts) -> None:
         super().learn(concepts)
+        if self.beta < 0:
+            raise OodlibError(f"{self!r}: beta is a weight, so it must be 0 or more.")
         stays = not_too_similar(self.outlier_text_, self.text_, self.max_similarity)
         if not stays.any():
             raise OodlibError(f"{self!r}: every outlier label is nearer to a class than that: raise max_similarity.")
         self.restrict(np.flatnonzero(stays))
+
+    @property
+    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of a parameter
+        """All mass on the best outlier label, and all on a class."""
+        return -self.beta, 1.0
+
+    def to_paper(self, scores: Any) -> Any:
+        xp = namespace(scores)
+        return xp.where(scores < 0, self.beta * xp.expm1(scores), -xp.expm1(-scores))
+
+    def from_paper(self, value: float) -> float:
+        left = 1 - value if value >= 0 else 1 + value / self.beta if self.beta else 0.0
+        size = -math.log(left) if left > 0 else math.inf
+        return size if value >= 0 else -size
 
     def score_block(self, features: Array) -> Array:
         known, unknown = self.cosines(features), self.outlier_cosines(features)

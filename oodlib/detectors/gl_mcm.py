@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar
 
-from oodlib.arrays import Array, join, like, namespace, split
-from oodlib.concepts import check_normalised
+from oodlib.arrays import Array, join, largest, like, split, widen
+from oodlib.concepts import Concepts, check_normalised
+from oodlib.detectors._log_odds import largest_share, weighted_sum
 from oodlib.detectors.base import Detector
-from oodlib.detectors.mcm import max_softmax
 from oodlib.errors import OodlibError
 
 _CELLS = 2**24  # cosines in memory at once: 64 MB
@@ -24,7 +24,7 @@ class GLMCM(Detector):
     temperature : float, default=1.0
         Divides raw cosines.
     weight : float, default=1.0
-        Of the patches; at 0 this is `MCM`.
+        Of the patches, 0 or more; at 0 this is `MCM`.
 
     References
     ----------
@@ -37,7 +37,8 @@ class GLMCM(Detector):
     >>> from oodlib.concepts import Concepts
     >>> concepts = Concepts(["cat", "dog"], torch.eye(2))
     >>> both = torch.tensor([[0.7071, 0.7071]])
-    >>> GLMCM().fit(concepts).score_samples(both, patches=torch.eye(2)[None])
+    >>> detector = GLMCM().fit(concepts)
+    >>> detector.to_paper(detector.score_samples(both, patches=torch.eye(2)[None]))
     tensor([1.2311])
     """
 
@@ -55,7 +56,8 @@ class GLMCM(Detector):
         features : tensor or array, shape (N, D)
             Of whole pictures, L2-normalised.
         patches : tensor or array, shape (N, P, D)
-            Local features of the same pictures, as `Encoder.encode_patches` gives them.
+            Local features of the same pictures, as `Encoder.encode_patches` gives them. Half precision is computed in
+            float32.
 
         Returns
         -------
@@ -78,12 +80,22 @@ class GLMCM(Detector):
         best = join(
             [self._best(block) for block in split(patches, max(1, _CELLS // (patches.shape[1] * len(self.text_))))]
         )
-        return whole + self.weight * like(best, whole)
+        return weighted_sum(whole, like(best, whole), self.weight)
+
+    @property
+    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of a parameter
+        """No match at all, and a certain one of picture and patch."""
+        return 0.0, 1.0 + self.weight
+
+    def learn(self, concepts: Concepts) -> None:
+        if self.weight < 0:
+            raise OodlibError(f"{self!r}: the weight of the patches must be 0 or more.")
 
     def score_block(self, features: Array) -> Array:
-        return max_softmax(self.cosines(features), self.temperature)
+        return largest_share(self.cosines(features) / self.temperature)
 
     def _best(self, patches: Array) -> Array:
         """Of each picture the patch that matches a class best: (n, P, D) -> (n,)."""
         check_normalised(patches.reshape(-1, patches.shape[-1]), "patches")
-        return namespace(patches).amax(max_softmax(patches @ like(self.text_, patches).T, self.temperature), -1)
+        patches = widen(patches)
+        return largest(largest_share(patches @ like(self.text_, patches).T / self.temperature))

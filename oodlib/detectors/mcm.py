@@ -1,12 +1,8 @@
 """Maximum concept matching."""
 
-from oodlib.arrays import Array, largest, softmax
+from oodlib.arrays import Array
+from oodlib.detectors._log_odds import largest_share
 from oodlib.detectors.base import Detector
-
-
-def max_softmax(logits: Array, temperature: float) -> Array:
-    """Return the largest softmax probability of ``logits / temperature``: (N, C) -> (N,)."""
-    return largest(softmax(logits / temperature))
 
 
 class MCM(Detector):
@@ -31,12 +27,16 @@ class MCM(Detector):
     >>> import torch
     >>> from oodlib.concepts import Concepts
     >>> concepts = Concepts(names=["cat", "dog"], text=torch.eye(2))
-    >>> MCM().fit(concepts).score_samples(torch.tensor([[1.0, 0.0], [0.7071, 0.7071]]))
-    tensor([0.7311, 0.5000])
+    >>> mcm = MCM().fit(concepts)
+    >>> scores = mcm.score_samples(torch.tensor([[1.0, 0.0], [0.7071, 0.7071]]))
+    >>> scores, mcm.to_paper(scores)
+    (tensor([1., 0.]), tensor([0.7311, 0.5000]))
     """
+
+    bounds = (0.0, 1.0)
 
     def __init__(self, temperature: float = 1.0):
         self.temperature = temperature
 
     def score_block(self, features: Array) -> Array:
-        return max_softmax(self.cosines(features), self.temperature)
+        return largest_share(self.cosines(features) / self.temperature)

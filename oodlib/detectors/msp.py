@@ -2,8 +2,8 @@
 
 from oodlib.arrays import Array
 from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import largest_share
 from oodlib.detectors.base import Detector
-from oodlib.detectors.mcm import max_softmax
 
 
 class MSP(Detector):
@@ -29,9 +29,13 @@ class MSP(Detector):
     >>> import torch
     >>> from oodlib.concepts import Concepts
     >>> concepts = Concepts(names=["cat", "dog"], text=torch.eye(2))
-    >>> MSP().fit(concepts).score_samples(torch.tensor([[0.714, 0.7], [0.7071, 0.7071]]))
-    tensor([0.8022, 0.5000])
+    >>> msp = MSP().fit(concepts)
+    >>> scores = msp.score_samples(torch.tensor([[0.714, 0.7], [0.7071, 0.7071]]))
+    >>> scores, msp.to_paper(scores)
+    (tensor([1.4000, 0.0000]), tensor([0.8022, 0.5000]))
     """
+
+    bounds = (0.0, 1.0)
 
     temperature_: float
 
@@ -39,4 +43,4 @@ class MSP(Detector):
         self.temperature_ = 1 / concepts.logit_scale
 
     def score_block(self, features: Array) -> Array:
-        return max_softmax(self.cosines(features), self.temperature_)
+        return largest_share(self.cosines(features) / self.temperature_)

@@ -9,7 +9,7 @@ from oodlib.detectors._outliers import (
     check_mining,
     farthest,
     group_rows,
-    known_mass,
+    known_odds,
     over_candidates,
 )
 
@@ -75,9 +75,12 @@ class NegLabel(OutlierDetector):
     >>> detector = NegLabel(keep=0.5).fit(concepts)
     >>> detector.outlier_names_
     ('bus',)
-    >>> detector.score_samples(torch.tensor([[1.0, 0.0, 0.0], [0.7071, 0.7071, 0.0]]))
-    tensor([1.0000, 0.5000])
+    >>> scores = detector.score_samples(torch.tensor([[1.0, 0.0, 0.0], [0.7071, 0.7071, 0.0]]))
+    >>> scores, detector.to_paper(scores)
+    (tensor([100.,   0.]), tensor([1.0000, 0.5000]))
     """
+
+    bounds = (0.0, 1.0)
 
     selected_: np.ndarray
     group_rows_: np.ndarray
@@ -115,4 +118,4 @@ class NegLabel(OutlierDetector):
         # Permuting labels instead of cosines: there are fewer numbers to move.
         negatives = unknown[self.group_rows_.flatten()]
         logits = (features @ negatives.T / self.temperature).reshape(len(features), *self.group_rows_.shape)
-        return known_mass(known / self.temperature, logits)
+        return known_odds(known / self.temperature, logits)

@@ -2,8 +2,9 @@
 
 from oodlib.arrays import Array, join, like
 from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import product
 from oodlib.detectors._no import agreeing_to_differ
-from oodlib.detectors._outliers import OutlierDetector, known_mass
+from oodlib.detectors._outliers import OutlierDetector, known_odds
 from oodlib.detectors._prototypes import (
     Clustering,
     boundary_embeddings,
@@ -82,10 +83,12 @@ class OLE(OutlierDetector):
     >>> ole = OLE(hard=False).fit(concepts)
     >>> ole.kept_words_
     [('car', 'tiger')]
-    >>> ole.score_samples(torch.tensor([[0.7332, 0.6800, 0.0], [0.7071, 0.7071, 0.0], [0.6800, 0.7332, 0.0]]))
+    >>> scores = ole.score_samples(torch.tensor([[0.7332, 0.6800, 0.0], [0.7071, 0.7071, 0.0], [0.6800, 0.7332, 0.0]]))
+    >>> ole.to_paper(scores)
     tensor([0.9346, 0.5000, 0.0654])
     """
 
+    bounds = (0.0, 1.0)
     even_odds = 0.5
 
     prototypes_: Array
@@ -151,7 +154,8 @@ class OLE(OutlierDetector):
     def score_block(self, features: Array) -> Array:
         cosines = self.cosines(features)
         outliers = features @ like(self.bank_, features).T
-        share = known_mass(cosines / self.temperature, outliers[:, None] / self.temperature)
+        share = known_odds(cosines / self.temperature, outliers[:, None] / self.temperature)
         if self.no_text_ is None:
             return share
-        return share * agreeing_to_differ(cosines, features @ like(self.no_text_, features).T, self.temperature)
+        no_cosines = features @ like(self.no_text_, features).T
+        return product(share, agreeing_to_differ(cosines, no_cosines, self.temperature))

@@ -41,10 +41,12 @@ class OutlierSoftmax(OutlierDetector):
     >>> import torch
     >>> from oodlib.concepts import Concepts
     >>> concepts = Concepts(["cat"], torch.eye(3)[:1], outlier_names=["lynx", "bus"], outlier_text=torch.eye(3)[1:])
-    >>> OutlierSoftmax(temperature=1.0).fit(concepts).score_samples(torch.eye(3)[:2])
+    >>> detector = OutlierSoftmax(temperature=1.0).fit(concepts)
+    >>> detector.to_paper(detector.score_samples(torch.eye(3)[:2]))
     tensor([0.5761, 0.2119])
     """
 
+    bounds = (0.0, 1.0)
     even_odds = 0.5
 
     def __init__(self, temperature: float = 0.01):

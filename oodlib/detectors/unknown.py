@@ -55,10 +55,12 @@ class Unknown(OutlierDetector):
     --------
     >>> import torch
     >>> concepts = Concepts(["cat"], torch.eye(2)[:1], ["unknown object"], torch.eye(2)[1:], logit_scale=1.0)
-    >>> Unknown().fit(concepts).score_samples(torch.tensor([[1.0, 0.0], [0.7071, 0.7071]]))
+    >>> detector = Unknown().fit(concepts)
+    >>> detector.to_paper(detector.score_samples(torch.tensor([[1.0, 0.0], [0.7071, 0.7071]])))
     tensor([0.7311, 0.5000])
     """
 
+    bounds = (0.0, 1.0)
     even_odds = 0.5
     default_words: ClassVar[tuple[str, ...]] = ("unknown object", "something else")
 

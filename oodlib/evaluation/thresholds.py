@@ -27,7 +27,8 @@ class Threshold:
     Parameters
     ----------
     value : float
-        Pictures that score below it are called out-of-distribution.
+        Pictures that score below it are called out-of-distribution. From ID scores it is one of them; a number and even
+        odds are on the paper's scale (`Detector.from_paper`).
     rule : str
         "number", "even odds", "id95" or "conformal".
     n : int
@@ -206,7 +207,7 @@ def choose(
     method : str
         What messages call the detector.
     even_odds : float, optional
-        `Detector.even_odds`: the score of a picture that fits the classes as well as everything else.
+        `Detector.even_odds`: the probability at which a picture fits the classes as well as everything else.
     id_scores : array-like, shape (n,), optional
         Scores of calibration pictures.
 

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, like
+from oodlib.arrays import Array, as_numpy, as_tensor, is_tensor
 from oodlib.concepts import Concepts
 from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
@@ -56,4 +56,6 @@ class OnConcepts(Detector):
         self.detector_ = detector.fit(as_numpy(shots), as_numpy(labels))
 
     def score_block(self, features: Array) -> Array:
-        return like(self.detector_.score_samples(as_numpy(features)), features)
+        # in float64, whatever the features are: float32 has no room for a softmax near 1
+        scores = self.detector_.score_samples(as_numpy(features))
+        return as_tensor(scores).to(features.device) if is_tensor(features) else scores

@@ -27,6 +27,7 @@ def decide(detector: Detector, concepts: Concepts, threshold: Threshold, seen: S
         Fitted to `concepts`.
     concepts : Concepts
     threshold : Threshold
+        The cut on the paper's scale, for showing: what decides is the detector's own.
     seen : Seen
         What became of each image.
     encoder : str
@@ -36,11 +37,11 @@ def decide(detector: Detector, concepts: Concepts, threshold: Threshold, seen: S
     -------
     Rows
         ``image``: path, or number of a picture in memory. ``decision``: "in" where the score is at or above the
-        threshold, "out" where it is below, "unreadable" where there is no score. ``score``: larger = more
-        in-distribution. ``best_label``: the class of largest match. ``nearest_outlier``: of the method's outlier words
-        the one of largest cosine, None for methods without. ``margin``: score minus threshold. ``reason``: what the
-        decision rests on, or why there is none. The facts name the method, the threshold's rule and the
-        files that were passed over.
+        threshold, "out" where it is below, "unreadable" where there is no score. ``score``: on the paper's scale, such
+        as a probability; larger = more in-distribution. ``best_label``: the class of largest match.
+        ``nearest_outlier``: of the method's outlier words the one of largest cosine, None for methods without.
+        ``margin``: score minus threshold. ``reason``: what the decision rests on, or why there is none. The facts name
+        the method, the threshold's rule and the files that were passed over.
     """
     rows = {name: _unreadable(name, threshold.value, reason) for name, reason in seen.bad.items()}
     if seen.good:
@@ -62,7 +63,8 @@ def _unreadable(name: str, threshold: float, reason: str) -> dict[str, Any]:
 
 
 def _rows(detector: Detector, concepts: Concepts, cut: float, seen: Seen) -> list[dict[str, Any]]:
-    scores = np.asarray(detector.score_samples(seen.features)).astype(np.float64)
+    scores = np.asarray(detector.score_samples(seen.features))
+    kept, shown = scores >= detector.threshold_, detector.to_paper(scores.astype(np.float64))
     cosines = np.asarray(detector.cosines(seen.features))
     match, best = cosines.max(1), cosines.argmax(1)
     outlier: list[tuple[str, float] | None] = [None] * len(scores)
@@ -73,8 +75,7 @@ def _rows(detector: Detector, concepts: Concepts, cut: float, seen: Seen) -> lis
             for row, word in enumerate(near.argmax(1)):
                 outlier[start + row] = concepts.outlier_names[word], float(near[row, word])
     rows = []
-    for name, score, cosine, label, other in zip(seen.good, scores, match, best, outlier, strict=True):
-        inside = bool(score >= cut)
+    for name, inside, score, cosine, label, other in zip(seen.good, kept, shown, match, best, outlier, strict=True):
         label = concepts.names[label]
         rest = "" if other is None else f"; nearest outlier word {other[0]!r}, cosine {other[1]:.2f}"
         rows.append(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
-FORMAT = "oodlib guard 3"
+FORMAT = "oodlib guard 4"
 LEARNED = "learned."  # before the names of arrays that the detector learned
 # Other versions and devices, and torch or ONNX Runtime, change features by rounding only (1e-5); everything else in a
 # specification changes their meaning.
@@ -138,8 +138,6 @@ def load_guard(
     learned = {name: tuple(value) if isinstance(value, list) else value for name, value in about["learned"].items()}
     learned |= {name.removeprefix(LEARNED): value for name, value in features.items() if name.startswith(LEARNED)}
     detector = get_detector(about["method"], **parameters).restore(learned)
-    threshold = Threshold(**about["threshold"])
-    detector.threshold_ = threshold.value
     described = {name: tuple(lines) for name, lines in about["labels"]}
     return {
         "encoder": encoder,
@@ -147,7 +145,7 @@ def load_guard(
         "concepts": concepts,
         "descriptions": described,
         "templates": tuple(about["templates"]),
-        "threshold": threshold,
+        "threshold": Threshold(**about["threshold"]),
         "calibration": features.get("calibration"),
         "notes": tuple(about["notes"]),
     }

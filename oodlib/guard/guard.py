@@ -52,7 +52,7 @@ class Guard:
     templates : tuple of str
         Prompts around names and outlier words.
     threshold : Threshold
-        The cut, and how it was chosen.
+        The cut on the paper's scale (`Detector.to_paper`), as `detect` shows scores, and how it was chosen.
     calibration : Tensor, array or None
         Features of the calibration pictures, (n, D): the cut is chosen anew when classes change.
     notes : tuple of str
@@ -126,7 +126,11 @@ class Guard:
                 )
             scores = self.detector.score_samples(self.calibration)
         chosen = choose(rule, method=name, even_odds=self.detector.even_odds, id_scores=scores)
-        self.detector.threshold_ = chosen.value
+        if scores is None:  # said on the paper's scale
+            self.detector.threshold_ = self.detector.from_paper(chosen.value)
+        else:
+            self.detector.threshold_ = chosen.value
+            chosen = replace(chosen, value=float(self.detector.to_paper(chosen.value)))
         return replace(self, threshold=chosen)
 
     def with_labels(self, labels: Labels) -> Guard:
@@ -222,7 +226,8 @@ def detect(
     method : str or Detector
         A name that `oodlib.detectors.list_detectors` knows.
     threshold : float, "auto", "id95" or "conformal"
-        As `oodlib.evaluation.thresholds.choose` explains: "auto" takes "id95" where there are calibration pictures,
+        As `oodlib.evaluation.thresholds.choose` explains; a number is on the paper's scale, such as a probability of
+        0.9. "auto" takes "id95" where there are calibration pictures,
         else the score at which the classes and everything else are equally likely; methods without such a score ask for
         pictures.
     calibrate : as `images`, optional

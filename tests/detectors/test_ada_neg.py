@@ -83,7 +83,7 @@ def slowly(detector, stream):
 def test_agrees_with_the_description(concepts, stream, parameters):
     detector = AdaNeg(**parameters).fit(concepts)
     found = detector.score_samples(stream)
-    np.testing.assert_allclose(found, slowly(detector, stream), rtol=1e-8)
+    np.testing.assert_allclose(detector.to_paper(found), slowly(detector, stream), rtol=1e-8)
     torch.testing.assert_close(detector.score_samples(stream), found)  # the memory begins empty
 
 
@@ -91,7 +91,7 @@ def test_where_nothing_is_clear_enough_it_is_neg_label(concepts, stream):
     parameters = {"keep": 0.5, "groups": 5, "temperature": 0.05}
     plain = NegLabel(**parameters).fit(concepts).score_samples(stream)
     found = AdaNeg(**parameters, gap=1.0, weight=0.25).fit(concepts).score_samples(stream)
-    torch.testing.assert_close(found, 1.25 * plain)
+    torch.testing.assert_close(found, plain)  # of S, 1.25 times as much
 
 
 def test_the_stream_matters(concepts, stream):
@@ -103,8 +103,8 @@ def test_the_stream_matters(concepts, stream):
 def test_a_full_label_keeps_the_most_certain_pictures():
     text, pictures = features(2, 4), features(4, 5)
     memory = ProxyMemory(text, pictures=2)
-    for entropy, picture in zip([0.5, 0.9, 0.9, 0.1], pictures, strict=True):
-        memory.add(1, entropy, picture)
+    for log_entropy, picture in zip([-0.7, -0.1, -0.1, -2.3], pictures, strict=True):
+        memory.add(1, log_entropy, picture)
     expected = torch.stack([text[0], normalize(text[1] + pictures[0] + pictures[3], dim=0)])
     torch.testing.assert_close(memory.proxies(), expected)
 
@@ -114,3 +114,5 @@ def test_says_what_is_wrong(concepts):
         AdaNeg(gap=2.0).fit(concepts)
     with pytest.raises(OodlibError, match="slots must be at least 2"):
         AdaNeg(slots=1).fit(concepts)
+    with pytest.raises(OodlibError, match="the weight of NegLabel's own score must be 0 or more"):
+        AdaNeg(weight=-0.1).fit(concepts)

@@ -117,7 +117,8 @@ def test_precision_of_the_input_is_kept(name):
     for dtype, tolerance in ((torch.float32, 1e-4), (torch.float16, 5e-2)):
         found = fitted(name).score_samples(images.to(dtype))
         assert found.dtype == torch.float32
-        np.testing.assert_allclose(found, exact, rtol=tolerance, atol=tolerance)
+        found, expected = (fitted(name).to_paper(scores) for scores in (found, exact))
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def in_numpy(concepts):
@@ -249,6 +250,27 @@ def test_the_threshold_decides(name):
     detector.threshold_ = float(scores.max())
     assert (detector.predict(images) == 1).any()  # a score at the threshold is in-distribution
     assert math.isnan(detector.fit(concepts()).threshold_)
+
+
+@pytest.mark.parametrize("name", list_detectors())
+def test_the_papers_scale_is_reached_and_left(name):
+    detector = get_detector(name).fit(concepts())
+    if detector.bounds is None:
+        assert detector.to_paper(3.5) == detector.from_paper(3.5) == 3.5
+        return
+    low, high = detector.bounds
+    values = [low + share * (high - low) for share in (1e-9, 0.05, 0.5, 0.93)]
+    for value in values:
+        assert detector.to_paper(detector.from_paper(value)) == pytest.approx(value, rel=1e-9, abs=1e-15)
+    scores = np.array([detector.from_paper(value) for value in values])
+    assert (np.diff(scores) > 0).all()
+    for some in (scores, torch.from_numpy(scores)):
+        np.testing.assert_allclose(detector.to_paper(some), values, rtol=1e-9, atol=1e-15)
+    ends = {low: -math.inf, low - 1: -math.inf, high: math.inf, high + 1: math.inf}
+    assert {value: detector.from_paper(value) for value in ends} == ends
+    assert [float(detector.to_paper(end)) for end in (-math.inf, math.inf)] == [low, high]
+    if detector.even_odds is not None:
+        assert detector.from_paper(detector.even_odds) == 0
 
 
 @all_detectors

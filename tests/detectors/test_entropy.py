@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from oodlib.detectors.entropy import Entropy, negative_entropy
+from oodlib.concepts import Concepts
+from oodlib.detectors._log_odds import log_divergence, log_entropy
+from oodlib.detectors.entropy import Entropy
+from oodlib.errors import OodlibError
 
 
 @pytest.mark.parametrize(("name", "temperature"), [("T1", 1.0), ("T0p01", 0.01)])
@@ -18,10 +21,22 @@ def test_agrees_with_the_official_code(golden, golden_concepts, assert_matches, 
 
 @given(arrays(np.float64, (3, 6), elements=st.floats(-1, 1)), st.floats(0.01, 5))
 def test_lies_between_undecided_and_certain(cosines, temperature):
-    found = negative_entropy(torch.from_numpy(cosines), temperature)
-    assert (found >= -np.log(6) - 1e-12).all()
-    assert (found <= 0).all()
+    logits = torch.from_numpy(cosines / temperature)
+    found = log_entropy(logits).exp()
+    torch.testing.assert_close(found, torch.special.entr(logits.softmax(-1)).sum(-1), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(log_divergence(logits).exp(), np.log(6) - found, rtol=1e-9, atol=1e-12)
 
 
-def test_a_certain_answer_has_no_entropy():
-    assert float(negative_entropy(torch.tensor([[1.0, -1.0]]), 1e-3)) == 0
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_neither_end_is_rounded_away(kind):
+    """Nearly certain, the entropy is 200 times 1e-87; nearly undecided, half the variance of the logits is left."""
+    sure, unsure = np.array([[0, -200]], dtype=kind), np.array([[1e-3, -1e-3]], dtype=kind)
+    for some in (sure, torch.from_numpy(sure)):
+        np.testing.assert_allclose(log_entropy(some), np.log(201) - 200, rtol=1e-6)
+    for some in (unsure, torch.from_numpy(unsure)):
+        np.testing.assert_allclose(log_divergence(some), np.log(0.5e-6), rtol=1e-6)
+
+
+def test_one_class_alone_is_refused():
+    with pytest.raises(OodlibError, match="Entropy needs at least two classes"):
+        Entropy().fit(Concepts(["cat"], torch.eye(3)[:1]))

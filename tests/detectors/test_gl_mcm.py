@@ -22,7 +22,8 @@ def official(golden):
 @pytest.mark.parametrize("weight", [0.5, 1.0, 2.0])
 def test_agrees_with_the_official_code(official, temperature, weight):
     g, concepts, whole, patches = official
-    found = GLMCM(float(temperature), weight).fit(concepts).score_samples(whole, patches)
+    detector = GLMCM(float(temperature), weight).fit(concepts)
+    found = detector.to_paper(detector.score_samples(whole, patches))
     name = f"score_glmcm_T{temperature}_lam{str(weight).replace('.', 'p')}_id"
     np.testing.assert_allclose(found, g[name], rtol=1e-5)
 
@@ -30,7 +31,7 @@ def test_agrees_with_the_official_code(official, temperature, weight):
 def test_without_weight_it_is_mcm(official):
     _, concepts, whole, patches = official
     found = GLMCM(weight=0.0).fit(concepts).score_samples(whole, patches)
-    assert torch.equal(found, get_detector("mcm").fit(concepts).score_samples(whole))
+    torch.testing.assert_close(found, get_detector("mcm").fit(concepts).score_samples(whole))
 
 
 def test_arrays_and_tensors_agree(official):
@@ -39,6 +40,20 @@ def test_arrays_and_tensors_agree(official):
     found = GLMCM().fit(concepts).score_samples(whole.numpy(), patches.numpy())
     assert isinstance(found, np.ndarray)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_patches_in_half_precision_are_computed_in_float32(official, half):
+    _, concepts, whole, patches = official
+    detector, rough = GLMCM(temperature=0.01).fit(concepts), patches.to(half)
+    best = (100 * rough.float() @ concepts.text.T).softmax(-1).amax((1, 2))
+    expected = get_detector("mcm", temperature=0.01).fit(concepts)
+    expected = expected.to_paper(expected.score_samples(whole)) + best
+    found = detector.score_samples(whole, rough)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(detector.to_paper(found), expected, rtol=1e-5, atol=1e-6)
+    if half == torch.float16:  # which NumPy has
+        np.testing.assert_allclose(detector.score_samples(whole.numpy(), rough.numpy()), found, rtol=1e-5, atol=1e-5)
 
 
 def test_blocks_change_nothing(official, monkeypatch):
@@ -59,3 +74,5 @@ def test_what_does_not_fit_is_named(official):
         detector.score_samples(whole)
     with pytest.raises(NotFittedError):
         GLMCM().score_samples(whole, patches)
+    with pytest.raises(OodlibError, match="the weight of the patches must be 0 or more"):
+        GLMCM(weight=-1.0).fit(concepts)

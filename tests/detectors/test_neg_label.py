@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
+from oodlib.arrays import sigmoid
 from oodlib.concepts import Concepts
-from oodlib.detectors._outliers import known_mass
+from oodlib.detectors._outliers import known_odds
 from oodlib.detectors.neg_label import NegLabel
 
 
@@ -58,7 +59,7 @@ def test_core_agrees_without_a_permutation(golden, part):
     g = golden("neglabel")
     images, text, negatives = (torch.from_numpy(g[name]) for name in (f"image_{part}", "id_text", "neg_text"))
     unknown = (images @ negatives[:300].T).reshape(len(images), 100, 3)
-    found = known_mass(images @ text.T / 0.01, unknown / 0.01)
+    found = sigmoid(known_odds(images @ text.T / 0.01, unknown / 0.01))
     np.testing.assert_allclose(found, g[f"score_{part}_ng100_noperm"], rtol=1e-5)
 
 

@@ -56,7 +56,7 @@ def test_agrees_with_the_official_code(golden, official, cluster):
             np.testing.assert_allclose(found, g[f"{name}_prototypes{suffix}"], rtol=1e-4, atol=1e-5)
         for part in ("", "_pyes1"):
             for images in ("id", "ood"):
-                found = detector.score_samples(g[f"image_{images}"])
+                found = detector.to_paper(detector.score_samples(g[f"image_{images}"]))
                 np.testing.assert_allclose(found, g[f"score{suffix}{part}_{images}"], rtol=1e-4)
             detector.no_text_ = None  # what use_no=False leaves, without another fit
 
@@ -151,9 +151,9 @@ def test_monotone_in_every_cosine(row, column, rise):
 def test_is_the_formula(row):
     known, outliers, refused = (20 * row).exp().split(4, dim=1)
     share = known / (known.sum() + outliers.sum())
-    torch.testing.assert_close(of_free_cosines(no=False).score_block(row), share.sum(1))
+    torch.testing.assert_close(of_free_cosines(no=False).score_block(row).sigmoid(), share.sum(1))
     expected = (known / (known + refused) * share).sum(1)
-    torch.testing.assert_close(of_free_cosines().score_block(row), expected)
+    torch.testing.assert_close(of_free_cosines().score_block(row).sigmoid(), expected)
 
 
 def test_a_bank_far_from_everything_leaves_clipn():

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from oodlib.arrays import largest
+from oodlib.arrays import largest, sigmoid
 from oodlib.concepts import Concepts
 from oodlib.detectors import _outliers, get_detector
-from oodlib.detectors._outliers import farthest, group_rows, known_mass, over_candidates
+from oodlib.detectors._outliers import farthest, group_rows, known_odds, over_candidates
 from oodlib.errors import OodlibError
 
 WITH_LABELS = ["neg_label", "csp", "eoe", "clip_scope", "ada_neg", "outlier_softmax"]
@@ -57,11 +57,11 @@ def test_groups_are_of_one_size_and_share_no_label(labels, groups, seed):
 
 
 @given(st.integers(0, 1000))
-def test_known_mass_is_the_mean_of_softmaxes(seed):
+def test_known_odds_are_of_the_mean_of_softmaxes(seed):
     rng = np.random.default_rng(seed)
     known, unknown = rng.normal(size=(3, 4)) * 5, rng.normal(size=(3, 2, 5)) * 5
     each = [np.exp(known).sum(1) / (np.exp(known).sum(1) + np.exp(unknown[:, group]).sum(1)) for group in range(2)]
-    np.testing.assert_allclose(known_mass(torch.tensor(known), torch.tensor(unknown)), np.mean(each, axis=0))
+    np.testing.assert_allclose(sigmoid(known_odds(torch.tensor(known), torch.tensor(unknown))), np.mean(each, axis=0))
 
 
 @pytest.mark.parametrize("name", ["eoe", "outlier_softmax", "clip_scope"])
