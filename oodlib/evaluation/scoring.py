@@ -6,6 +6,7 @@ beside each OOD set.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,21 +100,36 @@ def score(
     OodlibError
         If a detector is transductive and `id_set` is none of the sets, or requires patches and there are none.
     """
-    scores: Scores = {}
-    for name, detector in name_detectors(detectors).items():
-        fitted = clone(detector).fit(concepts)
-        if fitted.transductive:
-            scores[name] = _score_pairs(name, fitted, feature_sets, id_set, seed)
-        elif "patches" in fitted.requires and patches is not None:
-            scores[name] = {
-                set_name: _score_blocks(fitted, features, patches(set_name))
-                for set_name, features in feature_sets.items()
-            }
-        else:
-            scores[name] = {
-                set_name: as_numpy(fitted.score_samples(features)) for set_name, features in feature_sets.items()
-            }
+    match = _Remembered(concepts.match) if concepts.match is not None else None
+    asked = replace(concepts, match=match)
+    fitted = {name: clone(detector).fit(asked) for name, detector in name_detectors(detectors).items()}
+    scores: Scores = {name: {} for name in fitted}
+    for name, detector in fitted.items():
+        if detector.transductive:
+            scores[name] = _score_pairs(name, detector, feature_sets, id_set, seed)
+    for set_name, features in feature_sets.items():
+        if match is not None:
+            match.answers.clear()
+        for name, detector in fitted.items():
+            if "patches" in detector.requires and patches is not None:
+                scores[name][set_name] = _score_blocks(detector, features, patches(set_name))
+            elif not detector.transductive:
+                scores[name][set_name] = as_numpy(detector.score_samples(features))
     return scores
+
+
+class _Remembered:
+    """How pictures match the classes of a tuned model, asked once: it may run a tower, and every detector asks."""
+
+    def __init__(self, match: Callable[[Any], Any]):
+        self.match = match
+        self.answers: dict[Any, tuple[Any, Any]] = {}
+
+    def __call__(self, features: Any) -> Any:
+        key = (features.data_ptr(), features.shape, features.stride(), features.dtype)
+        if key not in self.answers:  # with the features, so that their place in memory stays theirs
+            self.answers[key] = features, self.match(features)
+        return self.answers[key][1]
 
 
 def _score_blocks(fitted: Any, features: Any, blocks: Iterable[Any]) -> Array:

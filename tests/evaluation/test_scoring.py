@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,23 @@ def test_detectors_may_be_given_by_name(concepts, sets):
     assert list(score(concepts, "mcm", sets)) == ["mcm"]
     with pytest.raises(OodlibError, match="Two detectors share a name: pass a mapping"):
         name_detectors([MCM(), MCM(0.5)])
+
+
+def test_a_tuned_model_is_asked_once_for_all_detectors(concepts, sets):
+    asked = []
+
+    def match(features):
+        asked.append(len(features))
+        return 0.5 * features @ concepts.text.T
+
+    tuned = replace(concepts, match=match)
+    torches = {name: torch.as_tensor(features) for name, features in sets.items()}
+    found = score(tuned, ["mcm", "energy", "max_logit"], torches)
+    assert asked == [len(features) for features in torches.values()]
+    for name in found:
+        fitted = get_detector(name).fit(tuned)
+        for part, features in torches.items():
+            np.testing.assert_array_equal(found[name][part], fitted.score_samples(features).numpy())
 
 
 @pytest.mark.parametrize("name", ["clip_scope", "ada_neg"])
