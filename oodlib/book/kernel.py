@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -48,6 +49,8 @@ def run_papermill(source: Path, output: Path, parameters: dict[str, Any], log: P
             return str(super().translate(val)) if isinstance(val, str) else repr(val)
 
     papermill_translators.register("python", Python)
+    # It warns of parameters that its pattern does not find; their names have been checked.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     log.unlink(missing_ok=True)
     try:
         papermill.execute_notebook(

@@ -167,7 +167,7 @@ def test_nothing_runs_before_all_that_was_typed_is_checked(project):
             notebooks.jobs_of(names, pocket, texts)
 
 
-def test_values_reach_the_notebook_as_what_they_are(project, tmp_path):
+def test_values_reach_the_notebook_as_what_they_are(project, tmp_path, caplog):
     """Of those that papermill reads by pattern and writes as text: a tuple, and defaults that hold = or #."""
     cell = (
         'profile = "pocket"\nsmall = False\nrate = 0.1\npair = (0, 1)\nrule = "a=b"\ntitle = "a # b"\ntable = {1: 2}\n'
@@ -184,6 +184,7 @@ assert (rate, pair, rule, title, table) == (0.01, (2, (3, True)), "c=d # e", 'q"
     ((name, run_as, given),) = notebooks.jobs_of(["page"], load_profile("pocket"), texts)
     record = provenance.read_record(notebooks.execute(name, run_as.name, given).record)
     assert record.parameters["rate"] == 0.01
+    assert "unknown parameter" not in caplog.text
     assert record.parameters["title"] == 'q"\\'
 
 
