@@ -163,7 +163,7 @@ class AdaNeg(NegLabel):
                 memory.add(*found)
 
     @property
-    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of a parameter
+    def bounds(self) -> tuple[float, float]:
         """All mass on negative labels, and all on classes, by proxies and by texts."""
         return 0.0, 1.0 + self.weight
 

@@ -39,8 +39,6 @@ class Detector(Estimator, ABC):
     threshold_ : float
         Images that score below it are called out-of-distribution. NaN after `fit`, until somebody sets it; from a value
         of the paper's, ``detector.threshold_ = detector.from_paper(0.9)``.
-    bounds : (float, float) or None
-        Between which values S lies; None where scores are S itself.
     order_dependent : bool
         True where the score of an image depends on the images seen before it in the same `score_samples` call.
     transductive : bool
@@ -60,7 +58,6 @@ class Detector(Estimator, ABC):
     transductive: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
     default_words: ClassVar[tuple[str, ...]] = ()
-    bounds: ClassVar[tuple[float, float] | None] = None
     even_odds: ClassVar[float | None] = None
 
     text_: Array
@@ -124,6 +121,11 @@ class Detector(Estimator, ABC):
             )
         check_normalised(matrix, "features")
         return self.score_stream(widen(matrix))
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Between which values S lies; None where scores are S itself."""
+        return None
 
     def to_paper(self, scores: Any) -> Any:
         """Turn scores into values of the paper's formula: float, array or tensor, of any shape."""

@@ -40,7 +40,7 @@ class Entropy(Detector):
         self.temperature = temperature
 
     @property
-    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of the number of classes
+    def bounds(self) -> tuple[float, float]:
         """Undecided between all classes, and sure of one."""
         return -math.log(len(self.text_)), 0.0
 

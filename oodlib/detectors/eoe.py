@@ -120,7 +120,7 @@ class EOE(OutlierDetector):
         self.restrict(np.flatnonzero(stays))
 
     @property
-    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of a parameter
+    def bounds(self) -> tuple[float, float]:
         """All mass on the best outlier label, and all on a class."""
         return -self.beta, 1.0
 

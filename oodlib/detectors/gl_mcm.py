@@ -83,7 +83,7 @@ class GLMCM(Detector):
         return weighted_sum(whole, like(best, whole), self.weight)
 
     @property
-    def bounds(self) -> tuple[float, float]:  # type: ignore[override]  # of a parameter
+    def bounds(self) -> tuple[float, float]:
         """No match at all, and a certain one of picture and patch."""
         return 0.0, 1.0 + self.weight
 

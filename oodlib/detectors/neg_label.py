@@ -80,8 +80,6 @@ class NegLabel(OutlierDetector):
     (tensor([100.,   0.]), tensor([1.0000, 0.5000]))
     """
 
-    bounds = (0.0, 1.0)
-
     selected_: np.ndarray
     group_rows_: np.ndarray
 
@@ -98,6 +96,11 @@ class NegLabel(OutlierDetector):
         self.groups = groups
         self.temperature = temperature
         self.random_state = random_state
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """No mass on the classes, and all."""
+        return 0.0, 1.0
 
     def learn(self, concepts: Concepts) -> None:
         super().learn(concepts)
