@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, as_tensor, cast, is_tensor, namespace, widen
+from oodlib.arrays import Array, as_numpy, as_tensor, cast, is_tensor, namespace, plain, widen
 from oodlib.errors import OodlibError
 
 NORM_TOLERANCE = 1e-3  # generous: features kept in half precision still pass
@@ -120,6 +120,7 @@ class Concepts:
             raise OodlibError("shots and shot_labels belong together: pass both or neither.")
         if shots is not None:
             shots = kind(_features(shots, "shots"))
+            labels = plain(labels, "shot_labels")
             _match(shots, as_numpy(labels).size, text.shape[1], "shots", "shot_labels")
             labels = _places(labels, len(names), tensor=is_tensor(text))
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
@@ -168,9 +169,8 @@ class Concepts:
 
 def _features(values: Any, what: str) -> Array:
     matrix = as_matrix(values, what)
-    matrix = cast(matrix, namespace(matrix).float32)
-    check_normalised(matrix, what)
-    return matrix
+    check_normalised(matrix, what)  # before the cast, as what counts as rounding depends on the precision
+    return cast(matrix, namespace(matrix).float32)
 
 
 def _places(labels: Array, n_classes: int, *, tensor: bool) -> Array:
@@ -204,13 +204,7 @@ def as_matrix(values: Any, what: str) -> Array:
 
     A tensor stays a tensor; everything else, such as a list of rows, becomes a NumPy array.
     """
-    try:
-        matrix: Array = values if is_tensor(values) else np.asarray(values)
-        numbers = is_tensor(values) or matrix.dtype.kind in "biufc"
-    except (TypeError, ValueError, RuntimeError):
-        numbers = False
-    if not numbers:
-        raise OodlibError(f"{what} must be a tensor or an array of shape (N, D), not {type(values).__name__}.")
+    matrix = plain(values, what)
     if matrix.ndim != 2:
         raise OodlibError(f"{what} has shape {tuple(matrix.shape)}: pass a matrix of shape (N, D), one feature a row.")
     if not (matrix.is_floating_point() if is_tensor(matrix) else matrix.dtype.kind == "f"):
@@ -219,7 +213,7 @@ def as_matrix(values: Any, what: str) -> Array:
 
 
 def check_normalised(features: Array, what: str) -> None:
-    """Raise unless every row of `features` (N, D) is finite and has length 1, to within `NORM_TOLERANCE`."""
+    """Raise unless every row of `features` (N, D) is finite and has length 1, but for rounding or `NORM_TOLERANCE`."""
     norms = as_numpy(lengths(features))
     bad = np.flatnonzero(~np.isfinite(norms))
     if len(bad):
@@ -227,7 +221,9 @@ def check_normalised(features: Array, what: str) -> None:
             f"{what} has NaN or infinite values in {len(bad)} rows, the first is row {bad[0]}: leave those rows "
             "out or encode them again."
         )
-    if len(norms) and np.abs(norms - 1).max() > NORM_TOLERANCE:
+    # The coarsest numbers, bfloat16, cannot be brought nearer to length 1 than that.
+    tolerance = max(NORM_TOLERANCE, float(namespace(features).finfo(features.dtype).eps))
+    if len(norms) and np.abs(norms - 1).max() > tolerance:
         raise OodlibError(
             f"{what} is not L2-normalised (lengths {norms.min():.4g} to {norms.max():.4g}): divide each "
             "row by its length, as torch.nn.functional.normalize does."
