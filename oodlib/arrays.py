@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from oodlib.errors import OodlibError
+
 # A NumPy array or a torch tensor. No static type names what both have in common.
 Array: TypeAlias = Any
 
@@ -29,11 +31,69 @@ def namespace(values: Array) -> Any:
     return sys.modules["torch"] if is_tensor(values) else np
 
 
+def plain(values: Any, what: str) -> Array:
+    """Numbers in whatever form libraries make them, as one that all formulas take.
+
+    Parameters
+    ----------
+    values : array-like
+        A tensor may want a gradient, be a view or a list of tensors; an array may be a matrix, a table of pandas, a
+        memory map, big-endian or hold numbers as objects.
+    what : str
+        What an error calls them.
+
+    Returns
+    -------
+    tensor or array
+        A tensor without its gradient; everything else as an array of numbers in the machine's byte order, float64 at
+        most. Copied only where that must be.
+
+    Raises
+    ------
+    OodlibError
+        If something is masked, sparse or without data, or these are no numbers.
+    """
+    if is_tensor(values):
+        if values.layout != sys.modules["torch"].strided or values.device.type == "meta":
+            kind = "sparse" if values.device.type != "meta" else "a tensor without data"
+            raise OodlibError(f"{what} is {kind}: pass an ordinary tensor, such as tensor.to_dense()")
+        return (values.detach() if values.requires_grad else values).resolve_conj().resolve_neg()
+    if values is None:
+        raise OodlibError(f"{what} must be numbers, in a tensor or an array, not None")
+    if np.ma.is_masked(values):
+        raise OodlibError(f"{what} has masked values: leave those out, or fill them in, as with array.filled(0)")
+    try:
+        if isinstance(values, list | tuple) and any(map(is_tensor, values)):
+            values = [as_numpy(value) for value in values]
+        numbers = np.asarray(values)
+        if numbers.dtype.kind == "O":  # numbers of pandas that may be missing, or of Python
+            numbers = _from_objects(values, numbers)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OodlibError(f"{what} must be numbers, in a tensor or an array, not {_kind(values)} ({error})") from None
+    if numbers.dtype.kind not in "biufc":
+        raise OodlibError(f"{what} must be numbers, in a tensor or an array, not {_kind(values)}")
+    widest = numbers.dtype.newbyteorder("=") if numbers.dtype != np.longdouble else np.dtype(np.float64)
+    return numbers.astype(widest, copy=False)
+
+
+def _from_objects(values: Any, numbers: np.ndarray) -> np.ndarray:
+    if hasattr(values, "to_numpy"):
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    if any(isinstance(value, str | bytes) for value in numbers.flat):  # "0.5" would be read as a number
+        raise TypeError("there is text among them")
+    return numbers.astype(np.float64)
+
+
+def _kind(values: Any) -> str:
+    dtype = getattr(values, "dtype", None)
+    return type(values).__name__ if dtype is None else f"{type(values).__name__} of {dtype}"
+
+
 def as_numpy(values: Array) -> np.ndarray:
     """The same numbers as a NumPy array, on the CPU; bfloat16, which NumPy lacks, becomes float32."""
     if not is_tensor(values):
         return np.asarray(values)
-    values = values.detach().cpu()
+    values = values.detach().resolve_conj().resolve_neg().cpu()
     numbers: np.ndarray = (values.float() if values.dtype == sys.modules["torch"].bfloat16 else values).numpy()
     return numbers
 

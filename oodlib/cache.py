@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -79,8 +80,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises
     ------
     OodlibError
-        If the disk is full or read-only.
+        If the disk is full or read-only, or `path` is a folder.
     """
+    if path.is_dir():
+        raise OodlibError(f"cannot write {path}, which is a folder: name a file in it")
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,13 +91,20 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except _failures() as error:
         raise OodlibError(
-            f"cannot write {path} ({error.strerror or error}): free some space, or choose a folder that can be written"
+            f"cannot write {path} ({getattr(error, 'strerror', None) or error}): free some space, or choose a folder "
+            "that can be written"
         ) from error
     finally:
         with contextlib.suppress(OSError):  # its folder may be a file; the error above says so
             temporary.unlink()
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a disk's refusal is raised as; safetensors, where it has been imported, has an error of its own for it."""
+    safetensors = sys.modules.get("safetensors")
+    return (OSError, safetensors.SafetensorError) if safetensors else (OSError,)
 
 
 def write_text(path: Path, text: str) -> None:

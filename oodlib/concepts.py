@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
-from oodlib.arrays import Array, as_numpy, as_tensor, cast, is_tensor, namespace, normalize, widen
+from oodlib.arrays import Array, as_numpy, as_tensor, cast, is_tensor, namespace, normalize, plain, widen
 from oodlib.errors import OodlibError
 
 NORM_TOLERANCE = 1e-3  # generous: features kept in float16 still pass; `norm_tolerance` knows of bfloat16
@@ -120,6 +120,7 @@ class Concepts:
             raise OodlibError("shots and shot_labels belong together: pass both or neither.")
         if shots is not None:
             shots = kind(_features(shots, "shots"))
+            labels = plain(labels, "shot_labels")
             _match(shots, as_numpy(labels).size, text.shape[1], "shots", "shot_labels")
             labels = _places(labels, len(names), tensor=is_tensor(text))
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
@@ -231,13 +232,7 @@ def as_matrix(values: Any, what: str) -> Array:
 
     A tensor stays a tensor; everything else, such as a list of rows, becomes a NumPy array.
     """
-    try:
-        matrix: Array = values if is_tensor(values) else np.asarray(values)
-        numbers = is_tensor(values) or matrix.dtype.kind in "biufc"
-    except (TypeError, ValueError, RuntimeError):
-        numbers = False
-    if not numbers:
-        raise OodlibError(f"{what} must be a tensor or an array of shape (N, D), not {type(values).__name__}.")
+    matrix = plain(values, what)
     if matrix.ndim != 2:
         raise OodlibError(f"{what} has shape {tuple(matrix.shape)}: pass a matrix of shape (N, D), one feature a row.")
     if not (matrix.is_floating_point() if is_tensor(matrix) else matrix.dtype.kind == "f"):

@@ -3,7 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from oodlib.cache import check_target, home_folder, replace_folder, writable, write_atomically
 from oodlib.errors import OodlibError
@@ -98,3 +100,22 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch
     monkeypatch.setattr("oodlib.cache.os.access", lambda *_: False)  # root may write anywhere
     with pytest.raises(OodlibError, match=r"cannot write .* is read-only\)"):
         check_target(tmp_path / "new.csv")
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
+    for path in (tmp_path, Path()):
+        with pytest.raises(OodlibError, match="is a folder: name a file in it"):
+            write_atomically(path, lambda temporary: temporary.write_text("x"))
+
+
+@pytest.mark.parametrize("name", ["/proc/oodlib/x.safetensors", "/dev/full"])
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nobody can write")
+def test_what_safetensors_cannot_write_is_one_sentence(name, tmp_path):
+    """Its error for a refusal of the disk is no OSError."""
+    path = tmp_path / "x.safetensors" if name == "/dev/full" else Path(name)
+    with pytest.raises(OodlibError, match=r"cannot write .*x.safetensors .*: free some space, or choose") as caught:
+        write_atomically(
+            path, lambda temporary: save_file({"x": np.zeros(9)}, name if name == "/dev/full" else temporary)
+        )
+    assert "\n" not in str(caught.value)
+    assert not any(tmp_path.iterdir())

@@ -85,7 +85,7 @@ def test_replace_keeps_the_checks():
         ({"names": ["a", "b"]}, r"text has shape \(3, 3\) .*\(2, 3\).* names"),
         ({"text": torch.ones(3)}, r"text has shape \(3,\): pass a matrix"),
         ({"text": torch.ones(3, 3, dtype=torch.int64)}, "text holds int64: pass floating-point features"),
-        ({"text": "cat"}, "text must be a tensor or an array"),
+        ({"text": "cat"}, "text must be numbers, in a tensor or an array"),
         ({"text": 2 * EYE}, r"text is not L2-normalised \(lengths 2 to 2\)"),
         ({"text": EYE / 0}, "text has NaN or infinite values in 3 rows"),
         ({"outlier_names": ["car"]}, "outlier_names is given without outlier_text"),

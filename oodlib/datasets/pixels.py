@@ -57,7 +57,8 @@ def eight_bits(numbers: np.ndarray, called: str = "the picture") -> np.ndarray:
                 f"{called} has fractions that are not all from 0 to 1 (they go from {low:.4g} to {high:.4g}): divide "
                 "by the largest value a pixel can have"
             )
-        return np.asarray((numbers * numbers.dtype.type(255)).round(), np.uint8)
+        pixels: np.ndarray = (numbers * numbers.dtype.type(255)).round().astype(np.uint8)
+        return pixels
     if kind == "u" and size == 2:
         return (numbers // 257).astype(np.uint8)
     if kind not in "iu" or numbers.min() < 0 or numbers.max() > 255:

@@ -167,8 +167,8 @@ class Detector(Estimator, ABC):
 
     def cosines(self, features: Array) -> Array:
         """Compare images with classes: (N, D) -> (N, C), on the device and in the precision of `features`."""
-        if self.match_ is not None:  # of a model tuned with torch
-            return like(self.match_(as_tensor(features)), features)
+        if self.match_ is not None:  # of a model tuned with torch, in float32
+            return like(self.match_(as_tensor(features).float()), features)
         return features @ like(self.text_, features).T
 
     def decision_function(self, features: Any) -> Array:

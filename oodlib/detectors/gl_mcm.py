@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from oodlib.arrays import Array, join, largest, like, split, widen
+from oodlib.arrays import Array, join, largest, like, plain, split, widen
 from oodlib.concepts import Concepts, check_normalised
 from oodlib.detectors._log_odds import largest_share, weighted_sum
 from oodlib.detectors.base import Detector
@@ -73,6 +73,7 @@ class GLMCM(Detector):
         whole = super().score_samples(features)
         if patches is None:
             raise OodlibError("GLMCM looks at patches: pass score_samples(features, patches) with (N, P, D) of them")
+        patches = plain(patches, "patches")
         if patches.ndim != 3 or len(patches) != len(whole) or patches.shape[2] != self.text_.shape[1]:
             raise OodlibError(
                 f"patches have shape {tuple(patches.shape)}: pass (N, P, D) for the same {len(whole)} pictures."

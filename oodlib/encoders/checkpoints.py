@@ -76,10 +76,10 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 def _load(path: Path) -> Any:
     """What torch.save wrote."""
-    names = ("numpy._core.multiarray", "numpy.core.multiarray")  # newer and older versions of NumPy
-    multiarray = np._core.multiarray  # type: ignore[attr-defined]  # where pickles find it, in both
-    makers = ("scalar", "_reconstruct")
-    plain: list[Any] = [(getattr(multiarray, maker), f"{name}.{maker}") for name in names for maker in makers]
+    # Under the names of newer and older versions of NumPy.
+    makers: list[Any] = [np.float64(0).__reduce__()[0], np.empty(0).__reduce__()[0]]
+    names = ("numpy._core.multiarray", "numpy.core.multiarray")
+    plain: list[Any] = [(maker, f"{name}.{maker.__name__}") for name in names for maker in makers]
     plain += [np.dtype, np.ndarray, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
     try:
         with torch.serialization.safe_globals(plain):

@@ -24,6 +24,7 @@ from typing import Any, Self, get_args
 
 import numpy as np
 
+from oodlib.arrays import as_numpy, plain
 from oodlib.errors import OodlibError
 from oodlib.evaluation.ranking import METRICS, Array, Aupr, Cut, Ranking
 
@@ -246,12 +247,10 @@ def _evaluate(id_scores: Array, ood_scores: Array, cut: Cut, aupr: Aupr) -> dict
 
 def as_scores(values: Any, what: str) -> Array:
     """Return `values` as a float64 array of shape (n,), or say what is wrong with them."""
-    if hasattr(values, "detach"):  # a tensor; via float64, because NumPy has no bfloat16
-        values = values.detach().cpu().double().numpy()
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise OodlibError(f"{what} must be numbers, one for each picture ({error}).") from error
+    array = as_numpy(plain(values, what))
+    if array.dtype.kind == "c":
+        raise OodlibError(f"{what} are complex numbers, which have no order: pass real ones.")
+    array = array.astype(np.float64, copy=False)
     if array.ndim != 1:
         raise OodlibError(f"{what} has shape {array.shape}: pass one score for each picture, shape (n,).")
     if array.size == 0:

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from oodlib.arrays import as_numpy
+from oodlib.arrays import as_numpy, as_tensor, plain
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, name_of
 from oodlib.errors import OodlibError
@@ -151,11 +151,11 @@ def _score_pairs(
             f"{', '.join(feature_sets)} is in-distribution."
         )
     scores: dict[str, Array] = {}
-    inside = torch.as_tensor(feature_sets[id_set])
+    inside = as_tensor(plain(feature_sets[id_set], id_set))
     for ood_set, features in feature_sets.items():
         if ood_set == id_set:
             continue
-        stream = torch.cat([inside, torch.as_tensor(features).to(inside)])
+        stream = torch.cat([inside, as_tensor(plain(features, ood_set)).to(inside)])
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(stream)))
         mixed = fitted.score_samples(stream[order.to(stream.device)]).cpu()
         found = torch.empty_like(mixed)
@@ -168,5 +168,5 @@ def _score_pairs(
 
 def classify(concepts: Concepts, features: Tensor) -> Tensor:
     """Return the place of the best-matching class for each picture: (N, D) -> (N,)."""
-    cosines: Tensor = get_detector("max_logit").fit(concepts).cosines(torch.as_tensor(features))
+    cosines: Tensor = get_detector("max_logit").fit(concepts).cosines(as_tensor(plain(features, "features")))
     return cosines.argmax(dim=1)

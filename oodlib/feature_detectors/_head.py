@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import logsumexp
 
+from oodlib.arrays import as_numpy, plain
 from oodlib.errors import OodlibError
 from oodlib.feature_detectors.base import Array, FeatureDetector
 
@@ -40,10 +41,10 @@ class HeadDetector(FeatureDetector):
                 f"{type(self).__name__} needs a classification head: pass weight=(C, D) and bias=(C,); with a "
                 "vision-language model, logit_scale * text features and zeros."
             )
-        try:
-            weight, bias = (np.asarray(part, dtype=np.float64) for part in (self.weight, self.bias))
-        except (TypeError, ValueError) as error:
-            raise OodlibError("weight and bias must be arrays of numbers, shapes (C, D) and (C,).") from error
+        weight, bias = as_numpy(plain(self.weight, "weight")), as_numpy(plain(self.bias, "bias"))
+        if "c" in (weight.dtype.kind, bias.dtype.kind):
+            raise OodlibError("weight or bias are complex numbers: pass the head of a trained model.")
+        weight, bias = weight.astype(np.float64), bias.astype(np.float64)
         if weight.ndim != 2 or not len(weight) or weight.shape[1] != X.shape[1] or bias.shape != weight.shape[:1]:
             raise OodlibError(
                 f"weight has shape {weight.shape} and bias {bias.shape}: with {X.shape[1]} features pass "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from oodlib.arrays import as_numpy, is_tensor, plain
 from oodlib.errors import OodlibError
 
 Array = NDArray[Any]
@@ -123,6 +124,9 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         return np.concatenate([self.score_block(block) for block in self._blocks(X)])
 
     def _checked(self, X: Any, y: Any, *, reset: bool) -> Any:
+        X = _plain_table(X)
+        if not isinstance(y, str) and y is not None and (is_tensor(y) or np.ma.isMaskedArray(y)):
+            y = as_numpy(plain(y, "y"))
         try:
             return validate_data(
                 self,
@@ -135,6 +139,12 @@ class FeatureDetector(OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]  
             )
         except ValueError as error:
             raise OodlibError(" ".join(str(error).split())) from error
+
+
+def _plain_table(X: Any) -> Any:
+    """What scikit-learn takes as it is, such as a table whose column names it keeps; the rest as an array."""
+    tensors = is_tensor(X) or (isinstance(X, list | tuple) and any(map(is_tensor, X)))
+    return as_numpy(plain(X, "X")) if tensors or np.ma.isMaskedArray(X) else X
 
 
 def _finite(X: Array) -> Array:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from oodlib.arrays import as_numpy, plain
 from oodlib.errors import OodlibError
 from oodlib.feature_detectors._subspace import residual_space
 from oodlib.feature_detectors.base import Array, FeatureDetector
@@ -54,7 +55,7 @@ class Residual(FeatureDetector):
         self.contamination = contamination
 
     def learn(self, X: Array, labels: Array | None) -> None:
-        self.origin_ = np.zeros(X.shape[1]) if self.origin is None else np.asarray(self.origin, dtype=np.float64)
+        self.origin_ = np.zeros(X.shape[1]) if self.origin is None else as_numpy(plain(self.origin, "origin"))
         if self.origin_.shape != X.shape[1:] or not np.isfinite(self.origin_).all():
             raise OodlibError(f"origin must be a finite point of shape ({X.shape[1]},), like a row of X.")
         self.residual_ = residual_space(X - self.origin_, self.dim)

@@ -18,7 +18,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from oodlib.cache import home_folder, replace_folder, writable
+from oodlib.cache import home_folder, replace_folder, writable, write_atomically
 from oodlib.errors import OodlibError
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
@@ -119,7 +119,7 @@ def _assemble(target: Path, weights: Path) -> None:
         tower = load_file(source / "model.safetensors")
         state = {TEXT_PREFIX + name: array for name, array in tower.items() if not name.startswith(_UNUSED)}
         state |= {name: _widened(array) for name, array in load_file(weights).items()}
-        save_file(state, partial / MODEL)
+        write_atomically(partial / MODEL, lambda path: save_file(state, path))
         if _header_sha256(partial / MODEL) != HEADER_SHA256:
             raise OodlibError(f"PocketCLIP's weights {weights} are not those of this recipe: check the file out again")
         # The configuration names the folder where the directory will lie, because open_clip hands it to transformers.

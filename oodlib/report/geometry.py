@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from oodlib.arrays import as_tensor, plain
 from oodlib.concepts import as_matrix
 from oodlib.errors import OodlibError
 
@@ -53,14 +54,14 @@ def gap(pictures: Any, words: Any) -> Gap:
     >>> gap(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
     Gap(distance=1.4142..., pictures=1.0, words=1.0, between=0.0)
     """
-    one, other = as_matrix(pictures, "pictures"), as_matrix(words, "words")
+    one, other = _rows(pictures, "pictures"), _rows(words, "words")
     distance = float((one.mean(0) - other.mean(0)).norm())
     return Gap(distance, _within(one), _within(other), float(one.mean(0) @ other.mean(0)))
 
 
 def centred(features: Any, mean: Any) -> Tensor:
     """Take a mean (D,) off every row (N, D) and make the rows of length one again."""
-    return F.normalize(as_matrix(features, "features") - torch.as_tensor(mean), dim=1)
+    return F.normalize(_rows(features, "features") - as_tensor(plain(mean, "mean")), dim=1)
 
 
 def neighbours(features: Any, k: int = 10) -> NDArray[np.int64]:
@@ -71,7 +72,7 @@ def neighbours(features: Any, k: int = 10) -> NDArray[np.int64]:
     OodlibError
         If there are no `k` other rows.
     """
-    rows = as_matrix(features, "features")
+    rows = _rows(features, "features")
     if not 1 <= k < len(rows):
         raise OodlibError(f"{len(rows)} rows have no {k} neighbours each: pass k from 1 to {len(rows) - 1}")
     cosines = rows @ rows.T
@@ -119,7 +120,7 @@ def told_apart(groups: Sequence[Any], *, centre: bool = False, seed: int = 0) ->
     rng = np.random.default_rng(seed)
     taught, tested = [], []
     for k, features in enumerate(groups):
-        rows = as_matrix(features, f"group {k}")
+        rows = _rows(features, f"group {k}")
         half = torch.from_numpy(rng.permutation(len(rows))).tensor_split(2)
         learn, look = rows[half[0]], rows[half[1]]
         if centre:
@@ -130,6 +131,12 @@ def told_apart(groups: Sequence[Any], *, centre: bool = False, seed: int = 0) ->
     labels = [np.repeat(np.arange(len(groups)), [len(part) for part in parts]) for parts in (taught, tested)]
     model = LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced").fit(np.concatenate(taught), labels[0])
     return float(balanced_accuracy_score(labels[1], model.predict(np.concatenate(tested))))
+
+
+def _rows(features: Any, what: str) -> Tensor:
+    """Features as a tensor (N, D)."""
+    rows: Tensor = as_tensor(as_matrix(features, what))
+    return rows
 
 
 def _within(rows: Tensor) -> float:

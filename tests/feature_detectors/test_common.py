@@ -173,7 +173,7 @@ def test_says_what_is_wrong_with_the_head(name, head, inside):
     for shapes in ((weight.T, bias), (weight, bias[:-1]), (weight[0], bias), (weight[:0], bias[:0])):
         with pytest.raises(OodlibError, match=r"with 24 features pass \(C, 24\) and \(C,\)"):
             get_feature_detector(name, weight=shapes[0], bias=shapes[1]).fit(*inside)
-    with pytest.raises(OodlibError, match="must be arrays of numbers"):
+    with pytest.raises(OodlibError, match="must be numbers, in a tensor or an array"):
         get_feature_detector(name, weight=weight, bias=["a"] * C).fit(*inside)
     with pytest.raises(OodlibError, match="NaN or infinite"):
         get_feature_detector(name, weight=weight, bias=bias + np.nan).fit(*inside)
