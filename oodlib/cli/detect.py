@@ -220,7 +220,12 @@ def _guard(
         if calibrate:
             return Guard.make(labels, model, detector, calibrate=calibrate, progress=progress, **words)
         return kept_guard(labels, model, detector, **words)
-    fixed = {"--method": method, "--parameter": parameter, "--templates": templates, "--outliers": outliers}
+    fixed: dict[str, Any] = {
+        "--method": method,
+        "--parameter": parameter,
+        "--templates": templates,
+        "--outliers": outliers,
+    }
     fixed |= {"--quick-gelu": weights["quick_gelu"] is not None, "--like": weights["like"]}
     if clash := next((name for name, value in fixed.items() if value), None):
         raise OodlibError(f"{clash} is fixed in {load}: leave it out, or make a new guard without --load")

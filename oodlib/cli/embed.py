@@ -155,10 +155,13 @@ def _engine(engine: str, options: dict[str, Any], address: str | None, own: bool
         from oodlib.embeddings.embedding import embed as embed_here
 
         if own:
-            from oodlib.encoders.named import named_encoder as load
+            from oodlib.encoders.named import named_encoder
+
+            encoder: Any = named_encoder(**options)
         else:
-            from oodlib.encoders.load import load_encoder as load
-        encoder = load(**options)
+            from oodlib.encoders.load import load_encoder
+
+            encoder = load_encoder(**options)
         yield encoder.digest, functools.partial(embed_here, encoder)
         return
     from oodlib.embeddings.ray_engine import RayEngine, connected
