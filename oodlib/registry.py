@@ -1,16 +1,33 @@
-"""Methods found by name: one module a method, in one package, with nothing to edit when a file is added."""
+"""Methods found by name: one module a method, in one package, with nothing to edit when a file is added.
+
+And what the parameters of a method take, so that a value that does not fit is refused before anything is computed.
+"""
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import pkgutil
 import sys
+import types
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
-from typing import Any, Generic, Protocol, TypeVar
+from numbers import Integral, Real
+from typing import Any, Generic, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
 from oodlib.errors import OodlibError, naming_extras
-from oodlib.parameters import check_values, types_of
+
+SAID = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list such as [1, 2]",
+    tuple: "a list such as [1, 2]",
+    dict: "a mapping such as {a: 1}",
+    type(None): "none",
+}
 
 
 class Estimator(Protocol):
@@ -66,7 +83,7 @@ class Registry(Generic[Method]):
         return found[0]
 
     def takes(self, name: str) -> dict[str, Any]:
-        """What the parameters of a method take, by name in alphabetical order (`oodlib.parameters.types_of`).
+        """What the parameters of a method take, by name in alphabetical order (`types_of`).
 
         Raises
         ------
@@ -107,3 +124,110 @@ class Registry(Generic[Method]):
                 if known.__name__ == name:
                     return known
         raise AttributeError(f"module {self.package!r} has no attribute {name!r}")
+
+
+def types_of(function: Any) -> dict[str, Any]:
+    """What the parameters of a function or class take, by name: the annotation, else the default's type, else `Any`."""
+    names = vars(sys.modules[function.__module__])
+    parameters = inspect.signature(function).parameters.values()
+    return {one.name: type_of(_or_none(one.annotation), _or_none(one.default), names) for one in parameters}
+
+
+def type_of(annotation: Any, default: Any, names: Mapping[str, Any]) -> Any:
+    """The type that an annotation, perhaps one written as text, stands for; without one that of the default.
+
+    `Any` where neither says: the default is None, or only type checkers know a name in the annotation.
+    """
+    if annotation is None:
+        return Any if default is None else type(default)
+    try:
+        return eval(annotation, dict(names)) if isinstance(annotation, str) else annotation
+    except (NameError, AttributeError, TypeError):
+        return Any
+
+
+def check_names(names: Iterable[str], known: Iterable[str], owner: str) -> None:
+    """Refuse a name that is not known, with the one that was perhaps meant.
+
+    Raises
+    ------
+    OodlibError
+        If there is such a name.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known) or 'none'}."
+            raise OodlibError(f"{owner} has no parameter {name!r}: {hint}")
+
+
+def check_values(values: Mapping[str, Any], expected: Mapping[str, Any], owner: str) -> None:
+    """Refuse names that are not known, and values that do not fit where only Python's own types do.
+
+    Raises
+    ------
+    OodlibError
+        If there is one.
+    """
+    check_names(values, expected, owner)
+    for name, value in values.items():
+        if all(map(_is_plain, alternatives(expected[name]))):
+            fitted(value, expected[name], f"{name} of {owner}", repr(value))
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is inspect.Parameter.empty else value
+
+
+def fitted(value: Any, expected: Any, what: str, shown: str) -> Any:
+    """The value as `fit` has it; where it does not fit, a sentence about `what`, with the value as `shown`."""
+    try:
+        return fit(value, expected)
+    except ValueError:
+        said = dict.fromkeys(_said(kind) for kind in alternatives(expected) if _is_plain(kind))
+        raise OodlibError(f"{what} takes {' or '.join(said) or 'nothing that can be typed'}, not {shown}") from None
+
+
+def alternatives(expected: Any) -> tuple[Any, ...]:
+    """The types of a union; of another type, that one."""
+    return get_args(expected) if get_origin(expected) in (Union, types.UnionType) else (expected,)
+
+
+def _is_plain(kind: Any) -> bool:
+    return (get_origin(kind) or kind) in (*SAID, Literal)
+
+
+def _said(kind: Any) -> str:
+    options = ", ".join(map(str, get_args(kind)))
+    return f"one of {options}" if get_origin(kind) is Literal else SAID[get_origin(kind) or kind]
+
+
+def fit(value: Any, expected: Any) -> Any:
+    """The value as the first alternative has it that takes it; ValueError where none does."""
+    for kind in alternatives(expected):
+        try:
+            return _as(value, kind)
+        except (ValueError, OverflowError):
+            continue
+    raise ValueError
+
+
+def _as(value: Any, kind: Any) -> Any:
+    """The value as one type has it; ValueError where it is of another."""
+    origin, parts = get_origin(kind) or kind, get_args(kind)
+    if origin is Any or (origin is Literal and value in parts):
+        return value
+    if origin in (int, float):
+        if not isinstance(value, bool) and isinstance(value, Integral if origin is int else Real):
+            return origin(value)
+    elif origin in (list, tuple) and isinstance(value, list | tuple):
+        if origin is list or not parts or parts[-1] is ...:
+            parts = (parts[:1] or (Any,)) * len(value)
+        return origin(fit(part, each) for part, each in zip(value, parts, strict=True))
+    elif origin is dict and isinstance(value, dict):
+        key, content = parts or (Any, Any)
+        return {fit(name, key): fit(part, content) for name, part in value.items()}
+    elif isinstance(origin, type) and isinstance(value, origin):
+        return value
+    raise ValueError

@@ -22,7 +22,7 @@ from oodlib.book.parameters import check_given, read_defaults, read_given
 from oodlib.cache import write_text
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, cannot_write, load_profile, profile_path, project_root
-from oodlib.parameters import check_names
+from oodlib.registry import check_names
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from oodlib.errors import OodlibError
-from oodlib.parameters import check_values, read_parameters, type_of
+from oodlib.experiments.typed import read_parameters
+from oodlib.registry import check_values, type_of
 
 FIXED = ("profile", "small")  # options of the command, which every notebook has
 
@@ -61,7 +62,7 @@ def read_given(source: Path, texts: Iterable[str]) -> dict[str, Any]:
     Raises
     ------
     OodlibError
-        As `oodlib.parameters.read_parameters`, or if an option of the command has that name.
+        As `oodlib.experiments.typed.read_parameters`, or if an option of the command has that name.
     """
     types = {name: kind for name, kind in read_defaults(source)[1].items() if name not in FIXED}
     given = list(texts)

@@ -204,10 +204,10 @@ def _guard(
     from oodlib.detectors import get_detector, name_of, parameters_of
     from oodlib.encoders.named import named_encoder
     from oodlib.evaluation.thresholds import choose
+    from oodlib.experiments.typed import read_parameters
     from oodlib.guard.guard import Guard
     from oodlib.guard.kept import kept_guard
     from oodlib.guard.labels import check_labels
-    from oodlib.parameters import read_parameters
 
     progress = notes.is_terminal
     if load is None:

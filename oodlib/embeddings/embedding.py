@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
-LAYOUT = 1  # raise when the files change
+LAYOUT = 2  # raise when the files change, or what a picture's numbers mean
 SCALED = 3  # a scaled picture is still so many times as large as the model's input
 
 Decode = Literal["full", "scaled"]

@@ -1,6 +1,6 @@
 import pytest
 
-from oodlib.literals import read_literal
+from oodlib.experiments.typed import read_literal
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from oodlib.detectors import get_detector, list_detectors, parameters_of
 from oodlib.errors import OodlibError
+from oodlib.experiments.typed import read_parameters
 from oodlib.feature_detectors import get_feature_detector
-from oodlib.parameters import read_parameters
 
 TYPES = {
     "rate": float,

@@ -1,11 +1,15 @@
-"""A value that a person types, as Python's: numbers, words, lists; no code is run, and text stays text."""
+"""What a person types, as values: numbers, words, lists, and `NAME=VALUE`; no code is run, and text stays text."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from oodlib.errors import OodlibError
+from oodlib.registry import alternatives, check_names, fit, fitted
 
 WORDS = {"true": True, "false": False, "null": None, "none": None, "~": None}
 UNREADABLE = "cannot be read: put text in quotes, and lists in brackets"
@@ -49,6 +53,61 @@ def read_literal(text: str) -> Any:
         raise ValueError(UNREADABLE) from None
     _check(value)
     return value
+
+
+def read_parameters(texts: Iterable[str], expected: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` texts.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Values are read by `read_literal`; where a parameter takes text and no such value, text as it is written.
+    expected : mapping of str to type
+        What each parameter takes (`oodlib.registry.types_of`). Where it takes a float or a tuple, a whole number and a
+        list become one.
+    owner : str
+        Whose parameters they are, for messages.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    OodlibError
+        If a text is no ``NAME=VALUE``, its value is missing or does not fit, or its name is unknown or there twice.
+
+    Examples
+    --------
+    >>> read_parameters(["temperature=1", "title=1e-2"], {"temperature": float, "title": str}, "mine")
+    {'temperature': 1.0, 'title': '1e-2'}
+    """
+    found: dict[str, Any] = {}
+    for given in texts:
+        name, equals, text = (part.strip() for part in given.partition("="))
+        if not equals or not name.isidentifier():
+            raise OodlibError(f"--parameter {given!r} is not NAME=VALUE: write for example -p temperature=0.5")
+        check_names([name], expected, owner)
+        if name in found:
+            raise OodlibError(f"--parameter {name} is there twice: keep one")
+        if not text:
+            raise OodlibError(f"--parameter {given!r} has no value: write one after the =, or '\"\"' for empty text")
+        found[name] = _read(text, expected[name], f"{name} of {owner}")
+    return found
+
+
+def _read(text: str, expected: Any, what: str) -> Any:
+    as_written = text[0] not in "\"'" and any(kind is str for kind in alternatives(expected))
+    try:
+        value = read_literal(text)
+    except ValueError as error:
+        if as_written:
+            return text
+        raise OodlibError(f"the value of {what}, {text}, {error}") from None
+    try:
+        return fit(value, expected)
+    except ValueError:
+        return text if as_written else fitted(value, expected, what, text)
 
 
 def _word(text: str) -> Any:
