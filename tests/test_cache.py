@@ -102,6 +102,11 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch
         check_target(tmp_path / "new.csv")
 
 
+def test_a_name_that_is_too_long_is_one_sentence(tmp_path):
+    with pytest.raises(OodlibError, match=r"cannot write .* too long\)"):
+        write_atomically(tmp_path / ("x" * 300), lambda path: path.write_text("new"))
+
+
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
     for path in (tmp_path, Path()):
         with pytest.raises(OodlibError, match="is a folder: name a file in it"):

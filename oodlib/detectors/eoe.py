@@ -126,7 +126,8 @@ class EOE(OutlierDetector):
 
     def to_paper(self, scores: Any) -> Any:
         xp = namespace(scores)
-        return xp.where(scores < 0, self.beta * xp.expm1(scores), -xp.expm1(-scores))
+        gone = xp.expm1(-abs(scores))  # of the way to the bound, negated; where it is taken of both signs, one overflows
+        return xp.where(scores < 0, self.beta * gone, -gone)
 
     def from_paper(self, value: float) -> float:
         left = 1 - value if value >= 0 else 1 + value / self.beta if self.beta else 0.0

@@ -79,3 +79,10 @@ def test_raising_the_best_label_never_raises_the_score(cosines, rise, temperatur
         envisioned_score(*torch.from_numpy(c / temperature).split([3, 4], dim=1), beta=0.25) for c in (cosines, raised)
     )
     assert (after <= before + 1e-12).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [np.float32, np.array, torch.tensor])
+def test_a_score_far_out_is_a_bound_and_no_overflow(kind):
+    shown = EOE(beta=0.25).to_paper(kind([200.0, -200.0, 0.0]))
+    assert shown.tolist() == [1, -0.25, 0]
