@@ -76,21 +76,25 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary path in the folder of `path`, then move the result into place in one step.
 
     A kill at any moment leaves the old file or the new one. Of two writers of the same path, the last one wins whole.
+    A link stays, and what it leads to is replaced.
 
     Raises
     ------
     OodlibError
-        If the disk is full or read-only, or `path` is a folder.
+        If the disk is full or read-only, or `path` is a folder, or a device or pipe, whose place a file would take.
     """
     if os.path.isdir(path):  # noqa: PTH112 (Path's own raises on a name that is too long)
         raise OodlibError(f"cannot write {path}, which is a folder: name a file in it")
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        raise OodlibError(f"cannot write {path}, which is a device or a pipe: name a file, and read from that")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex}{target.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(target)
     except _failures() as error:
         raise OodlibError(
             f"cannot write {path} ({getattr(error, 'strerror', None) or error}): free some space, or choose a folder "

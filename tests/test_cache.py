@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from oodlib.cache import check_target, home_folder, replace_folder, writable, write_atomically
@@ -113,14 +114,33 @@ def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
             write_atomically(path, lambda temporary: temporary.write_text("x"))
 
 
-@pytest.mark.parametrize("name", ["/proc/oodlib/x.safetensors", "/dev/full"])
+@pytest.mark.parametrize("way", ["refused", "full"])
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nobody can write")
-def test_what_safetensors_cannot_write_is_one_sentence(name, tmp_path):
+def test_what_safetensors_cannot_write_is_one_sentence(way, tmp_path):
     """Its error for a refusal of the disk is no OSError."""
-    path = tmp_path / "x.safetensors" if name == "/dev/full" else Path(name)
+
+    def write(temporary: Path) -> None:
+        if way == "full":
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        save_file({"x": np.zeros(9)}, temporary)
+
+    path = Path("/proc/oodlib/x.safetensors") if way == "refused" else tmp_path / "x.safetensors"
     with pytest.raises(OodlibError, match=r"cannot write .*x.safetensors .*: free some space, or choose") as caught:
-        write_atomically(
-            path, lambda temporary: save_file({"x": np.zeros(9)}, name if name == "/dev/full" else temporary)
-        )
+        write_atomically(path, write)
     assert "\n" not in str(caught.value)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_a_pipe_keeps_its_place_and_a_link_stays_a_link(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OodlibError, match="pipe, which is a device or a pipe: name a file"):
+        write_atomically(tmp_path / "pipe", lambda temporary: temporary.write_text("x"))
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "file")
+    for content in ("old", "new"):
+        write_atomically(tmp_path / "link", lambda temporary, text=content: temporary.write_text(text))
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "deep" / "file").read_text() == content
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
