@@ -16,6 +16,8 @@ from importlib import import_module
 from numbers import Integral, Real
 from typing import Any, Generic, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
+import numpy as np
+
 from oodlib.errors import OodlibError, naming_extras
 
 SAID = {
@@ -218,6 +220,8 @@ def _as(value: Any, kind: Any) -> Any:
     origin, parts = get_origin(kind) or kind, get_args(kind)
     if origin is Any or (origin is Literal and value in parts):
         return value
+    if origin is bool and isinstance(value, np.bool_):
+        return bool(value)
     if origin in (int, float):
         if not isinstance(value, bool) and isinstance(value, Integral if origin is int else Real):
             return origin(value)

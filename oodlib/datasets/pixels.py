@@ -138,11 +138,10 @@ def several(pictures: Any) -> Any:
 
 
 def without_far_ends(picture: Image.Image, ratio: int = 32) -> Image.Image:
-    """As `to_rgb`; of a picture more than `ratio` times as long as wide only the middle.
+    """Of an upright picture more than `ratio` times as long as wide only the middle; others are not copied.
 
     For encoders that see the middle square of a picture anyway.
     """
-    picture = to_rgb(picture)
     width, height = picture.size
     # The middle stays the middle: as much is cut off at both ends.
     across, down = ((side - min(side, ratio * other)) // 2 for side, other in ((width, height), (height, width)))

@@ -124,7 +124,7 @@ class Detector(Estimator, ABC):
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Between which values S lies; None where scores are S itself."""
+        """Between which values S lies, which may hang on what was learned; None where scores are S itself."""
         return None
 
     def to_paper(self, scores: Any) -> Any:

@@ -42,6 +42,7 @@ class Entropy(Detector):
     @property
     def bounds(self) -> tuple[float, float]:
         """Undecided between all classes, and sure of one."""
+        self.check_is_fitted()
         return -math.log(len(self.text_)), 0.0
 
     def learn(self, concepts: Concepts) -> None:

@@ -126,9 +126,7 @@ class EOE(OutlierDetector):
 
     def to_paper(self, scores: Any) -> Any:
         xp = namespace(scores)
-        gone = xp.expm1(
-            -abs(scores)
-        )  # of the way to the bound, negated; where it is taken of both signs, one overflows
+        gone = xp.expm1(-abs(scores))  # the way to the bound, negated; of a large positive number it overflows
         return xp.where(scores < 0, self.beta * gone, -gone)
 
     def from_paper(self, value: float) -> float:

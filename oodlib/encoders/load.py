@@ -97,7 +97,7 @@ def load_encoder(
         capabilities = read_capabilities(Path(name.removeprefix(LOCAL)))
     own: dict[str, Any] = {}
     if source.startswith((LOCAL, "hf-hub:")):
-        _check_no_weights(name, pretrained=pretrained, like=like)
+        _check_no_weights(name, pretrained=pretrained, like=like, quick_gelu=quick_gelu)
         file = _file_in(Path(source.removeprefix(LOCAL))) if source.startswith(LOCAL) else None
     else:
         quick_gelu, own = _check_architecture(name, pretrained, quick_gelu, like, stated)
@@ -143,7 +143,7 @@ def _built(
     return model, steps
 
 
-def _check_no_weights(name: str, **given: str | None) -> None:
+def _check_no_weights(name: str, **given: str | bool | None) -> None:
     """Refuse what is said of weights to a name that brings its own: it would change nothing."""
     for option, value in given.items():
         if value is not None:

@@ -102,7 +102,11 @@ def score(
     """
     match = _Remembered(concepts.match) if concepts.match is not None else None
     asked = replace(concepts, match=match)
-    fitted = {name: clone(detector).fit(asked) for name, detector in name_detectors(detectors).items()}
+    # Streams of mixed pictures are asked for once: what was answered for them would only fill the memory.
+    fitted = {
+        name: clone(detector).fit(concepts if detector.transductive else asked)
+        for name, detector in name_detectors(detectors).items()
+    }
     scores: Scores = {name: {} for name in fitted}
     for name, detector in fitted.items():
         if detector.transductive:

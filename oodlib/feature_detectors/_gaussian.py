@@ -1,4 +1,4 @@
-"""What the Mahalanobis detectors share: class means and a whitening map."""
+"""What detectors on classes of rows share: their means, and a whitening map."""
 
 import numpy as np
 from sklearn.covariance import ShrunkCovariance, ledoit_wolf_shrinkage
@@ -7,15 +7,22 @@ from oodlib.errors import OodlibError
 from oodlib.feature_detectors.base import Array
 
 
-def class_means(X: Array, labels: Array) -> tuple[Array, Array]:
-    """Return the mean of each class, (C, D), and the place of each row's class among them, (N,)."""
+def class_places(labels: Array) -> Array:
+    """Return the place of each row's class among all classes in order: (N,) -> (N,) of int."""
     try:
-        classes, places = np.unique(labels, return_inverse=True)
+        places: Array = np.unique(labels, return_inverse=True)[1]
     except TypeError as error:
         raise OodlibError("y mixes labels that cannot be sorted: pass numbers only, or strings only.") from error
-    sums = np.zeros((len(classes), X.shape[1]))
+    return places
+
+
+def class_means(X: Array, labels: Array) -> tuple[Array, Array]:
+    """Return the mean of each class, (C, D), and the place of each row's class among them, (N,)."""
+    places = class_places(labels)
+    counts = np.bincount(places)
+    sums = np.zeros((len(counts), X.shape[1]))
     np.add.at(sums, places, X)
-    return sums / np.bincount(places)[:, None], places
+    return sums / counts[:, None], places
 
 
 def enough_shrinkage(centred: Array, n_classes: int) -> float:

@@ -5,7 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from oodlib.errors import OodlibError
-from oodlib.feature_detectors._gaussian import class_means
+from oodlib.feature_detectors._gaussian import class_places
 from oodlib.feature_detectors.base import Array, FeatureDetector
 
 
@@ -54,7 +54,7 @@ class KNN(FeatureDetector):
         self.contamination = contamination
 
     def learn(self, X: Array, labels: Array | None) -> None:
-        k = _few(X, labels) if self.n_neighbors is None else self.n_neighbors
+        k = _few(len(X), labels) if self.n_neighbors is None else self.n_neighbors
         if k < 1:
             raise OodlibError(f"n_neighbors is {k}: pass at least 1, or None.")
         nearest = min(k, len(X))
@@ -67,7 +67,7 @@ class KNN(FeatureDetector):
         return score
 
 
-def _few(X: Array, labels: Array | None) -> int:
+def _few(rows: int, labels: Array | None) -> int:
     """The neighbour to take by default: one of the same class as the nearest, if rows are as many as they should be."""
-    mates = len(X) / 10 if labels is None else np.median(np.bincount(class_means(X, labels)[1])) / 2
+    mates = rows / 10 if labels is None else np.median(np.bincount(class_places(labels))) / 2
     return max(1, min(50, int(mates)))

@@ -106,9 +106,8 @@ def compare(
         raise OodlibError(f"{inside} has one class only ({names[0]}): most scores compare names, so add a second")
     if labels is None and (loose := int((found[ID].manifest.table["label"] == "").sum())):
         raise OodlibError(f"{loose} pictures in {inside} lie in no folder of a class: move them into one, or elsewhere")
-    model = load_encoder(
-        encoder, pretrained, quick_gelu=quick_gelu, like=like
-    )  # with torch, as every detector is asked
+    # with torch, as every detector is asked
+    model = load_encoder(encoder, pretrained, quick_gelu=quick_gelu, like=like)
     guard = Guard.make(names, model, outliers=outliers, templates=templates)
     notes += guard.notes
     seen = {name: _seen(guard, some, name, notes, progress) for name, some in found.items()}

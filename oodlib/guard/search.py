@@ -83,7 +83,7 @@ def search_rows(
     (sentence,) = check_labels([query], "query")
     partly = check_reading(encoder, {sentence: ()}, templates or ("{}",), "query")
     if partly:
-        raise OodlibError(partly[0])
+        raise OodlibError(f"{partly[0]}: ask in words that it reads")
     seen = look(encoder, images, progress=progress, home=home)
     rows: list[tuple[int | None, str, float, str]] = []
     if seen.good:

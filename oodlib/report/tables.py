@@ -56,7 +56,7 @@ def class_names(manifest: Manifest) -> list[str]:
 
 
 def score_frame(sets: Mapping[str, Manifest], scores: Mapping[str, Mapping[str, ArrayLike]]) -> pd.DataFrame:
-    """Scores as rows (set, detector, id, score), from `scores[detector][set]` of shape (n,)."""
+    """Scores as detectors give them, in rows (set, detector, id, score), from `scores[detector][set]` of shape (n,)."""
     rows = [
         pd.DataFrame({"set": name, "detector": detector, "id": sets[name].table["id"], "score": np.asarray(values)})
         for detector, by_set in scores.items()

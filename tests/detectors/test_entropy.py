@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.exceptions import NotFittedError
 
 from oodlib.concepts import Concepts
 from oodlib.detectors._log_odds import log_divergence, log_entropy
@@ -40,3 +41,8 @@ def test_neither_end_is_rounded_away(kind):
 def test_one_class_alone_is_refused():
     with pytest.raises(OodlibError, match="Entropy needs at least two classes"):
         Entropy().fit(Concepts(["cat"], torch.eye(3)[:1]))
+
+
+def test_before_fit_there_are_no_bounds():
+    with pytest.raises(NotFittedError):
+        Entropy().to_paper(0.0)

@@ -107,6 +107,7 @@ def test_any_architecture_loads_from_a_weight_file_and_states_its_activation(tmp
         ({"name": "pocket", "pretrained": "openai"}, "'pocket' brings its own weights: leave pretrained='openai' out"),
         ({"name": "local-dir:/nowhere", "pretrained": "/gone.pt"}, "brings its own weights: leave pretrained="),
         ({"name": "hf-hub:a/b", "pretrained": "openai"}, "brings its own weights: leave pretrained="),
+        ({"name": "pocket", "quick_gelu": False}, "'pocket' brings its own weights: leave quick_gelu=False out"),
         ({"name": "pocket", "device": "tpu"}, "there is no device 'tpu'"),
         ({"name": "pocket", "precision": "int4"}, "there is no precision 'int4'"),
     ],

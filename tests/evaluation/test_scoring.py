@@ -1,3 +1,4 @@
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -42,6 +43,20 @@ def test_a_tuned_model_is_asked_once_for_all_detectors(concepts, sets):
         fitted = get_detector(name).fit(tuned)
         for part, features in torches.items():
             np.testing.assert_array_equal(found[name][part], fitted.score_samples(features).numpy())
+
+
+def test_streams_of_mixed_pictures_do_not_fill_the_memory(with_words, sets):
+    streams, alive = [], []
+
+    def match(features):
+        alive.append(sum(stream() is not None for stream in streams))
+        streams.append(weakref.ref(features))
+        return features @ with_words.text.T
+
+    torches = {name: torch.as_tensor(features) for name, features in sets.items()}
+    score(replace(with_words, match=match), ["clip_scope", "ada_neg"], torches, id_set="animals")
+    assert len(alive) > 3
+    assert max(alive) <= 1
 
 
 @pytest.mark.parametrize("name", ["clip_scope", "ada_neg"])

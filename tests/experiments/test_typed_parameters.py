@@ -1,11 +1,13 @@
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from oodlib.detectors import get_detector, list_detectors, parameters_of
 from oodlib.errors import OodlibError
 from oodlib.experiments.typed import read_parameters
 from oodlib.feature_detectors import get_feature_detector
+from oodlib.registry import check_values
 
 TYPES = {
     "rate": float,
@@ -118,3 +120,7 @@ def test_arrays_are_left_to_the_detectors_own_checks():
     assert get_feature_detector("vim", weight=[[1.0]], dim=2).weight == [[1.0]]
     with pytest.raises(OodlibError, match="dim of vim takes a whole number or none, not '2'"):
         get_feature_detector("vim", dim="2")
+
+
+def test_numbers_and_truth_values_of_numpy_are_taken():
+    check_values({"flag": np.True_, "rate": np.float32(0.5), "count": np.int64(3)}, TYPES, "mine")
