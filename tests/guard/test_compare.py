@@ -19,6 +19,7 @@ from oodlib.detectors import get_detector
 from oodlib.evaluation.metrics import ood_metrics
 from oodlib.feature_detectors import on_concepts
 from oodlib.guard.compare import compare
+from oodlib.guard.guard import Guard
 from oodlib.prompts.sets import templates
 from oodlib.report.projection import coordinates
 
@@ -92,6 +93,17 @@ def test_numbers_are_those_of_a_computation_by_hand(own, pocket):
     for metric in ("auroc", "fpr95", "fpr95_ood"):
         assert found[metric] == pytest.approx(expected[metric], abs=1e-6)
     assert comparison.notes == (), "four rows to learn from are enough for every method"
+
+
+def test_a_method_with_words_of_its_own_takes_those_that_are_passed_as_in_detect(own, pocket, monkeypatch):
+    """The unknown candidate kept its two words, whatever a person passed."""
+    monkeypatch.setattr("oodlib.guard.compare._detectors", lambda **_: {"unknown": get_detector("unknown")})
+    comparison = compare(own / "in", own / "out", outliers=WORDS, n_boot=10)
+    guard = Guard.make(["fruit", "mammal"], pocket, "unknown", outliers=WORDS)
+    scores = guard.detector.score_samples(comparison.features).numpy()
+    test, within = comparison.pictures["part"] == "test", comparison.pictures["set"] == "inside"
+    found = comparison.results.set_index("metric")["value"]
+    assert found["auroc"] == pytest.approx(ood_metrics(scores[test & within], scores[test & ~within])["auroc"])
 
 
 def test_few_drawings_of_six_things_are_enough(tmp_path):
