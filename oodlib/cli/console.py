@@ -6,6 +6,7 @@ import functools
 import io
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -34,7 +35,30 @@ def note(sentence: object) -> None:
     notes.print(f"note: {plain(sentence)}", markup=False)
 
 
-class SeveralValues(TyperCommand):
+class Command(TyperCommand):
+    """A command that refuses an option without a value, as a variable of the shell that is not set leaves it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        single = [option for option in self.params if not getattr(option, "multiple", False)]
+        names = {name for option in single if not getattr(option, "is_flag", False) for name in option.opts}
+        for name in empty(args, names):
+            raise typer.BadParameter("it is empty: give it a value, or leave it out", ctx, param_hint=name)
+        return super().parse_args(ctx, args)
+
+
+def empty(words: list[str], options: set[str]) -> list[str]:
+    """The options whose value is empty.
+
+    >>> empty(["a.png", "--encoder", "", "--like=", "--top", "3", ""], {"--encoder", "--like", "--top"})
+    ['--encoder', '--like']
+    """
+    given = words[: words.index("--")] if "--" in words else words
+    apart = [name for name, value in pairwise(given) if not value]
+    joined = [word.removesuffix("=") for word in given if word.endswith("=")]
+    return [name for name in apart + joined if name in options]
+
+
+class SeveralValues(Command):
     """A command whose list options take all words up to the next option: ``--labels cat dog car``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -68,7 +92,7 @@ def repeated(words: list[str], options: set[str]) -> list[str]:
 def command(function: Callable[..., None], group: typer.Typer = app, **options: Any) -> Callable[..., None]:
     """Register a command, of a group if it is in one; expected errors become one sentence and exit code 1."""
 
-    @group.command(**options)
+    @group.command(**{"cls": Command, **options})
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         for stream in (sys.stdout, sys.stderr):  # whose encoding may lack a letter of a label or a file's name

@@ -98,6 +98,8 @@ def get(
     An interrupted download goes on where it stopped. emojishift is drawn, and nothing is downloaded for it.
     """
     if name == EMOJI:
+        if root is not None:
+            raise OodlibError(f"{EMOJI} is drawn into the cache folder: leave --root out, or set OODLIB_HOME")
         _draw()
         return
     from oodlib.datasets import photos

@@ -105,6 +105,9 @@ def detect(
         raise OodlibError(
             "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
         )
+    if not paths and (kind or output):
+        said = "--output" if output else "--format"
+        raise OodlibError(f"{said} is for what pictures give, and none are named: name some, or leave {said} out")
     # The first run takes a while. Calibration pictures have a bar of their own; two such displays disturb each other.
     waiting = notes.status("reading the model and the words ...") if not calibrate else contextlib.nullcontext()
     with waiting:
@@ -203,8 +206,9 @@ def _guard(
     """A new guard, or one from a file with what the command line changes about it."""
     from oodlib.detectors import get_detector, name_of, parameters_of
     from oodlib.encoders.named import named_encoder
-    from oodlib.evaluation.thresholds import choose
+    from oodlib.evaluation.thresholds import check_rule
     from oodlib.experiments.typed import read_parameters
+    from oodlib.guard.fit import check_outliers
     from oodlib.guard.guard import Guard
     from oodlib.guard.kept import kept_guard
     from oodlib.guard.labels import check_labels
@@ -216,10 +220,11 @@ def _guard(
         method = method or "ole"
         detector = get_detector(method, **read_parameters(parameter or [], parameters_of(method), method))
         words: dict[str, Any] = {"threshold": threshold or "auto", "templates": templates}
-        words["outliers"] = split(outliers) if outliers else None
-        check_labels(labels)  # what is mistyped is refused before a model is loaded
-        if not calibrate:
-            choose(words["threshold"], method=name_of(detector), even_odds=detector.even_odds)
+        # what is mistyped is refused before a model is loaded
+        words["outliers"] = check_outliers(detector, split(outliers) if outliers else None)
+        check_labels(labels)
+        name, rule = name_of(detector), words["threshold"]
+        check_rule(rule, method=name, even_odds=detector.even_odds, calibrated=bool(calibrate))
         model = named_encoder(encoder or "pocket", **weights)
         if calibrate:
             return Guard.make(labels, model, detector, calibrate=calibrate, progress=progress, **words)
@@ -233,6 +238,8 @@ def _guard(
     fixed |= {"--quick-gelu": weights["quick_gelu"] is not None, "--like": weights["like"]}
     if clash := next((name for name, value in fixed.items() if value), None):
         raise OodlibError(f"{clash} is fixed in {load}: leave it out, or make a new guard without --load")
+    if calibrate:
+        check_rule(threshold or "auto", calibrated=True)
     guard = Guard.load(load, encoder, weights["pretrained"])
     if labels is not None:
         guard = guard.with_labels(labels)

@@ -75,10 +75,7 @@ def embed(
     cache folder (OODLIB_HOME) under the same paths; PocketCLIP is then computed with torch, as in the book, and detect
     and search, which load no torch, do not read those features.
     """
-    if engine not in ("local", "ray"):
-        raise OodlibError(f"there is no engine {engine!r}: choose local or ray")
-    if address is not None and engine == "local":
-        raise OodlibError("--address is for a cluster: add --engine ray, or leave it out")
+    _check_engine(engine, address, device)
     if decode not in ("full", "scaled"):
         raise OodlibError(f"there is no way of decoding {decode!r}: choose full or scaled")
     if output is not None and output.suffix != ".parquet":
@@ -108,6 +105,16 @@ command(
     epilog="Exit code: 0 all pictures are embedded; 4 some of the folder cannot be read; 1 an error, stated in one "
     "sentence; 2 a mistyped command; 130 interrupted.",
 )
+
+
+def _check_engine(engine: str, address: str | None, device: str | None) -> None:
+    """Refuse an engine that there is not, and what the other engine alone would use."""
+    if engine not in ("local", "ray"):
+        raise OodlibError(f"there is no engine {engine!r}: choose local or ray")
+    if address is not None and engine == "local":
+        raise OodlibError("--address is for a cluster: add --engine ray, or leave it out")
+    if device is not None and device.startswith("cuda:") and engine == "ray":
+        raise OodlibError(f"on a cluster every worker has a GPU of its own: pass --device cuda, not {device}")
 
 
 def _work(

@@ -6,6 +6,7 @@ wait until a command needs them, so that help comes at once.
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from oodlib.errors import OodlibError
 
 __all__ = ["app"]
 
+KEY_VARIABLE = "OPENAI_API_KEY"
 ProfileOption = Annotated[str, typer.Option("--profile", help="what to run on: a file in profiles/, by its name")]
 SmallOption = Annotated[bool, typer.Option("--small", help="the profile's small block: few pictures, for a quick look")]
 
@@ -49,15 +51,20 @@ def envision(
         ),
     ] = None,
     super_type: Annotated[
-        str, typer.Option("--super-type", help="for fine-grained: what your names are kinds of, such as bird")
-    ] = "",
+        str | None, typer.Option("--super-type", help="for fine-grained: what your names are kinds of, such as bird")
+    ] = None,
     base_url: Annotated[
         str, typer.Option("--base-url", help="the endpoint, up to where /chat/completions begins")
     ] = "http://localhost:8000/v1",
     model: Annotated[str | None, typer.Option("--model", help="the model's name at that endpoint")] = None,
     key_variable: Annotated[
-        str, typer.Option("--key-variable", help="environment variable with the API key, if the endpoint wants one")
-    ] = "OPENAI_API_KEY",
+        str | None,
+        typer.Option(
+            "--key-variable",
+            help="environment variable with the API key, if the endpoint wants one",
+            show_default=KEY_VARIABLE,
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="seconds to wait for each reply")] = 120.0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="file to write", show_default="NAMES-FORM.json here")
@@ -78,7 +85,8 @@ def envision(
 
     kind = as_form(form)
     title, class_names = _named_classes(id_set, names)
-    super_type = super_type or SUPER_TYPES.get(title if names is None else "", "")
+    known = SUPER_TYPES.get(title, "") if names is None and kind == "fine-grained" else ""
+    super_type = super_type or known
     n_requests = sum(map(len, chats(class_names, kind, count=count, super_type=super_type)))
     if dry_run:
         for prompt in distinct_prompts(class_names, kind, count=count, super_type=super_type):
@@ -88,7 +96,9 @@ def envision(
     if not model:
         raise OodlibError("which model? Pass --model with its name at the endpoint")
     target = output or Path(f"{title}-{form}.json")
-    client = ChatClient(base_url, model, key_variable, timeout)
+    if key_variable is not None and not os.environ.get(key_variable, "").strip():
+        raise OodlibError(f"no key is in the variable {key_variable}: set it, or leave --key-variable out")
+    client = ChatClient(base_url, model, key_variable or KEY_VARIABLE, timeout)
     notes.print(
         f"asking {model} at {base_url} for {form} labels of {_times(len(class_names), 'class name')} "
         f"({_times(n_requests, 'request')}); they go to {target}",

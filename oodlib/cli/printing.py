@@ -28,12 +28,17 @@ def format_of(asked: str | None, output: Path | None) -> str:
     Raises
     ------
     OodlibError
-        If there is no such format.
+        If there is no such format, or the file's suffix is that of another one.
     """
     suffix = output.suffix.lower().lstrip(".") if output else ""
-    chosen = asked or (suffix if suffix in FORMATS else "table")
+    named = suffix if suffix in FORMATS else None
+    chosen = asked or named or "table"
     if chosen not in FORMATS:
         raise OodlibError(f"there is no format {chosen!r}: choose one of {', '.join(FORMATS)}")
+    if named not in (None, chosen):
+        raise OodlibError(
+            f"--format {chosen} and the file {output} name two formats: leave --format out, or rename the file"
+        )
     return chosen
 
 

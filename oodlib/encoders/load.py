@@ -75,9 +75,9 @@ def load_encoder(
     Raises
     ------
     OodlibError
-        If the name, tag, device, precision or preprocessing is unknown, a tag is given to a name that brings its own
-        weights, the weights cannot be had, it cannot be known how a weight file was trained, or a folder declares what
-        cannot be meant.
+        If the name, tag, device, precision or preprocessing is unknown, a tag or an activation is given to a name that
+        brings its own weights, the weights cannot be had, it cannot be known how a weight file was trained, or a folder
+        declares what cannot be meant.
 
     Notes
     -----
@@ -88,6 +88,8 @@ def load_encoder(
         raise OodlibError(f"there is no precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
     _check_device(device)
     variant, stated = _check_preprocess(preprocess)
+    if name == "pocket" or name.startswith((LOCAL, "hf-hub:")):
+        _check_no_weights(name, pretrained=pretrained, quick_gelu=quick_gelu, like=like)
     source, capabilities = name, Capabilities()
     if name == "pocket":
         from oodlib.pocket.assemble import WEIGHTS, assemble
@@ -97,7 +99,6 @@ def load_encoder(
         capabilities = read_capabilities(Path(name.removeprefix(LOCAL)))
     own: dict[str, Any] = {}
     if source.startswith((LOCAL, "hf-hub:")):
-        _check_no_weights(name, pretrained=pretrained, like=like, quick_gelu=quick_gelu)
         file = _file_in(Path(source.removeprefix(LOCAL))) if source.startswith(LOCAL) else None
     else:
         quick_gelu, own = _check_architecture(name, pretrained, quick_gelu, like, stated)
@@ -228,6 +229,8 @@ def _check_architecture(
     tagged = bool(open_clip.get_pretrained_cfg(name, pretrained))
     if like is not None and (pretrained == RANDOM or tagged):
         raise OodlibError(f"the weights {pretrained!r} say themselves how they were trained: leave like={like!r} out")
+    if like is not None and quick_gelu is not None and stated is not None:
+        raise OodlibError(f"quick_gelu and preprocess say all that a tag would: leave like={like!r} out")
     if pretrained == RANDOM:
         return (built_quick if quick_gelu is None else quick_gelu), {}
     if tagged:

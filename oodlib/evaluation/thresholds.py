@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -229,18 +229,34 @@ def choose(
     ...
     oodlib.errors.OodlibError: mcm has no cut that words alone justify: calibrate with pictures ...
     """
+    rule = check_rule(threshold, method=method, even_odds=even_odds, calibrated=id_scores is not None)
+    if rule == "number":
+        return Threshold(float(threshold), rule)
+    if rule == "even odds":
+        return Threshold(cast(float, even_odds), rule)
+    scores = as_scores(id_scores, "the calibration scores")
+    return Threshold(conformal(scores) if rule == "conformal" else at_recall(scores), rule, len(scores))
+
+
+def check_rule(
+    threshold: str | float, *, method: str = "this method", even_odds: float | None = None, calibrated: bool
+) -> str:
+    """What `choose` will do, one of `Threshold.rule`, told before there are scores.
+
+    Raises
+    ------
+    OodlibError
+        As `choose`, whatever the scores are.
+    """
     number = _number(threshold)
     if number is not None:
-        if id_scores is not None:
+        if calibrated:
             raise OodlibError(f"the threshold {number} needs no calibration pictures: leave out one of the two.")
-        return Threshold(number, "number")
+        return "number"
     if threshold not in RULES:
         raise OodlibError(f"there is no threshold {threshold!r}: give a number or one of {', '.join(RULES)}.")
-    if id_scores is not None:
-        scores = as_scores(id_scores, "the calibration scores")
-        if threshold == "conformal":
-            return Threshold(conformal(scores), "conformal", len(scores))
-        return Threshold(at_recall(scores), "id95", len(scores))
+    if calibrated:
+        return "conformal" if threshold == "conformal" else "id95"
     if threshold != "auto":
         raise OodlibError(
             f"the threshold {threshold} is chosen from pictures of your classes: pass some "
@@ -251,7 +267,7 @@ def choose(
             f"{method} has no cut that words alone justify: calibrate with pictures of your classes "
             "(calibrate=..., --calibrate FOLDER), or give a number."
         )
-    return Threshold(even_odds, "even odds")
+    return "even odds"
 
 
 def _number(threshold: str | float) -> float | None:

@@ -220,7 +220,8 @@ def load_profile(name: str, *, small: bool = False) -> Profile:
     Raises
     ------
     OodlibError
-        If there is no such profile, it is not YAML, a key is unknown or missing, or a value does not fit.
+        If there is no such profile, it is not YAML, a key is unknown or missing, a value does not fit, or it has no
+        `small` block to apply.
     """
     path = profile_path(name)
     try:
@@ -234,6 +235,8 @@ def load_profile(name: str, *, small: bool = False) -> Profile:
     try:
         profile = Profile(**{"name": name, **values})
         sample = profile.photos is not None and _is_sample(profile.photo_root)
+        if small and not override and not sample:
+            raise OodlibError(f"profiles/{path.name} has no `small` block: add one, or leave --small out")
         if small or sample:  # checked as a whole again: a small block may be wrong where the full profile is right
             profile = Profile(**{"name": name, **values, **override, "is_small": True, "is_sample": sample})
         if sample:

@@ -129,7 +129,8 @@ def compare(
         places = pictures["label"][learn.numpy()].map(place).to_numpy()
         concepts = replace(concepts, shots=features[learn], shot_labels=torch.tensor(places))
     sets = {ID: features[within & ~learn], OOD: features[~within]}
-    used, scores = _scores(_detectors(labelled=bool(learn.any())), guard, concepts, sets, seed, notes)
+    detectors = _detectors(labelled=bool(learn.any()))
+    used, scores = _scores(detectors, guard, concepts, sets, seed, notes, own_words=outliers is None)
     results = tabulate(
         *(scores, used), id_set=ID, kinds={OOD: "far"}, n_boot=n_boot, seed=seed, encoder=guard.encoder.spec["model"]
     )
@@ -202,12 +203,17 @@ def _scores(
     sets: dict[str, Tensor],
     seed: int,
     notes: list[str],
+    *,
+    own_words: bool,
 ) -> tuple[dict[str, Detector], Scores]:
-    """Scores of those detectors that these pictures and this model allow; a note about each of the others."""
+    """Scores of those detectors that these pictures and this model allow; a note about each of the others.
+
+    With `own_words`, a method that brings outlier words has those.
+    """
     scores: Scores = {}
     for name, detector in detectors.items():
         of_method = concepts
-        if words := detector.default_words:
+        if own_words and (words := detector.default_words):
             text = guard.encoder.encode_texts(list(words), guard.templates)
             of_method = replace(concepts, outlier_names=tuple(words), outlier_text=text, outlier_kinds=())
         try:

@@ -24,6 +24,24 @@ if TYPE_CHECKING:
 SAME = 1 - 1e-5  # cosine of two texts that a tower reads as one, such as cafe with and without its accent
 
 
+def check_outliers(detector: Detector, outliers: Sequence[str] | None) -> list[str] | None:
+    """The outlier words that a person names, in order; None where there are none.
+
+    Raises
+    ------
+    OodlibError
+        If one is bad, or the method uses no outlier words.
+    """
+    if outliers is None:
+        return None
+    if "outlier_text" not in detector.requires:
+        raise OodlibError(
+            f"{name_of(detector)} uses no outlier words: leave yours (outliers=..., --outliers) out, or choose a "
+            "method that does, such as ole"
+        )
+    return list(check_labels(outliers, "outlier word"))
+
+
 def fit_names(
     detector: Detector,
     concepts: Concepts,

@@ -17,11 +17,11 @@ from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, name_of
 from oodlib.encoders.named import named_encoder
 from oodlib.errors import OodlibError
-from oodlib.evaluation.thresholds import Threshold, choose
+from oodlib.evaluation.thresholds import Threshold, check_rule, choose
 from oodlib.guard.decisions import decide
 from oodlib.guard.doubtful import name_notes
 from oodlib.guard.file import load_guard, save_guard
-from oodlib.guard.fit import check_that_it_tells, fit_names, with_outliers
+from oodlib.guard.fit import check_outliers, check_that_it_tells, fit_names, with_outliers
 from oodlib.guard.images import look
 from oodlib.guard.labels import Labels, check_labels, encode_labels
 from oodlib.guard.reading import check_reading
@@ -88,9 +88,8 @@ class Guard:
             raise OodlibError(f"{method!r} is built already: set {', '.join(parameters)} when you build it")
         detector = _unfitted(method) if isinstance(method, Detector) else get_detector(method, **parameters)
         described = check_labels(labels)
-        outliers = None if outliers is None else list(check_labels(outliers, "outlier word"))
-        if calibrate is None:  # what cannot be chosen is refused before the model is loaded
-            choose(threshold, method=name_of(detector), even_odds=detector.even_odds)
+        outliers = check_outliers(detector, outliers)  # what cannot be meant is refused before the model is loaded
+        check_rule(threshold, method=name_of(detector), even_odds=detector.even_odds, calibrated=calibrate is not None)
         if isinstance(encoder, str):
             encoder = named_encoder(encoder, pretrained)
         elif pretrained is not None:  # it would change nothing
@@ -104,9 +103,7 @@ class Guard:
         if encoder.capabilities.no_head is not None:
             id_concepts = replace(id_concepts, no_text=encoder.encode_no(id_concepts.names, prompts))
         fitted, concepts = fit_names(detector, id_concepts, encoder, prompts, outliers)
-        if outliers is not None and concepts.outlier_text is None:
-            notes.append(f"{name_of(detector)} uses no outlier words, so yours change nothing")
-        elif outliers is not None and (dropped := set(outliers) - set(concepts.outlier_names)):
+        if outliers is not None and (dropped := set(outliers) - set(concepts.outlier_names)):
             notes.append(f"outlier words that mean one of the labels are left out: {', '.join(sorted(dropped))}")
         features = None
         if calibrate is not None:
@@ -167,6 +164,7 @@ class Guard:
         """Choose the cut anew, from other calibration pictures if any are passed."""
         features, notes = self.calibration, list(self.notes)
         if calibrate is not None:
+            check_rule(threshold, calibrated=True)
             features, more = _calibration(self.encoder, calibrate, progress)
             notes += more
         elif not isinstance(threshold, str) or threshold not in ("auto", "id95", "conformal"):

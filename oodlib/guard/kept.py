@@ -19,6 +19,7 @@ from oodlib.cache import home_folder, sha256_of
 from oodlib.detectors import Detector, name_of
 from oodlib.errors import OodlibError
 from oodlib.guard.file import FORMAT, FREE
+from oodlib.guard.fit import check_outliers
 from oodlib.guard.guard import Guard, prompts_for
 from oodlib.guard.labels import Labels, check_labels
 
@@ -47,7 +48,7 @@ def kept_guard(
         As `Guard.make`, or if the cache folder cannot be written.
     """
     described = check_labels(labels)
-    words = None if outliers is None else list(check_labels(outliers, "outlier word"))
+    words = check_outliers(detector, outliers)
     no_head = encoder.capabilities.no_head
     ingredients = [
         [LAYOUT, FORMAT, __version__],

@@ -121,12 +121,14 @@ def chats(names: Sequence[str], form: Form, *, count: int | None = None, super_t
     Raises
     ------
     OodlibError
-        If the form is not known, or something is missing that it needs.
+        If the form is not known, or something is missing that it needs or passed that it does not use.
     """
     form = as_form(form)
     count = DEFAULT_COUNT[form] if count is None else count
     if count < 1 or not names:
         raise OodlibError("nothing to envision: pass at least one name and a count of at least 1")
+    if super_type and form != "fine-grained":
+        raise OodlibError(f"{form} labels use no super-type: leave {super_type!r} out, or choose the form fine-grained")
     if form == "near":
         return [[_NEAR.format(name=name, count=count)] for name in names]
     if form == "fine-grained" and not super_type:

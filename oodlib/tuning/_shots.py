@@ -56,7 +56,7 @@ def take_shots(
     Raises
     ------
     OodlibError
-        If a picture shows none of the classes.
+        If a picture shows none of the classes, or `frozen` is passed and `pictures` is not.
     """
     place = {name: index for index, name in enumerate(names)}
     unknown = sorted(set(manifest.table["label"]) - set(place))
@@ -64,6 +64,8 @@ def take_shots(
         raise OodlibError(f"{unknown[0]!r} is the label of a shot, but no class: leave its pictures out.")
     if views < 1:
         raise OodlibError("views must be at least 1: the picture as it is.")
+    if frozen and not pictures:
+        raise OodlibError(f"frozen={frozen} is about the pictures of shots: pass pictures=True, too, or leave it out.")
     crop = v2.Compose(
         [
             v2.RandomResizedCrop(_side(encoder), scale=(0.5, 1.0), interpolation=InterpolationMode.BICUBIC),

@@ -89,6 +89,9 @@ def test_of_tags_that_differ_one_is_named(named, file):
     for wrong in ({"name": "pocket"}, {"name": name, "pretrained": "random"}):
         with pytest.raises(OodlibError, match="leave like='one' out"):
             load_encoder(**wrong, like="one")
+    stated = {**OWN, "mean": (0.5,) * 3}
+    with pytest.raises(OodlibError, match="say all that a tag would: leave like='one' out"):
+        load_encoder(name, str(file), quick_gelu=True, preprocess=stated, like="one")
 
 
 def test_the_configuration_beside_the_file_says_both(named, file):

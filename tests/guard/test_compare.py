@@ -17,6 +17,7 @@ from oodlib.concepts import Concepts
 from oodlib.datasets import emojishift
 from oodlib.detectors import get_detector
 from oodlib.evaluation.metrics import ood_metrics
+from oodlib.evaluation.scoring import score
 from oodlib.feature_detectors import on_concepts
 from oodlib.guard.compare import compare
 from oodlib.prompts.sets import templates
@@ -92,6 +93,18 @@ def test_numbers_are_those_of_a_computation_by_hand(own, pocket):
     for metric in ("auroc", "fpr95", "fpr95_ood"):
         assert found[metric] == pytest.approx(expected[metric], abs=1e-6)
     assert comparison.notes == (), "four rows to learn from are enough for every method"
+
+
+def test_a_method_with_words_of_its_own_takes_those_that_are_passed_as_in_detect(own, monkeypatch):
+    """The unknown candidate kept its two words, whatever a person passed."""
+    used = []
+    monkeypatch.setattr("oodlib.guard.compare._detectors", lambda **_: {"unknown": get_detector("unknown")})
+    monkeypatch.setattr(
+        "oodlib.guard.compare.score",
+        lambda concepts, *rest, **more: used.append(concepts.outlier_names) or score(concepts, *rest, **more),
+    )
+    compare(own / "in", own / "out", outliers=WORDS, n_boot=10)
+    assert used == [tuple(WORDS)]
 
 
 def test_few_drawings_of_six_things_are_enough(tmp_path):

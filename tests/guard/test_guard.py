@@ -243,10 +243,10 @@ def test_the_unknown_candidate_brings_its_own_words(pocket):
     assert Guard.make(LABELS, pocket, "unknown").concepts.outlier_names == ("unknown object", "something else")
 
 
-def test_synonyms_and_useless_words_are_warned_about(pocket, drawings):
+def test_synonyms_are_warned_about_and_useless_words_refused(pocket, drawings):
     with pytest.warns(UserWarning, match="'car' and 'automobile' can mean the same"):
         oodlib.detect(drawings["tiger"], ["car", "automobile", "tiger"], pocket, "energy", 0.0)
-    with pytest.warns(UserWarning, match="energy uses no outlier words"):
+    with pytest.raises(OodlibError, match="energy uses no outlier words: leave yours"):
         oodlib.detect(drawings["tiger"], LABELS, pocket, "energy", 0.0, outliers=["shoe"])
 
 

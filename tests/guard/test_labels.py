@@ -83,8 +83,8 @@ def test_a_part_of_a_column_names_the_classes_and_the_outliers_of_concepts():
 
 
 def test_a_guard_takes_parts_of_columns_for_labels_and_outliers():
-    guard = Guard.make(PART, LightEncoder(), "mcm", threshold=0.1, outliers=iter(["car"]))
-    assert guard.concepts.names == ("cat", "dog")
+    guard = Guard.make(PART, LightEncoder(), "outlier_softmax", outliers=iter(["car"]))
+    assert (guard.concepts.names, guard.concepts.outlier_names) == (("cat", "dog"), ("car",))
 
 
 def test_labels_of_any_language_pass():

@@ -63,11 +63,12 @@ def test_fine_grained_names_the_family():
         ((["cat"], "nearby"), "no form 'nearby' .*: choose one of far, near, fine-grained"),
         (([], "far"), "at least one name"),
         ((["cat"], "fine-grained"), "need a super-type"),
+        ((["cat"], "near", "pet"), "near labels use no super-type: leave 'pet' out"),
     ],
 )
 def test_what_cannot_be_asked_is_named(given, complaint):
     with pytest.raises(OodlibError, match=complaint):
-        chats(*given)
+        chats(*given[:2], super_type="".join(given[2:]))
     with pytest.raises(OodlibError, match="count of at least 1"):
         chats(["cat"], "near", count=0)
 
@@ -181,7 +182,8 @@ def test_shipped_lists_follow_their_prompts(id_sets, id_set, form):
     assert (kept.id_set, kept.form, kept.source) == (id_set, form, "written for this project")
     assert kept.note
     per_name = 1 if id_set == "animals-food" else 3
-    asked = {"count": per_name if form == "near" else 100, "super_type": SUPER_TYPES[id_set]}
+    asked = {"count": per_name if form == "near" else 100}
+    asked |= {"super_type": SUPER_TYPES[id_set]} if form == "fine-grained" else {}
     assert list(kept.prompts) == distinct_prompts(names, form, **asked)
     expected = [per_name] * len(names) if form == "near" else [50, 50]
     assert [len(reply) for reply in kept.replies] == expected

@@ -41,6 +41,8 @@ def test_what_does_not_fit_is_named(pocket, few):
         take_shots(pocket, few, ["bus"])
     with pytest.raises(OodlibError, match="views must be at least 1"):
         take_shots(pocket, few, sorted(set(few.table["label"])), views=0)
+    with pytest.raises(OodlibError, match="frozen=2 is about the pictures of shots: pass pictures=True"):
+        take_shots(pocket, few, sorted(set(few.table["label"])), frozen=2)
 
 
 def test_many_pictures_are_read_a_chunk_at_a_time(pocket, few, monkeypatch):
