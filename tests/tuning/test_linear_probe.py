@@ -13,7 +13,8 @@ def test_its_probabilities_are_those_of_scikit_learn(no_encoder, concepts, shots
     one_view = Shots(shots.features[:1], shots.labels)
     tuned = tune("linear_probe", no_encoder, concepts, one_view, C=2.0)
     expected = LogisticRegression(C=2.0, max_iter=1000).fit(one_view.features[0].double().numpy(), shots.labels)
-    found = get_detector("msp").fit(tuned.concepts).score_samples(test_pictures[0])
+    detector = get_detector("msp").fit(tuned.concepts)
+    found = detector.to_paper(detector.score_samples(test_pictures[0]))
     np.testing.assert_allclose(found, expected.predict_proba(test_pictures[0].numpy()).max(1), rtol=1e-2)
 
 
