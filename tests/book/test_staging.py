@@ -22,6 +22,7 @@ DRAWINGS = {
     "detectors": {"mcm": {}},
     "id_sets": ["none"],
     "n_boot": 10,
+    "small": {"n_boot": 5},
 }
 PHOTOGRAPHS = DRAWINGS | {
     "title": "Photographs",

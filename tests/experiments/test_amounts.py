@@ -70,4 +70,5 @@ def test_no_page_and_no_module_chooses_by_small():
     """But where a profile is read, and where its folder gets its name."""
     assert list(choices("n = 3 if run.is_small else [k for k in x if small]")) == ["run.is_small", "small"]
     found = {(name, test) for name, source in code() for test in choices(source)}
-    assert found == {("oodlib/experiments/profiles.py", test) for test in ("small or sample", "self.is_small")}
+    tests = ("small or sample", "small and (not override) and (not sample)", "self.is_small")
+    assert found == {("oodlib/experiments/profiles.py", test) for test in tests}
