@@ -22,7 +22,7 @@ DRAWINGS = {
     "detectors": {"mcm": {}},
     "id_sets": ["none"],
     "n_boot": 10,
-    "small": {"n_boot": 5},
+    "small": {"n_boot": 11},
 }
 PHOTOGRAPHS = DRAWINGS | {
     "title": "Photographs",
