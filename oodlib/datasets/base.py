@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oodlib.datasets.listing import as_named, digest_of
+from oodlib.datasets.listing import Listed, as_named, digest_of
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class Manifest:
     root : Path
         Folder that the `uri` column is relative to.
     table : pandas.DataFrame
-        Columns `id` (unique), `uri`, `label`, `split`, `sha256` of the source, and whatever else the dataset knows.
+        Columns `id` (unique), `uri`, `label`, `split`, `sha256` of the source, and whatever else the dataset knows. The
+        source is the picture's file, unless there is a column `pixels`: then the file was drawn from the source, and
+        these are the SHA-256 of its RGB pixels.
 
     Raises
     ------
@@ -64,11 +66,6 @@ class Manifest:
         """The id of each picture, in row order."""
         return list(self.table["id"])
 
-    @property
-    def hashes(self) -> list[str]:
-        """SHA-256 of each picture's source, in row order."""
-        return list(self.table["sha256"])
-
     def select(self, mask: pd.Series | np.ndarray) -> Manifest:
         """Rows where `mask` (N,) is true, in the same order."""
         return Manifest(self.name, self.root, self.table[np.asarray(mask, dtype=bool)].reset_index(drop=True))
@@ -76,6 +73,11 @@ class Manifest:
     def paths(self) -> list[Path]:
         """Where the pictures lie, in row order."""
         return [self.root / as_named(uri) for uri in self.table["uri"]]
+
+    def files(self) -> list[Listed]:
+        """The pictures with what they hold, in row order."""
+        drawn = self.table["pixels"] if "pixels" in self.table.columns else [""] * len(self)
+        return list(map(Listed, self.paths(), self.table["sha256"], drawn))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,18 @@ class Row(NamedTuple):
     shown: str
 
 
+class Listed(NamedTuple):
+    """A picture file and what its list says of the content: whoever decodes it decodes that, or nothing.
+
+    Where a picture was drawn from the source that `sha256` is of, `pixels` is the hash of its RGB pixels; else it is
+    empty, and `sha256` is that of the file.
+    """
+
+    path: Path
+    sha256: str
+    pixels: str = ""
+
+
 @dataclass(frozen=True)
 class Listing:
     """The pictures of a person, each once; `Manifest` explains `name` and `root`."""
@@ -47,14 +59,13 @@ class Listing:
         """The id of each picture."""
         return [row.id for row in self.rows]
 
-    @property
-    def hashes(self) -> list[str]:
-        """SHA-256 of each file."""
-        return [row.sha256 for row in self.rows]
-
     def paths(self) -> list[Path]:
         """Where the pictures lie."""
         return [self.root / as_named(row.uri) for row in self.rows]
+
+    def files(self) -> list[Listed]:
+        """The files with what they hold."""
+        return [Listed(path, row.sha256) for path, row in zip(self.paths(), self.rows, strict=True)]
 
 
 def digest_of(name: str, rows: list[list[str]]) -> str:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from oodlib.cache import sha256_of
-from oodlib.datasets.images import Read
+from oodlib.datasets.images import Passing, Read
 from oodlib.embeddings.store import Encoded, Shard, Store
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
-    from oodlib.datasets.listing import Listing
+    from oodlib.datasets.listing import Listed, Listing
     from oodlib.embeddings.stream import Crew
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
@@ -25,19 +23,16 @@ EncodeGroups = Callable[..., Iterator[tuple[Any, dict[int, str]]]]
 
 
 class ShardPictures(NamedTuple):
-    """The pictures of one shard, and what the manifest says of their contents."""
+    """The pictures of one shard."""
 
     name: str
-    paths: Sequence[Path]
-    sha256: Sequence[str]
+    files: Sequence[Listed]
 
 
 def pictures_of(manifest: Manifest | Listing, shards: Iterable[Shard]) -> list[ShardPictures]:
     """The pictures of some shards."""
-    paths, hashes = manifest.paths(), manifest.hashes
-    return [
-        ShardPictures(shard.name, paths[shard.start : shard.stop], hashes[shard.start : shard.stop]) for shard in shards
-    ]
+    files = manifest.files()
+    return [ShardPictures(shard.name, files[shard.start : shard.stop]) for shard in shards]
 
 
 def groups_encoded(encoder: Encoder | LightEncoder, pictures: int, crew: Crew | None = None) -> EncodeGroups:
@@ -65,22 +60,14 @@ def make_shards(
 ) -> dict[str, Encoded]:
     """Encode and keep shards. What comes back, by name, was not kept.
 
-    A file that vanished, or may be readable tomorrow, has a reason that must not be kept.
+    A file that changed or vanished has a reason that must not be kept, and a shard is kept as a whole.
     """
-    groups = (shard.paths for shard in work)
+    groups = (shard.files for shard in work)
     done = encode(groups, read, tolerate=tolerate, advance=advance)
     fleeting: dict[str, Encoded] = {}
     for shard, (features, bad) in zip(work, done, strict=True):
-        if any(_changed(shard.paths[place], shard.sha256[place]) for place in bad):
+        if any(isinstance(reason, Passing) for reason in bad.values()):
             fleeting[shard.name] = np.asarray(features), bad
         else:
             store.write(shard.name, np.asarray(features), bad)
     return fleeting
-
-
-def _changed(path: Path, sha256: str) -> bool:
-    """Whether a file is no longer the one that the manifest names."""
-    try:
-        return sha256_of(path) != sha256
-    except OSError:
-        return True

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from oodlib.datasets.base import Manifest
+from oodlib.datasets.listing import Listed
 from oodlib.embeddings.embedding import Decode, Embeddings, keep, reading, store_of
 from oodlib.embeddings.filling import ShardPictures, groups_encoded, make_shards, pictures_of
 from oodlib.embeddings.store import Encoded, Shard, Store
@@ -145,7 +146,7 @@ class RayEngine:
 
         threads = 1 if "num_gpus" in self.needs else max(1, self.cpus // -(-store.rows // BATCH["cpu"]))
         items = [
-            {"name": shard.name, "paths": [str(path) for path in shard.paths], "sha256": list(shard.sha256)}
+            {"name": shard.name, "files": [[str(part) for part in file] for file in shard.files]}
             for shard in pictures_of(manifest, shards)
         ]
         with _quiet():
@@ -181,14 +182,15 @@ class _Actor:
         self.read = reading(self.encoder, decode)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, list[Any]]:
-        shard = ShardPictures(item["name"][0], [Path(path) for path in item["paths"][0]], list(item["sha256"][0]))
+        files = [Listed(Path(path), sha256, pixels) for path, sha256, pixels in item["files"][0]]
+        shard = ShardPictures(item["name"][0], files)
         error = "" if self.same else "the machines of the cluster have different versions of torch: install one on all"
         try:
             if not error and make_shards(self.encode, self.store, [shard], self.read, tolerate=self.tolerate):
                 error = f"pictures of {shard.name} changed while they were read: list the pictures again"
         except OodlibError as problem:
             error = str(problem)
-        return {"rows": [len(shard.paths)], "error": [error]}
+        return {"rows": [len(files)], "error": [error]}
 
 
 def _described(options: Options) -> tuple[dict[str, Any], str, str]:

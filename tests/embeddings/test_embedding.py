@@ -399,3 +399,60 @@ def test_parts_that_do_not_fit_are_not_joined():
         Embeddings.join([one, Embeddings("b", ("y",), torch.eye(2)[:1])])
     joined = Embeddings.join([one, Embeddings("b", (), torch.empty(0, 0), {"x": "damaged"})])
     assert (joined.ids, dict(joined.bad)) == (("x", "y"), {"z": "damaged"})
+
+
+def swapped(path: Path) -> Callable[[], None]:
+    """Put another picture in a file's place; what comes back puts the first one there again."""
+    content = path.read_bytes()
+    Image.new("RGB", (40, 30), (200, 0, 90)).save(path)
+    return lambda: path.write_bytes(content) and None
+
+
+@pytest.mark.parametrize("processes", [0, pytest.param(2, marks=pytest.mark.skipif(not can_fork(), reason="no fork"))])
+def test_a_picture_that_changes_after_it_was_listed_spoils_nothing(processes, tiny_encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "crew_for", lambda *_: stream.Crew(2, processes=processes))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(SHARD + 6):
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(folder / f"{number:02d}.png")
+    manifest = from_folder(folder).manifest
+    right = embed(tiny_encoder, manifest, home=tmp_path / "right").features
+    put_back = swapped(folder / "68.png")
+    kept = embed(tiny_encoder, manifest, home=tmp_path, tolerate=True)
+    assert kept.bad == {"68.png": "the picture 68.png changed after it was listed: run it again"}
+    assert sorted(contents(tmp_path)) == ["shard-00000.safetensors"]
+    with pytest.raises(OodlibError, match=r"68\.png changed after it was listed"):
+        embed(tiny_encoder, manifest, home=tmp_path)
+    put_back()
+    assert torch.equal(embed(tiny_encoder, manifest, home=tmp_path).features, right)
+
+
+def test_a_reason_is_kept_of_what_was_listed_alone(tiny_encoder, tmp_path):
+    """A file that is put back between the decoding of something else and the end of the work."""
+    path = tmp_path / "pictures" / "a.png"
+    path.parent.mkdir()
+    Image.new("RGB", (40, 30)).save(path)
+    manifest, whole = from_folder(path.parent).manifest, path.read_bytes()
+
+    def meanwhile(source):
+        path.write_bytes(b"no picture")
+        try:
+            return read_image(source)
+        finally:
+            path.write_bytes(whole)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embeddings, "read_image", meanwhile)
+        assert list(embed(tiny_encoder, manifest, home=tmp_path, tolerate=True).bad) == ["a.png"]
+    assert len(embed(tiny_encoder, manifest, home=tmp_path)) == 1
+
+
+def test_a_drawing_that_is_another_one_is_refused(encoder, everything, tmp_path):
+    few = first(everything, 3)
+    for path, uri in zip(few.paths(), few.table["uri"], strict=True):
+        (tmp_path / uri).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / uri)
+    here = Manifest(few.name, tmp_path, few.table)
+    shutil.copy(here.paths()[0], here.paths()[1])
+    with pytest.raises(OodlibError, match="is not the picture that was drawn: delete"):
+        embed(encoder, here, home=tmp_path / "home")

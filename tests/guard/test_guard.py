@@ -144,7 +144,7 @@ def test_a_file_that_vanishes_is_not_remembered_as_bad(guard, tmp_path, drawings
     read = embeddings.read_image
 
     def vanish(source):
-        Path(source).rename(tmp_path / "away")
+        source.path.rename(tmp_path / "away")
         return read(source)
 
     with monkeypatch.context() as meanwhile:
