@@ -1,21 +1,28 @@
-"""The folder of what is kept between runs, and the two ways to change it without leaving anything half-written."""
+"""The folder of what is kept between runs: changed without leaving anything half-written, read without believing it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import stat
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from oodlib.errors import OodlibError
+from oodlib.errors import DamagedError, OodlibError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SEALED = "sealed"  # the entry in the metadata of a file that knows its own hash
 
 
 def home_folder(home: Path | str | None = None) -> Path:
@@ -124,3 +131,65 @@ def replace_folder(new: Path, target: Path) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def seal(arrays: Mapping[str, Any], about: str) -> str:
+    """SHA-256 over arrays (their names, types, shapes and numbers) and what is said about them.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        Each contiguous, in the order of its rows.
+    about : str
+    """
+    shapes = [[name, str(arrays[name].dtype), list(arrays[name].shape)] for name in sorted(arrays)]
+    found = hashlib.sha256(json.dumps([shapes, about]).encode())
+    for name in sorted(arrays):
+        found.update(arrays[name].data if arrays[name].size else b"")
+    return found.hexdigest()
+
+
+def save_sealed(path: Path, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Write arrays, and what is said about them (JSON-able), to a safetensors file that knows its own hash.
+
+    Equal contents are equal bytes: all of the metadata is one entry, because safetensors keeps no order of several.
+
+    Raises
+    ------
+    TypeError
+        If JSON cannot hold `about`.
+    OodlibError
+        As `write_atomically`.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    # safetensors writes other numbers for arrays that do not lie in the order of their rows.
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    said = json.dumps(about, sort_keys=True)
+    metadata = {SEALED: json.dumps([said, seal(whole, said)])}
+    write_atomically(path, lambda temporary: save_file(whole, temporary, metadata=metadata))
+
+
+def load_sealed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what `save_sealed` wrote: the arrays, and what is said about them.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written: truncated, changed, or of another kind.
+    OSError
+        If the file is missing or cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            said, sealed = json.loads((file.metadata() or {})[SEALED])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if seal(arrays, said) == sealed:
+            return arrays, json.loads(said)
+        problem = "it does not hold what was written to it"
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"  # NumPy lacks some types that a changed byte may name
+    raise DamagedError(f"{path} is damaged ({problem}): delete it")

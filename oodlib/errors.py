@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 
 # Packages that detection does without, by the extra of oodlib that installs them.
@@ -26,6 +27,19 @@ EXTRAS = {
 
 class OodlibError(ValueError):
     """Something a person can mend: the message names the thing and the remedy in one sentence."""
+
+
+class DamagedError(OodlibError):
+    """A kept file does not hold what was written to it. Who can make it again does so, and says it."""
+
+
+class MendedWarning(UserWarning):
+    """Something kept was damaged and has been made again; the command line shows it as a note."""
+
+
+def mended(what: object, problem: object) -> None:
+    """Say that something kept is made again, and why."""
+    warnings.warn(f"{what} is made again: {problem}", MendedWarning, stacklevel=3)
 
 
 @contextlib.contextmanager

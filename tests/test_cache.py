@@ -8,8 +8,16 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from oodlib.cache import check_target, home_folder, replace_folder, writable, write_atomically
-from oodlib.errors import OodlibError
+from oodlib.cache import (
+    check_target,
+    home_folder,
+    load_sealed,
+    replace_folder,
+    save_sealed,
+    writable,
+    write_atomically,
+)
+from oodlib.errors import DamagedError, OodlibError
 
 
 def test_home_folder_prefers_argument_then_variable_then_platform(monkeypatch, tmp_path):
@@ -144,3 +152,50 @@ def test_a_pipe_keeps_its_place_and_a_link_stays_a_link(tmp_path):
         assert (tmp_path / "link").is_symlink()
         assert (tmp_path / "deep" / "file").read_text() == content
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
+
+
+def test_what_is_sealed_comes_back(tmp_path):
+    arrays = {"b": np.eye(3, dtype=np.float32).T[::2], "a": np.array(7), "none": np.empty((0, 4), np.int16)}
+    save_sealed(tmp_path / "x.safetensors", arrays, {"who": "me"})
+    found, about = load_sealed(tmp_path / "x.safetensors")
+    assert about == {"who": "me"}
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("bit", [0, 3, 7])
+def test_no_bit_of_a_sealed_file_changes_what_is_read(bit, tmp_path):
+    """Each byte of a small file in turn: it is damaged, or what is read is what was written."""
+    arrays = {"features": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array([3], np.int64)}
+    path = tmp_path / "x.safetensors"
+    save_sealed(path, arrays, {"texts": ["cat", "dog"]})
+    whole, noticed = path.read_bytes(), 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        try:
+            found, about = load_sealed(path)
+        except DamagedError:
+            noticed += 1
+        else:
+            assert about == {"texts": ["cat", "dog"]}
+            assert all(np.array_equal(found[name], array) for name, array in arrays.items())
+    assert noticed > 0.9 * len(whole)
+
+
+def test_rows_in_another_order_and_another_name_are_damage(tmp_path):
+    features = np.arange(6, dtype=np.float32).reshape(2, 3)
+    save_sealed(tmp_path / "x.safetensors", {"features": features}, {"of": "x"})
+    with pytest.raises(FileNotFoundError):
+        load_sealed(tmp_path / "none.safetensors")
+    from safetensors import safe_open
+
+    with safe_open(tmp_path / "x.safetensors", "np") as file:
+        sealed = file.metadata()
+    other = {name: said.replace("x", "y") for name, said in sealed.items()}
+    assert other != sealed
+    for arrays, said in (({"features": features[::-1].copy()}, sealed), ({"features": features}, other)):
+        save_file(arrays, tmp_path / "y.safetensors", metadata=said)
+        with pytest.raises(DamagedError, match=r"y\.safetensors is damaged"):
+            load_sealed(tmp_path / "y.safetensors")

@@ -72,7 +72,7 @@ def read_image(source: Path | str | Listed, at_least: int | None = None) -> Imag
                 rgb = to_rgb(picture, f"the picture {path}")
         if isinstance(source, Listed) and source.pixels and _sha256(rgb.tobytes()) != source.pixels:
             raise ChangedError(
-                f"{path} is not the picture that was drawn: delete its data set's folder, and run it again"
+                f"{path} is not the picture that was drawn: delete its data set's folder to draw all again"
             )
         return rgb
     except FileNotFoundError:

@@ -24,7 +24,7 @@ from oodlib.cache import home_folder, writable
 from oodlib.datasets.images import Read, read_image
 from oodlib.embeddings.filling import groups_encoded, make_shards, pictures_of
 from oodlib.embeddings.store import Encoded, Shard, Store
-from oodlib.errors import OodlibError
+from oodlib.errors import DamagedError, OodlibError, mended
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
-LAYOUT = 2  # raise when the files change, or what a picture's numbers mean
+LAYOUT = 3  # raise when the files change, or what a picture's numbers mean
 SCALED = 3  # a scaled picture is still so many times as large as the model's input
 
 Decode = Literal["full", "scaled"]
@@ -190,25 +190,49 @@ def keep(
     """Read a store, or have an engine fill it first; `embed` says what the arguments mean. Features are an array."""
     if not store.rows:
         raise OodlibError(f"the manifest of {manifest.name} is empty: there is nothing to embed")
-    fleeting: dict[str, Encoded] = {}
-    if not store.intact():
-        writable(store.folder)
-        try:
-            with FileLock(store.folder / "lock", timeout=wait):
-                if not store.intact():
-                    fleeting = _fill(store, manifest, engine, progress)
-                    if not fleeting:
-                        store.close({"manifest": manifest.digest, "encoder": spec, "decode": decode})
-        except Timeout:
-            raise OodlibError(
-                f"another process has been filling {store.folder} for {wait:.0f} s: wait for it, or stop it"
-            ) from None
-    features, reasons = store.read(fleeting)
+    fill = functools.partial(_filled, store, manifest, spec, engine, progress, wait, decode)
+    fleeting = fill()
+    try:
+        features, reasons = store.read(fleeting)
+    except DamagedError as error:
+        mended(f"what is damaged in {store.folder}", error)
+        fleeting = fill(mend=True)
+        features, reasons = store.read(fleeting)
     all_ids = manifest.ids
     if reasons and not tolerate:
         raise OodlibError(next(iter(reasons.values())))
     ids = tuple(identity for row, identity in enumerate(all_ids) if row not in reasons) if reasons else tuple(all_ids)
     return Embeddings(store.folder.name, ids, features, {all_ids[row]: reason for row, reason in reasons.items()})
+
+
+def _filled(
+    store: Store,
+    manifest: Manifest | Listing,
+    spec: Mapping[str, Any],
+    engine: Engine,
+    progress: bool,
+    wait: float,
+    decode: Decode,
+    mend: bool = False,
+) -> dict[str, Encoded]:
+    """Have the engine make what a store lacks, and with `mend` what is damaged; what comes back was not kept."""
+    if store.complete() and not mend:
+        return {}
+    writable(store.folder)
+    try:
+        with FileLock(store.folder / "lock", timeout=wait):
+            if mend:
+                store.discard_damaged()
+            if store.complete():  # another process was faster
+                return {}
+            fleeting = _fill(store, manifest, engine, progress)
+            if not fleeting:
+                store.close({"manifest": manifest.digest, "encoder": spec, "decode": decode})
+            return fleeting
+    except Timeout:
+        raise OodlibError(
+            f"another process has been filling {store.folder} for {wait:.0f} s: wait for it, or stop it"
+        ) from None
 
 
 def reading(encoder: Encoder | LightEncoder, decode: Decode = "full") -> Read:

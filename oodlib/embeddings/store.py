@@ -1,12 +1,12 @@
-"""The files of a store of features: shards of so many rows each, and an index with their hashes once all are there.
+"""The files of a store of features: shards of so many rows each, and an index once all are there.
 
 Every file is written in one step, so a kill at any moment leaves whole shards only. A shard holds the features of its
-pictures and, of those that could not be read, the reasons.
+pictures, the reasons of those that could not be read, its own name, and the hash of all that, which is compared when
+the shard is read: opening a store of millions of rows reads none of them.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
 
-from oodlib.cache import sha256_of, write_atomically, write_text
+from oodlib.cache import SEALED, load_sealed, save_sealed, write_text
+from oodlib.errors import DamagedError
 
 SHARD_ROWS = 512  # a kill loses at most so many a worker
 INDEX = "index.json"
@@ -49,47 +49,49 @@ class Store:
         ]
 
     def missing(self) -> list[Shard]:
-        """Shards that are not there or not whole, in order."""
+        """Shards that are not there or not whole, in order; only their heads are read."""
         return [shard for shard in self.shards() if not self._whole(shard)]
 
     def write(self, name: str, features: np.ndarray, bad: Mapping[int, str]) -> None:
         """Keep one shard."""
-        metadata = {"bad": json.dumps(bad)} if bad else None
-        write_atomically(self.folder / name, functools.partial(save_file, {"features": features}, metadata=metadata))
+        save_sealed(self.folder / name, {"features": features}, {"of": self._called(name), "bad": bad})
 
     def close(self, facts: Mapping[str, Any]) -> None:
-        """Write the index: `facts`, and the hash of every shard."""
-        index = {**facts, "rows": self.rows, "sha256": {shard.name: self._sha256(shard) for shard in self.shards()}}
-        text = json.dumps(index, indent=1, sort_keys=True)
-        write_text(self.folder / INDEX, text)
+        """Write the index, which says that all shards are there, and `facts` for people."""
+        write_text(self.folder / INDEX, json.dumps({**facts, "rows": self.rows}, indent=1, sort_keys=True))
 
     def clean(self) -> None:
         """Delete temporary files of a killed run; nobody else may be writing."""
         for leftover in self.folder.glob(".shard-*"):
             leftover.unlink()
 
-    def intact(self) -> bool:
-        """Whether the store is complete; a shard that is not what the index says is deleted, to be made again."""
-        try:
-            hashes = json.loads((self.folder / INDEX).read_text())["sha256"]
-            for shard in self.shards():
-                if self._sha256(shard) != hashes[shard.name]:
-                    (self.folder / shard.name).unlink()
-                    (self.folder / INDEX).unlink()
-                    return False
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return False
-        return True
+    def complete(self) -> bool:
+        """Whether all shards have been written; what they hold is looked at when they are read."""
+        return (self.folder / INDEX).exists()
+
+    def discard_damaged(self) -> None:
+        """Read every shard, and delete those that are damaged and the index, so that they are made again."""
+        for shard in self.shards():
+            try:
+                self.load(shard)
+            except DamagedError:
+                (self.folder / shard.name).unlink(missing_ok=True)
+        (self.folder / INDEX).unlink(missing_ok=True)
 
     def read(self, fleeting: Mapping[str, Encoded]) -> Encoded:
         """Features (n, D) of all pictures that could be read, and the reasons of the others by their row.
 
         `fleeting` holds what is used instead of the files of some shards, by their names.
+
+        Raises
+        ------
+        DamagedError
+            If a shard is missing, or not what was written.
         """
         features, row = np.empty((0, 0), np.float32), 0
         bad: dict[int, str] = {}
         for shard in self.shards():
-            found, reasons = fleeting.get(shard.name) or self._load(shard)
+            found, reasons = fleeting.get(shard.name) or self.load(shard)
             bad |= {shard.start + place: reason for place, reason in reasons.items()}
             if len(found):
                 if not row:  # one block for all, so that the features are never in memory twice
@@ -98,22 +100,38 @@ class Store:
                 row += len(found)
         return (features if row == self.rows else features[:row].copy()), bad
 
-    def _load(self, shard: Shard) -> Encoded:
-        return load_file(self.folder / shard.name)["features"], self._reasons(shard)
+    def load(self, shard: Shard) -> Encoded:
+        """Features and reasons of one shard; no other is touched.
 
-    def _reasons(self, shard: Shard) -> dict[int, str]:
-        with safe_open(self.folder / shard.name, framework="np") as file:
-            bad = json.loads((file.metadata() or {}).get("bad", "{}"))
-        return {int(place): reason for place, reason in bad.items()}
+        Raises
+        ------
+        DamagedError
+            If it is missing, not what was written, or another shard under its name.
+        """
+        path = self.folder / shard.name
+        try:
+            arrays, about = load_sealed(path)
+        except OSError as error:
+            raise DamagedError(f"{path} cannot be read ({error.strerror or error}): delete it") from None
+        if about.get("of") != self._called(shard.name):
+            raise DamagedError(f"{path} is damaged (it belongs elsewhere): delete it")
+        return arrays["features"], _reasons(about)
+
+    def _called(self, name: str) -> str:
+        """What a shard says it is: one that was copied to another place says something else."""
+        return f"{self.folder.name}/{name} of {self.rows}"
 
     def _whole(self, shard: Shard) -> bool:
         """Whether a shard left by an earlier run can be kept; only its head is read."""
         try:
             with safe_open(self.folder / shard.name, framework="np") as file:
                 rows: int = file.get_slice("features").get_shape()[0]
-            return rows + len(self._reasons(shard)) == shard.stop - shard.start
-        except (FileNotFoundError, SafetensorError, ValueError):
+                about = json.loads(json.loads((file.metadata() or {})[SEALED])[0])
+            same = about.get("of") == self._called(shard.name)
+            return same and rows + len(_reasons(about)) == shard.stop - shard.start
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError):
             return False
 
-    def _sha256(self, shard: Shard) -> str:
-        return sha256_of(self.folder / shard.name)
+
+def _reasons(about: Mapping[str, Any]) -> dict[int, str]:
+    return {int(place): reason for place, reason in about["bad"].items()}

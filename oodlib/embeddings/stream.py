@@ -111,7 +111,8 @@ def encode_groups(
     ----------
     encoder : Encoder
     groups : iterable of sequences
-        Paths, listed files, arrays or pictures. Batches do not cross groups, and the next group is asked for when it is needed.
+        Paths, listed files, arrays or pictures. Batches do not cross groups, and the next group is asked for when it is
+        needed.
     read : callable
         From a source to a picture, or `OodlibError` with the reason. Called from several threads, or processes.
     crew : Crew

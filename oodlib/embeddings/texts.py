@@ -1,11 +1,12 @@
 """Text features that are kept, text by text: lists of words that overlap encode what they share once.
 
-A folder of the cache holds what a model makes of texts in one set of prompts.
+A folder of the cache holds what a model makes of texts in one set of prompts. A file of it says which texts it has, in
+which folder, and the hash of all that: what is damaged is deleted and made again.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ from typing import Any, Protocol
 
 import numpy as np
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from oodlib.arrays import as_numpy
-from oodlib.cache import home_folder, writable, write_atomically
+from oodlib.cache import home_folder, load_sealed, save_sealed, writable
+from oodlib.errors import DamagedError, mended
 from oodlib.pocket.light import LightEncoder
+
+LAYOUT = 2  # raise when the files change
 
 
 class TextEncoder(Protocol):
@@ -62,7 +64,7 @@ def embed_texts(
     if isinstance(encoder, LightEncoder) and (shipped := encoder.shipped_texts(texts, templates)) is not None:
         return shipped
     prompts = None if templates is None else list(templates)
-    content = json.dumps([encoder.digest, prompts])
+    content = json.dumps([LAYOUT, encoder.digest, prompts])
     folder = home_folder(home) / "texts" / hashlib.sha256(content.encode()).hexdigest()[:24]
     kept = _read(folder)
     if not texts or any(text not in kept for text in texts):  # the encoder says what is wrong with no text
@@ -77,21 +79,26 @@ def embed_texts(
 
 def _encode(encoder: TextEncoder, new: list[str], prompts: list[str] | None, folder: Path) -> dict[str, np.ndarray]:
     """Features of texts that are not kept yet, which are kept in a file more: no file is ever changed."""
-    # safetensors writes other numbers for arrays that do not lie in the order of their rows.
-    features = np.ascontiguousarray(as_numpy(encoder.encode_texts(new, prompts)))
+    features = as_numpy(encoder.encode_texts(new, prompts))
     name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:24]
-    write = functools.partial(save_file, {"features": features}, metadata={"texts": json.dumps(new)})
-    write_atomically(folder / f"{name}.safetensors", write)
+    save_sealed(folder / f"{name}.safetensors", {"features": features}, {"texts": new, "of": folder.name})
     return dict(zip(new, features, strict=True))
 
 
 def _read(folder: Path) -> dict[str, np.ndarray]:
-    """The kept feature of each text; those of a damaged file are left out, so that they are made again."""
+    """The kept feature of each text; a damaged file is deleted, so that its texts are encoded again."""
     kept: dict[str, np.ndarray] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
-            with safe_open(path, framework="np") as file:
-                kept |= dict(zip(json.loads(file.metadata()["texts"]), file.get_tensor("features"), strict=True))
-        except (SafetensorError, KeyError, TypeError, ValueError):
+            arrays, about = load_sealed(path)
+            if about.get("of") != folder.name:
+                raise DamagedError(f"{path} belongs elsewhere")
+        except FileNotFoundError:  # another process found it damaged, too
             continue
+        except DamagedError as error:
+            mended("what is kept of some texts", error)
+            with contextlib.suppress(OSError):  # in a folder that cannot be written, which is said soon
+                path.unlink()
+        else:
+            kept |= dict(zip(about["texts"], arrays["features"], strict=True))
     return kept

@@ -15,7 +15,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
+from oodlib.cache import load_sealed
 from oodlib.datasets import Manifest, emojishift
 from oodlib.datasets.folder import from_folder
 from oodlib.datasets.images import read_image
@@ -25,7 +28,7 @@ from oodlib.embeddings import stream
 from oodlib.embeddings.embedding import Embeddings, embed, key_of, reading, store_of
 from oodlib.embeddings.readers import can_fork
 from oodlib.encoders.load import load_encoder
-from oodlib.errors import OodlibError
+from oodlib.errors import MendedWarning, OodlibError
 
 SHARD = 64
 
@@ -277,15 +280,53 @@ def test_two_processes_at_once_make_one_store(tiny_encoder, photographs, tmp_pat
     assert names == ["index.json", *(f"shard-{i:05d}.safetensors" for i in range(7))]
 
 
+def without_tensor_hash(path: Path) -> None:
+    """Rows in another order, and all else as it was."""
+    with safe_open(path, "np") as file:
+        save_file({"features": file.get_tensor("features")[::-1].copy()}, path, metadata=file.metadata())
+
+
 @pytest.mark.parametrize(
-    "damage", [lambda b: b[: len(b) // 2], lambda b: b[:-4] + bytes(4 * [b[-1] ^ 1]), lambda _: b""]
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.unlink(),
+        lambda path: shutil.copy(path.with_name("shard-00000.safetensors"), path),
+        without_tensor_hash,
+    ],
+    ids=["half", "a byte", "empty", "missing", "another", "rows"],
 )
-def test_damaged_shard_is_noticed_and_made_again(damage, tiny_encoder, photographs, tmp_path):
-    some = first(photographs, 100)
+def test_damaged_shard_is_noticed_made_again_and_said(damage, tiny_encoder, photographs, tmp_path):
+    some = first(photographs, 2 * SHARD)
     before = embed(tiny_encoder, some, home=tmp_path)
+    written = contents(tmp_path)
     shard = tmp_path / "embeddings" / before.key / "shard-00001.safetensors"
-    shard.write_bytes(damage(shard.read_bytes()))
-    assert torch.equal(embed(tiny_encoder, some, home=tmp_path).features, before.features)
+    age = shard.with_name("shard-00000.safetensors").stat().st_mtime_ns
+    damage(shard)
+    with pytest.warns(MendedWarning, match="is made again: .*shard-00001"):
+        assert torch.equal(embed(tiny_encoder, some, home=tmp_path).features, before.features)
+    assert contents(tmp_path) == written
+    assert shard.with_name("shard-00000.safetensors").stat().st_mtime_ns == age  # only the damaged one
+
+
+def test_one_row_of_ten_thousand_shards_reads_one_shard(tmp_path, monkeypatch):
+    """Five million pictures: the size of the store is in no way in what opening it, or one shard of it, reads."""
+    rows = 10_000 * SHARD
+    store = shards.Store(tmp_path / "big", rows)
+    store.folder.mkdir()
+    row = np.eye(SHARD, 4, dtype=np.float32)
+    for shard in (store.shards()[0], store.shards()[7_000]):  # the others are not even there
+        store.write(shard.name, row, {})
+    store.close({})
+    opened = []
+    monkeypatch.setattr(shards, "load_sealed", lambda path: opened.append(path.name) or load_sealed(path))
+    assert store.complete()
+    assert not opened
+    found, bad = store.load(store.shards()[7_000])
+    np.testing.assert_array_equal(found, row)
+    assert (opened, bad) == (["shard-07000.safetensors"], {})
 
 
 def test_shards_that_are_there_are_counted_and_not_made_again(tiny_encoder, photographs, tmp_path):

@@ -1,11 +1,15 @@
+import shutil
+
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from oodlib.embeddings.texts import embed_texts
 from oodlib.encoders.no_texts import NoTexts
-from oodlib.errors import OodlibError
+from oodlib.errors import MendedWarning, OodlibError
 
 
 class Counting:
@@ -61,13 +65,39 @@ def test_the_no_head_is_kept_under_another_key(tmp_path, pocket):
     assert_close(embed_texts(NoTexts(pocket), names, templates, home=tmp_path), pocket.encode_no(names, templates))
 
 
-@pytest.mark.parametrize("content", [b"", b"not tensors"])
-def test_a_damaged_file_is_made_again(tmp_path, content):
+def reversed_rows(path):
+    """As a file of the layout before had it: nothing but the shape would tell."""
+    with safe_open(path, "np") as file:
+        save_file({"features": file.get_tensor("features")[::-1].copy()}, path, metadata=file.metadata())
+
+
+def of_another_folder(path):
+    other = embed_texts(Counting(), ["cat", "dog"], ["a {}"], home=path.parent.parent.parent / "other")
+    assert len(other) == 2
+    (file,) = (path.parent.parent.parent / "other").rglob("*.safetensors")
+    shutil.copy(file, path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"not tensors"),
+        lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"),
+        reversed_rows,
+        of_another_folder,
+    ],
+    ids=["empty", "no tensors", "a byte", "rows", "elsewhere"],
+)
+def test_a_damaged_file_is_made_again_and_said(tmp_path, damage):
     encoder = Counting()
     first = embed_texts(encoder, ["cat", "dog"], home=tmp_path)
     (path,) = (tmp_path / "texts").glob("*/*.safetensors")
-    path.write_bytes(content)
-    assert torch.equal(embed_texts(encoder, ["cat", "dog"], home=tmp_path), first)
+    damage(path)
+    with pytest.warns(MendedWarning, match=f"what is kept of some texts is made again: .*{path.name}"):
+        assert torch.equal(embed_texts(encoder, ["cat", "dog"], home=tmp_path), first)
+    assert len(encoder.seen) == 2
+    assert torch.equal(embed_texts(encoder, ["dog", "cat"], home=tmp_path), first.flip(0))
     assert len(encoder.seen) == 2
 
 
