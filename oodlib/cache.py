@@ -36,6 +36,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_of_files(hashes: Mapping[str, str]) -> str:
+    """One SHA-256 for several files, from the SHA-256 of each by its name."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
 def writable(folder: Path) -> Path:
     """Make a folder and see that files can be written in it.
 

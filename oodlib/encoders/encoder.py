@@ -35,8 +35,8 @@ class Encoder:
     Attributes
     ----------
     spec : dict
-        Everything that decides a feature: model, weights and their hash, QuickGELU or not, preprocessing, precision,
-        device type, library versions. JSON-able.
+        Everything that decides a feature: model, the hashes of its weights and of all other files that it reads,
+        QuickGELU or not, preprocessing, precision, device type, library versions. JSON-able.
     digest : str
         SHA-256 of `spec`: part of the key of kept features.
     logit_scale : float

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from oodlib.cache import sha256_of
+from oodlib.encoders.beside_weights import beside_weights
 from oodlib.encoders.checkpoints import load_weights, read_weights
 from oodlib.encoders.encoder import Encoder
 from oodlib.encoders.preprocessing import check_variant, preprocessing
@@ -92,7 +93,7 @@ def load_encoder(
         _check_no_weights(name, pretrained=pretrained, quick_gelu=quick_gelu, like=like)
     source, capabilities = name, Capabilities()
     if name == "pocket":
-        from oodlib.pocket.assemble import WEIGHTS, assemble
+        from oodlib.pocket.assemble import FILES_SHA256, WEIGHTS, assemble
 
         source, capabilities = f"{LOCAL}{assemble(home)}", read_capabilities(WEIGHTS.parent)
     elif name.startswith(LOCAL):
@@ -114,7 +115,8 @@ def load_encoder(
             f"the encoder {name!r} (pretrained={pretrained!r}) cannot be loaded: {_one_line(error)}; "
             "check the name, the weight file and the network, or use 'pocket', which needs no download"
         ) from error
-    spec = _spec(name, source, pretrained, file, device, precision, model)
+    files = FILES_SHA256 if name == "pocket" else beside_weights(source)
+    spec = _spec(name, source, pretrained, file, files, device, precision, model)
     if variant is not None:
         steps, spec["preprocess"] = preprocessing(variant, model.visual.preprocess_cfg)
     return Encoder(model, steps, tokenizer, spec, device, capabilities)
@@ -180,6 +182,7 @@ def _spec(
     source: str,
     pretrained: str | None,
     file: Path | None,
+    files_sha256: str | None,
     device: str,
     precision: str,
     model: nn.Module,
@@ -193,6 +196,7 @@ def _spec(
         "model": f"{LOCAL}{folder.name}" if folder and name.startswith(LOCAL) else name,
         "pretrained": Path(pretrained).name if pretrained and by_path else pretrained,
         "weights_sha256": sha256_of(weights) if weights else None,
+        "files_sha256": files_sha256,
         "quick_gelu": quick,
         "preprocess": {key: list(value) if isinstance(value, tuple) else value for key, value in sorted(pre.items())},
         "normalised": True,

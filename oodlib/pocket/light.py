@@ -22,11 +22,10 @@ from PIL import Image
 from safetensors import safe_open
 
 from oodlib.arrays import as_numpy, normalize
-from oodlib.cache import sha256_of
 from oodlib.datasets.pixels import as_picture, several, without_far_ends
 from oodlib.errors import OodlibError
 from oodlib.machine import cores
-from oodlib.pocket.assemble import IMAGE_SIZE, MEAN, MODEL, STD, WEIGHTS, assemble
+from oodlib.pocket.assemble import CONTENTS, FILES_SHA256, IMAGE_SIZE, MEAN, MODEL, STD, WEIGHTS, assemble
 from oodlib.pocket.words import shipped_words
 from oodlib.prompts.capabilities import read_capabilities, read_no_head
 from oodlib.prompts.reading import Reading
@@ -69,7 +68,8 @@ class LightEncoder:
         self.spec: dict[str, Any] = {
             "model": "pocket",
             "pretrained": None,
-            "weights_sha256": sha256_of(self._folder / MODEL),
+            "weights_sha256": CONTENTS[MODEL],  # which `assemble` has seen to
+            "files_sha256": FILES_SHA256,
             "quick_gelu": False,
             "preprocess": {
                 "fill_color": 0,

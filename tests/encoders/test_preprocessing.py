@@ -66,6 +66,7 @@ def test_the_default_says_what_it_always_said(pocket):
         "model",
         "pretrained",
         "weights_sha256",
+        "files_sha256",
         "quick_gelu",
         "preprocess",
         "normalised",

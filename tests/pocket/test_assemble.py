@@ -1,5 +1,9 @@
 """The image tower before training is the package's network, against a forward pass written from its names alone."""
 
+import json
+import os
+import shutil
+
 import open_clip
 import pytest
 import torch
@@ -8,7 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from oodlib.errors import MendedWarning, OodlibError
 from oodlib.pocket import assemble, start
+from oodlib.pocket.light import LightEncoder
 
 # repeats, kernel, stride, expansion of each stage: EfficientNet-B0's table, which Lite0 keeps.
 STAGES = ((1, 3, 1, 1), (2, 3, 2, 6), (2, 5, 2, 6), (3, 3, 2, 6), (3, 5, 1, 6), (4, 5, 2, 6), (1, 3, 1, 6))
@@ -90,3 +96,59 @@ def test_assembling_again_changes_nothing():
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert assemble.assemble() == folder
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def numbers_swapped(folder):
+    """Two words have each other's number in the tokenizer: nothing but other decisions would tell."""
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    words = content["model"]["vocab"]
+    words["tiger"], words["banana"] = words["banana"], words["tiger"]
+    file.unlink()  # it may be linked to elsewhere
+    file.write_text(json.dumps(content))
+
+
+def a_bit_of_the_weights(folder):
+    file = folder / assemble.MODEL
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.unlink()
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        numbers_swapped,
+        a_bit_of_the_weights,
+        lambda folder: (folder / "vocab.txt").unlink(),
+        lambda folder: (folder / assemble.CONFIG).write_text(json.dumps(assemble.config(folder / "elsewhere"))),
+    ],
+    ids=["tokenizer", "weights", "missing", "moved"],
+)
+def test_a_damaged_model_is_assembled_again_and_said(damage, tmp_path):
+    whole = assemble.assemble()
+    folder = tmp_path / "models" / whole.name
+    folder.mkdir(parents=True)
+    for name in assemble.CONTENTS:
+        os.link(whole / name, folder / name)
+    (folder / assemble.CONFIG).write_text((whole / assemble.CONFIG).read_text().replace(str(whole), str(folder)))
+    assert assemble.assemble(tmp_path) == folder  # whole, and nothing is said
+    damage(folder)
+    with pytest.warns(MendedWarning, match=f"the model in {folder} is made again: "):
+        encoder = LightEncoder(tmp_path)
+    assert {name: (folder / name).read_bytes() for name in assemble.CONTENTS} == {
+        name: (whole / name).read_bytes() for name in assemble.CONTENTS
+    }
+    assert encoder.read_texts(["tiger"]) == LightEncoder().read_texts(["tiger"])
+    assert assemble.assemble(tmp_path) == folder
+
+
+def test_a_package_with_another_tokenizer_is_refused(monkeypatch, tmp_path):
+    source = tmp_path / "package"
+    shutil.copytree(assemble.text_tower_folder(), source)
+    numbers_swapped(source)
+    monkeypatch.setattr(assemble, "text_tower_folder", lambda: source)
+    with pytest.raises(OodlibError, match=r"cannot be assembled .*tokenizer\.json does not hold what it should"):
+        assemble.assemble(tmp_path / "home")
+    assert not list((tmp_path / "home").rglob("*.json"))
