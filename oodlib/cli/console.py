@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +15,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
-from oodlib.errors import OodlibError, naming_extras
+from oodlib.errors import MendedWarning, OodlibError, naming_extras
 
 app = typer.Typer(
     help="When should a vision-language model say 'none of these'? Tools of the book Outliers by Name.",
@@ -33,6 +35,23 @@ def plain(text: object) -> str:
 def note(sentence: object) -> None:
     """Tell a person something on standard error, in one line."""
     notes.print(f"note: {plain(sentence)}", markup=False)
+
+
+@contextlib.contextmanager
+def mending_told() -> Iterator[None]:
+    """Have what was damaged and is made again said as notes."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, MendedWarning):
+                note(message)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.simplefilter("always", MendedWarning)
+        warnings.showwarning = show
+        yield
 
 
 class Command(TyperCommand):
@@ -99,7 +118,7 @@ def command(function: Callable[..., None], group: typer.Typer = app, **options: 
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
-            with naming_extras():
+            with naming_extras(), mending_told():
                 function(*args, **kwargs)
         except OodlibError as error:
             notes.print(f"error: {plain(error)}", style="red" if notes.is_terminal else None, markup=False)

@@ -1,36 +1,36 @@
 """A guard on disk: one safetensors file, its features as tensors and the rest as JSON in the header. Never pickle.
 
-What the detector learned is in the file, so that nothing is fitted again, and a hash of everything, so that a damaged
-file decides nothing.
+What the detector learned is in the file, so that nothing is fitted again, and a hash of everything
+(`oodlib.cache.save_sealed`), so that a damaged file decides nothing.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from oodlib.arrays import as_numpy
-from oodlib.cache import write_atomically
+from oodlib.cache import load_sealed, save_sealed
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, list_detectors, name_of
 from oodlib.encoders.named import named_encoder
-from oodlib.errors import OodlibError
+from oodlib.errors import DamagedError, OodlibError
 from oodlib.evaluation.thresholds import Threshold
 
 if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
     from oodlib.pocket.light import LightEncoder
 
-FORMAT = "oodlib guard 4"
+FORMAT = "oodlib guard 5"
+FIELDS = {
+    *("format", "encoder", "labels", "outliers", "logit_scale", "templates"),
+    *("method", "parameters", "learned", "threshold", "notes"),
+}
 LEARNED = "learned."  # before the names of arrays that the detector learned
 # Other versions and devices, and torch or ONNX Runtime, change features by rounding only (1e-5); everything else in a
 # specification changes their meaning.
@@ -81,13 +81,10 @@ def save_guard(
         "calibration": calibration,
         **{LEARNED + name: array for name, array in arrays.items()},
     }
-    tensors = {name: np.ascontiguousarray(as_numpy(array)) for name, array in contents.items() if array is not None}
     try:
-        header = json.dumps(about)
+        save_sealed(path, {name: as_numpy(array) for name, array in contents.items() if array is not None}, about)
     except TypeError as error:
         raise OodlibError(f"{detector!r} cannot be kept ({error}): use plain numbers and words") from None
-    facts = {"guard": header, "sha256": _sha256(header, tensors)}
-    write_atomically(path, functools.partial(save_file, tensors, metadata=facts))
 
 
 def load_guard(
@@ -106,8 +103,8 @@ def load_guard(
     Raises
     ------
     OodlibError
-        If the file is missing or none of this kind, or was made with another encoder: model, weights, activation,
-        preprocessing and precision must agree; versions, device and runtime may differ.
+        If the file is missing, damaged or none of this kind, or was made with another encoder: model, files,
+        activation, preprocessing and precision must agree; versions, device and runtime may differ.
     """
     if pretrained is not None and not isinstance(encoder, str):  # it would change nothing
         raise OodlibError(f"pretrained={pretrained!r} are weights of an architecture: name that as the encoder, too")
@@ -152,29 +149,40 @@ def load_guard(
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    remedy = "make it again with `oodlib detect --save`"
     try:
-        with safe_open(path, framework="np") as file:
-            facts = file.metadata() or {}
-            about = json.loads(facts["guard"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        arrays, about = load_sealed(path)
     except OSError as error:
         raise OodlibError(f"cannot read {path} ({error.strerror or error}): check the path") from None
-    except (SafetensorError, KeyError, ValueError):
-        raise OodlibError(f"{path} is no guard or is damaged: make it again with `oodlib detect --save`") from None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise OodlibError(f"{path} was made by another version of oodlib: make it again with `oodlib detect --save`")
-    if _sha256(facts["guard"], tensors) != facts.get("sha256"):
-        raise OodlibError(f"{path} is damaged: make it again with `oodlib detect --save`")
-    return about, tensors
+    except DamagedError:
+        raise DamagedError(f"{path} is no guard of this version of oodlib, or is damaged: {remedy}") from None
+    if about.get("format") != FORMAT:
+        raise OodlibError(f"{path} was made by another version of oodlib: {remedy}")
+    if not _fits(about):
+        raise DamagedError(f"{path} says of its guard what cannot be meant: {remedy}")
+    return about, arrays
 
 
-def _sha256(header: str, tensors: dict[str, np.ndarray]) -> str:
-    """Over everything in the file."""
-    found = hashlib.sha256(header.encode())
-    for name in sorted(tensors):
-        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        found.update(tensors[name].tobytes())
-    return found.hexdigest()
+def _fits(about: dict[str, Any]) -> bool:
+    """Whether all is there that makes a guard, and of the types that it takes; somebody may have edited the file."""
+    try:
+        names = [name for name, _ in about["labels"]]
+        lines = [line for _, described in about["labels"] for line in described]
+        outliers, kinds = about["outliers"]
+        threshold = Threshold(**about["threshold"])
+        words = [*names, *lines, *outliers, *kinds, *about["templates"], *about["notes"], about["method"]]
+        return (
+            about.keys() == FIELDS
+            and all(isinstance(word, str) for word in (*words, threshold.rule))
+            and len(set(names)) == len(names)
+            and math.isfinite(threshold.value)
+            and math.isfinite(about["logit_scale"])
+            and all(isinstance(about[field], dict) for field in ("parameters", "learned", "encoder"))
+            and {"model", "pretrained", "precision", "weights_sha256", "quick_gelu", "preprocess"}
+            <= about["encoder"].keys()
+        )
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _name(spec: dict[str, Any], path: Path) -> str:

@@ -2,12 +2,11 @@
 
 The key holds all that a guard depends on: labels, method, templates, outlier words, the threshold's rule, the
 encoder and its "no" head. A guard that was calibrated depends on pictures, too, and is not kept. A file that is damaged
-is made again.
+is made again, and that is said.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from oodlib import __version__
 from oodlib.cache import home_folder, sha256_of
 from oodlib.detectors import Detector, name_of
-from oodlib.errors import OodlibError
+from oodlib.errors import OodlibError, mended
 from oodlib.guard.file import FORMAT, FREE
 from oodlib.guard.fit import check_outliers
 from oodlib.guard.guard import Guard, prompts_for
@@ -63,8 +62,10 @@ def kept_guard(
     key = hashlib.sha256(json.dumps(ingredients, sort_keys=True, default=repr).encode()).hexdigest()[:24]
     path = home_folder(home) / "guards" / f"{key}.safetensors"
     if path.exists():
-        with contextlib.suppress(OodlibError):  # damaged
+        try:
             return Guard.load(path, encoder)
+        except OodlibError as error:
+            mended("the guard that is kept of these words", error)
     guard = Guard.make(described, encoder, detector, threshold=threshold, outliers=words, templates=templates)
     guard.save(path)
     return guard

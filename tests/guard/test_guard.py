@@ -1,6 +1,5 @@
 """`oodlib.detect` and the object behind it, on the real small model."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -11,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from safetensors import safe_open
 from safetensors.torch import save_file
 
 import oodlib
+from oodlib.cache import load_sealed, save_sealed
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.guard import file as guard_file
@@ -259,8 +258,7 @@ def test_a_saved_guard_decides_the_same(pocket, album, tmp_path, drawings):
     assert back.threshold == guard.threshold
     assert back.descriptions == guard.descriptions
     assert back.detector.get_params() == guard.detector.get_params()
-    with safe_open(tmp_path / "mine.safetensors", framework="pt") as file:
-        about = json.loads(file.metadata()["guard"])
+    _, about = load_sealed(tmp_path / "mine.safetensors")
     assert about["encoder"] == pocket.spec
     assert [name for name, _ in about["labels"]] == LABELS
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.safetensors"]
@@ -308,13 +306,53 @@ def test_files_that_are_no_guard_are_refused(guard, tmp_path):
     with pytest.raises(OodlibError, match="cannot read"):
         Guard.load(path)
     guard.save(path)
-    for content in (b"", path.read_bytes()[:200]):
+    whole = path.read_bytes()
+    for content in (b"", whole[:200], whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:]):
         path.write_bytes(content)
-        with pytest.raises(OodlibError, match="is no guard or is damaged"):
+        with pytest.raises(OodlibError, match="is no guard of this version of oodlib, or is damaged: make it again"):
             Guard.load(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guard_file, "FORMAT", "oodlib guard 0")
+        guard.save(path)
+    with pytest.raises(OodlibError, match="made by another version of oodlib: make it again"):
+        Guard.load(path)
     save_file({"text": torch.eye(2)}, path)
-    with pytest.raises(OodlibError, match="is no guard or is damaged"):
+    with pytest.raises(OodlibError, match="is no guard of this version"):
         Guard.load(path)
     (tmp_path / "file").write_text("")
     with pytest.raises(OodlibError, match="cannot write"):
         guard.save(tmp_path / "file" / "mine.safetensors")
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"labels": [["banana", []], ["banana", []], ["banana", []]]},
+        {"labels": ["banana", "tiger", "pineapple"]},
+        {"threshold": {"value": float("nan"), "rule": "number", "n": 0}},
+        {"threshold": {"value": "0.2", "rule": "number", "n": 0}},
+        {"threshold": {"value": 0.2}},
+        {"logit_scale": None},
+        {"outliers": []},
+        {"templates": [1]},
+        {"parameters": []},
+        {"encoder": {"model": "pocket"}},
+        {"mine": "a key more"},
+        {"notes": ...},
+    ],
+    ids=str,
+)
+def test_a_guard_that_was_edited_and_sealed_again_is_one_sentence(guard, edited, tmp_path):
+    guard.save(tmp_path / "mine.safetensors")
+    arrays, about = load_sealed(tmp_path / "mine.safetensors")
+    about = {key: value for key, value in (about | edited).items() if value is not ...}
+    save_sealed(tmp_path / "mine.safetensors", arrays, about)
+    with pytest.raises(OodlibError, match="says of its guard what cannot be meant: make it again"):
+        Guard.load(tmp_path / "mine.safetensors", guard.encoder)
+
+
+def test_what_is_said_of_a_guard_may_be_deep(guard, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    save_file({"text": torch.eye(2)}, path, metadata={"sealed": "[" * 100_000})
+    with pytest.raises(OodlibError, match="is no guard of this version of oodlib, or is damaged"):
+        Guard.load(path, guard.encoder)

@@ -5,7 +5,7 @@ import pytest
 
 from oodlib.datasets.wordnet import default_words
 from oodlib.detectors import get_detector
-from oodlib.errors import OodlibError
+from oodlib.errors import MendedWarning, OodlibError
 from oodlib.guard import kept as module
 from oodlib.guard.guard import Guard
 from oodlib.guard.kept import kept_guard
@@ -81,9 +81,10 @@ def test_a_damaged_guard_is_made_again(light, guard, tmp_path, monkeypatch):
     (file,) = (tmp_path / "guards").iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])  # one bit of one feature
-    with pytest.raises(OodlibError, match="is damaged"):
+    with pytest.raises(OodlibError, match="or is damaged"):
         Guard.load(file, light)
-    again = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
+    with pytest.warns(MendedWarning, match=f"the guard that is kept of these words is made again: {file} is no guard"):
+        again = kept_guard(LABELS, light, get_detector("ole"), home=tmp_path)
     assert again is guard
     np.testing.assert_array_equal(Guard.load(file, light).concepts.outlier_text, guard.concepts.outlier_text)
 
