@@ -63,14 +63,14 @@ def hashes_of(name: str, root: Path, uris: Sequence[str], home: Path | None = No
         rows = dict(zip(uris, pool.map(one, uris), strict=True))
     if any(known.get(uri) != row for uri, row in rows.items()):
         table = pd.DataFrame([(uri, *row) for uri, row in sorted((known | rows).items())], columns=COLUMNS)
-        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
+        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False, write_page_checksum=True))
     return [rows[uri][2] for uri in uris]
 
 
 def _read(path: Path) -> dict[str, tuple[int, int, str]]:
     """Size, time of change and hash by path; nothing where there is no table that can be used."""
     try:
-        table = pd.read_parquet(path, columns=COLUMNS)
+        table = pd.read_parquet(path, columns=COLUMNS, page_checksum_verification=True)
     except (OSError, ValueError, KeyError):
         return {}
     return {str(uri): (int(size), int(changed), str(found)) for uri, size, changed, found in table.to_numpy().tolist()}

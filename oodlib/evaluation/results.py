@@ -1,8 +1,14 @@
-"""Result files: tidy rows as Parquet for programs, and as CSV for people."""
+"""Result files: tidy rows as Parquet for programs, and as CSV for people.
 
+The Parquet file has the SHA-256 of its rows, as CSV, in its metadata: a changed byte is noticed when it is read.
+"""
+
+import hashlib
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from oodlib.cache import write_atomically
 from oodlib.errors import OodlibError
@@ -16,6 +22,9 @@ COLUMNS = (
     *("profile", "encoder", "tuning", "shots", "id_set", "ood_set", "ood_kind", "detector", "parameters"),
     *("transductive", "metric", "value", "low", "high", "n_id", "n_ood", "seed", "run"),
 )
+
+
+SEAL = b"oodlib_sha256"
 
 
 def write_results(frame: pd.DataFrame, folder: Path, name: str = "detection") -> Path:
@@ -32,7 +41,9 @@ def write_results(frame: pd.DataFrame, folder: Path, name: str = "detection") ->
         raise OodlibError(f"{len(twice)} results are given twice, the first is {about}: write each once.")
     path = Path(folder) / f"{name}.parquet"
     write_atomically(path.with_suffix(".csv"), lambda csv: frame.to_csv(csv, index=False, lineterminator="\n"))
-    write_atomically(path, lambda parquet: frame.to_parquet(parquet, index=False))
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), SEAL: _sha256(table.to_pandas())})
+    write_atomically(path, lambda parquet: pq.write_table(table, parquet, write_page_checksum=True))
     return path
 
 
@@ -44,17 +55,28 @@ def read_results(folder: Path) -> pd.DataFrame:
     Raises
     ------
     OodlibError
-        If there is none, or one cannot be read.
+        If there is none, or one cannot be read, or does not hold what was written to it.
     """
     paths = [path for path in Path(folder).glob("*.parquet") if not path.name.startswith(".")]
     if not paths:
         raise OodlibError(f"There are no results in {folder}: run `make reproduce` first.")
-    frames = []
+    frames: list[pd.DataFrame] = []
     for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
         try:
-            frames.append(pd.read_parquet(path, columns=list(COLUMNS)).assign(file=path.name))
-        except (OSError, ValueError, KeyError) as error:
+            # Checksums of pages first: what is behind a wrong one is not even decoded.
+            table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+            frame = table.to_pandas()
+            sealed, columns = (table.schema.metadata or {}).get(SEAL), frame[list(COLUMNS)]
+        except Exception as error:  # of a changed byte pyarrow and pandas raise many kinds
             raise OodlibError(f"{path} is not a readable table of results: delete it and run again.") from error
+        if sealed != _sha256(frame):
+            raise OodlibError(f"{path} is damaged, or was made by another version of oodlib: delete it and run again.")
+        frames.append(columns.assign(file=path.name))
     merged = pd.concat(frames).drop_duplicates(list(KEY), keep="last")
     # By file name, so that the order does not depend on which file was written first.
     return merged.sort_values("file", kind="stable").drop(columns="file").reset_index(drop=True)
+
+
+def _sha256(frame: pd.DataFrame) -> bytes:
+    """Of the rows as CSV, in which a number has all its digits."""
+    return hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest().encode()

@@ -1,6 +1,8 @@
 import os
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from oodlib.errors import OodlibError
@@ -41,11 +43,11 @@ def test_a_write_that_fails_leaves_the_old_file(table, tmp_path, monkeypatch):
     path = write_results(table, tmp_path)
     before = path.read_bytes()
 
-    def half(self, target, **_):
+    def half(_, target, **__):
         target.write_bytes(before[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", half)
+    monkeypatch.setattr(pq, "write_table", half)
     with pytest.raises(OodlibError, match="No space left on device"):
         write_results(table[:1], tmp_path)
     assert path.read_bytes() == before
@@ -61,4 +63,27 @@ def test_refuses_tables_that_are_not_results(table, tmp_path):
         read_results(tmp_path)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(OodlibError, match=r"broken.parquet is not a readable table of results: delete it"):
+        read_results(tmp_path)
+
+
+def test_no_changed_bit_gives_other_rows(table, tmp_path):
+    """A bit in 150 places of the file: it is refused by name, or the rows are those that were written."""
+    path = write_results(table, tmp_path)
+    whole, rows = path.read_bytes(), read_results(tmp_path)
+    refused = 0
+    places = np.random.default_rng(0).integers(0, len(whole) * 8, 150).tolist()
+    for place in places:
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            pd.testing.assert_frame_equal(read_results(tmp_path), rows)
+        except OodlibError as error:
+            refused += f"{path} is " in str(error)
+    assert refused > 60
+
+
+def test_rows_that_others_wrote_are_refused(table, tmp_path):
+    table.to_parquet(tmp_path / "detection.parquet", index=False)
+    with pytest.raises(OodlibError, match="is damaged, or was made by another version of oodlib: delete it"):
         read_results(tmp_path)
