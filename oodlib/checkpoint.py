@@ -1,4 +1,7 @@
-"""The state of a training run in one safetensors file, so that it may stop at any step and go on as if it had not."""
+"""The state of a training run in one file, so that it may stop at any step and go on as if it had not.
+
+It is a safetensors file that knows its own hash: a run does not go on from damage.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from oodlib.cache import write_atomically
+from oodlib.cache import load_sealed, save_sealed
 from oodlib.errors import OodlibError
 
 
@@ -31,9 +32,8 @@ def save_checkpoint(
     kept = dict(tensors)
     for index, state in optimizer.state_dict()["state"].items():
         kept |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
-    about = {"step": str(step), "recipe": recipe}
-    # Tensors that share memory cannot be written as they are.
-    write_atomically(path, lambda p: save_file({k: v.contiguous().clone() for k, v in kept.items()}, p, about))
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in kept.items()}
+    save_sealed(path, arrays, {"step": step, "recipe": recipe})
 
 
 def load_checkpoint(path: Path, optimizer: torch.optim.Optimizer, recipe: str) -> tuple[int, dict[str, Tensor]]:
@@ -42,20 +42,17 @@ def load_checkpoint(path: Path, optimizer: torch.optim.Optimizer, recipe: str) -
     Raises
     ------
     OodlibError
-        If the file is damaged, or was written by another recipe.
+        If the file is damaged (`DamagedError`), or was written by another recipe.
     """
     if not path.exists():
         return 0, {}
-    try:
-        with safe_open(path, "pt") as file:
-            about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise OodlibError(f"the checkpoint {path} is damaged ({error}): delete it") from error
-    if not about or about.get("recipe") != recipe:
+    arrays, about = load_sealed(path)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if about.get("recipe") != recipe:
         raise OodlibError(f"{path} is a checkpoint of another recipe: delete it, or choose another folder")
     state: dict[int, dict[str, Tensor]] = {}
     for key in [key for key in tensors if key.startswith("optimizer.")]:
         _, index, name = key.split(".")
         state.setdefault(int(index), {})[name] = tensors.pop(key)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(about["step"]), tensors
+    return about["step"], tensors

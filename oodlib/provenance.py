@@ -22,6 +22,7 @@ PACKAGES = ("torch", "open_clip_torch", "timm", "numpy", "scikit-learn", "oodlib
 RUN_VARIABLE = "OODLIB_RUN"  # the run id, for the code that runs inside a notebook
 FACTS_VARIABLE = "OODLIB_RUN_FACTS"  # the file that the notebook leaves its facts in
 PRODUCTS_VARIABLE = "OODLIB_RUN_PRODUCTS"  # the folder that the notebook leaves its products in
+SEAL = "sha256"  # in a record: the hash of all that it says
 FACTS = ("device", "dtype", "seeds", "manifests", "encoder", "embeddings")
 
 
@@ -46,6 +47,8 @@ class RunRecord:
         Digests of the picture lists, the encoder's spec and digest, the keys of the kept features.
     products : dict of str to str
         SHA-256 of every file that the run wrote, by its path in the profile's folder.
+    notebook_sha256 : str
+        Of the executed notebook; "" where an older record does not say.
     started : str
         UTC, ISO 8601.
     wall_seconds : float
@@ -77,6 +80,7 @@ class RunRecord:
     encoder: dict[str, Any] = field(default_factory=dict)
     embeddings: dict[str, str] = field(default_factory=dict)
     products: dict[str, str] = field(default_factory=dict)
+    notebook_sha256: str = ""
     started: str = ""
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -165,16 +169,24 @@ def stamp(path: Path, *, root: Path, **known: Any) -> RunRecord:
         "processor": processor(),
     }
     record = RunRecord(**(found | known))
-    write_json(path, asdict(record))
+    content = asdict(record)
+    write_json(path, {**content, SEAL: _sealed(content)})
     return record
 
 
 def read_record(path: Path) -> RunRecord | None:
     """A run record, or None where there is none or it is damaged: the run is then made again."""
     try:
-        return RunRecord(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        seal = content.pop(SEAL, None)
+        record = RunRecord(**content)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+    return record if seal in (None, _sealed(content)) else None  # older records have none
+
+
+def _sealed(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def current_run() -> str:

@@ -24,7 +24,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 def test_the_cores_are_those_that_a_run_may_use(tmp_path):
     path = tmp_path / "page.json"
     assert provenance.stamp(path, root=tmp_path, **KNOWN).cpus == cores()
-    new = ("cpus", "cpu_seconds", "processor")
+    new = ("cpus", "cpu_seconds", "processor", "notebook_sha256", provenance.SEAL)
     older = {key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key not in new}
     path.write_text(json.dumps(older), encoding="utf-8")
     assert provenance.read_record(path).cpus == 0, "an older record is read, too"
@@ -78,6 +78,15 @@ def test_a_broken_record_is_as_good_as_none(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     assert provenance.read_record(path) is None
     assert provenance.read_record(tmp_path / "absent.json") is None
+
+
+def test_no_changed_bit_gives_another_record(tmp_path):
+    path = tmp_path / "r.json"
+    written = provenance.stamp(path, root=tmp_path, **KNOWN, wall_seconds=1.5, products={"results/a.csv": "b" * 64})
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 7]) + whole[place + 1 :])
+        assert provenance.read_record(path) in (written, None), whole[place - 20 : place + 20]
 
 
 def test_facts_gather_in_the_record_of_the_run(tmp_path, monkeypatch):

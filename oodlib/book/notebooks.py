@@ -166,6 +166,7 @@ def execute(
         "run": run,
         "parameters": {**plan.defaults, **given},
         "products": products,
+        "notebook_sha256": provenance.file_sha256(result.path),
         **noted,
     }
     known |= {"started": started, "wall_seconds": round(time.monotonic() - clock, 1)}
@@ -260,9 +261,9 @@ def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
 
 
 def _up_to_date(plan: _Plan) -> bool:
-    """Whether the recorded run is this one and all its products still lie there unchanged."""
+    """Whether the recorded run is this one, and its notebook and all its products still lie there unchanged."""
     record = provenance.read_record(plan.result.record)
-    if record is None or record.run != plan.run or not plan.result.path.is_file():
+    if record is None or record.run != plan.run or record.notebook_sha256 != provenance.file_sha256(plan.result.path):
         return False
     folder = plan.profile.folder
     return all(provenance.file_sha256(folder / path) == digest for path, digest in record.products.items())

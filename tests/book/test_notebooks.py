@@ -121,6 +121,9 @@ def test_what_makes_it_run_again(project, tmp_path, no_kernel):
     changes = {
         "another parameter": lambda: {"parameters": {"number": 4}},
         "a product is gone": lambda: (folder / "results" / "number.txt").unlink() or {"parameters": {"number": 4}},
+        "the executed page has changed": lambda: (
+            (folder / "notebooks" / "page.ipynb").write_text("{}") and {"parameters": {"number": 4}}
+        ),
         "a product has changed": lambda: (
             (folder / "results" / "number.txt").write_text("?") and {"parameters": {"number": 4}}
         ),
