@@ -48,6 +48,22 @@ def writable(folder: Path) -> Path:
         ) from error
 
 
+def check_source(path: Path) -> None:
+    """See that what a person named to be read can end: a pipe without a writer and some devices never do.
+
+    Raises
+    ------
+    OodlibError
+        If it is a pipe, a socket or a device. That nothing is there, or a folder, is said by whoever reads it.
+    """
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 (as below)
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OodlibError(f"{path} is a device or a pipe, not a file: save what comes from it, and name that file")
+
+
 def check_target(path: Path, *, folder: bool = False) -> None:
     """See that a file, or files in a folder, can be written at `path`, before anything takes time. Nothing is made.
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from oodlib.arrays import as_numpy
-from oodlib.cache import write_atomically
+from oodlib.cache import check_source, write_atomically
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, list_detectors, name_of
 from oodlib.encoders.named import named_encoder
@@ -152,6 +152,7 @@ def load_guard(
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    check_source(path)
     try:
         with safe_open(path, framework="np") as file:
             facts = file.metadata() or {}
