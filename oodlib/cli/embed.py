@@ -16,7 +16,7 @@ import typer
 
 from oodlib.cli.console import command, note, notes, out
 from oodlib.cli.detect import SOME_UNREADABLE
-from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu
+from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu, as_folder
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def embed(
     folder: Annotated[
-        Path | None, typer.Argument(help="pictures of your own, with those in folders below", show_default=False)
+        Path | None,
+        typer.Argument(parser=as_folder, help="pictures of your own, with those in folders below", show_default=False),
     ] = None,
     profile: Annotated[
         str | None,

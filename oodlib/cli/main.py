@@ -220,7 +220,7 @@ def coursework(
 @command
 def serve(
     profile: ProfileOption = "pocket",
-    port: Annotated[int, typer.Option(help="on this machine only")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="on this machine only; 0: any that is free")] = 8000,
 ) -> None:
     """Show the built book on localhost."""
     from oodlib.book.site import serve as serve_site

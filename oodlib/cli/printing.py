@@ -18,6 +18,7 @@ from oodlib.errors import OodlibError
 from oodlib.guard.rows import Rows
 
 FORMATS = ("table", "json", "csv", "html")
+NAMED = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".txt": "table", "": "table"}
 _NUMBERS = ("score", "threshold", "margin", "cosine")
 _COLOURS = {"in": "green", "out": "red", "unreadable": "yellow"}
 
@@ -28,14 +29,19 @@ def format_of(asked: str | None, output: Path | None) -> str:
     Raises
     ------
     OodlibError
-        If there is no such format, or the file's suffix is that of another one.
+        If there is no such format, or the file's suffix is that of another one or, alone, of none.
     """
-    suffix = output.suffix.lower().lstrip(".") if output else ""
-    named = suffix if suffix in FORMATS else None
-    chosen = asked or named or "table"
+    suffix = output.suffix.lower() if output else ""
+    named = NAMED.get(suffix)
+    chosen = asked or named
+    if chosen is None:
+        raise OodlibError(
+            f"the name of {output} says no format that can be written: choose another ending, one of "
+            f"{', '.join(filter(None, NAMED))}, or pass --format"
+        )
     if chosen not in FORMATS:
         raise OodlibError(f"there is no format {chosen!r}: choose one of {', '.join(FORMATS)}")
-    if named not in (None, chosen):
+    if suffix not in (".txt", "") and named not in (None, chosen):
         raise OodlibError(
             f"--format {chosen} and the file {output} name two formats: leave --format out, or rename the file"
         )

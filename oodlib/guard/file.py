@@ -110,7 +110,9 @@ def load_guard(
         preprocessing and precision must agree; versions, device and runtime may differ.
     """
     if pretrained is not None and not isinstance(encoder, str):  # it would change nothing
-        raise OodlibError(f"pretrained={pretrained!r} are weights of an architecture: name that as the encoder, too")
+        raise OodlibError(
+            f"pretrained={pretrained!r} are weights of an architecture: name that as the encoder (--encoder), too"
+        )
     about, tensors = _read(path)
     spec = about["encoder"]
     if encoder is None:

@@ -13,6 +13,7 @@ from oodlib.datasets.class_lists import sample
 from oodlib.encoders.weight_files import how_trained
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import load_profile
+from oodlib.guard.images import look
 from oodlib.guard.label_files import read_labels
 from oodlib.outlier_labels.envision import EnvisionedList
 from oodlib.prompts.capabilities import read_capabilities
@@ -82,6 +83,12 @@ def test_pictures_that_are_no_plain_files_are_listed_with_the_reason(album, tmp_
     nothing = CliRunner().invoke(app, ["detect", str(album), "--labels", "cat", "--calibrate", str(album / "pipe.png")])
     assert nothing.exit_code == 1
     assert "pipe.png" in nothing.stderr
+
+
+@pytest.mark.parametrize("images", ["", ["a.png", ""]])
+def test_an_empty_path_is_not_taken_for_the_current_folder(images):
+    with pytest.raises(OodlibError, match="one of the paths is empty: name a file or a folder"):
+        look(None, images)  # `detect`, `search` and `--calibrate` all end here
 
 
 DEEP = '{"model_cfg":' * 1000 + "1" + "}" * 1000
