@@ -19,8 +19,12 @@ from oodlib.errors import OodlibError
 
 
 def home_folder(home: Path | str | None = None) -> Path:
-    """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not created."""
-    return Path(home or os.environ.get("OODLIB_HOME") or platformdirs.user_cache_dir("oodlib", appauthor=False))
+    """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not created.
+
+    A relative one starts at the current folder. The path is a whole one, because the assembled model's names it.
+    """
+    given = home or os.environ.get("OODLIB_HOME") or platformdirs.user_cache_dir("oodlib", appauthor=False)
+    return Path(given).absolute()
 
 
 def sha256_of(path: Path) -> str:
@@ -112,10 +116,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         temporary.replace(target)
     except _failures() as error:
-        raise OodlibError(
-            f"cannot write {path} ({getattr(error, 'strerror', None) or error}): free some space, or choose a folder "
-            "that can be written"
-        ) from error
+        kept = target.is_relative_to(home_folder())
+        remedy = "set OODLIB_HOME to another folder" if kept else "choose a folder that can be written"
+        said = getattr(error, "strerror", None) or error
+        raise OodlibError(f"cannot write {path} ({said}): free some space, or {remedy}") from error
     finally:
         with contextlib.suppress(OSError):  # its folder may be a file; the error above says so
             temporary.unlink()
@@ -133,10 +137,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Move a finished folder into place; a folder that lies there already is moved aside first and then deleted."""
+    """Move a finished folder into place; what lies there already is moved aside first and then deleted."""
     old = target.with_name(target.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    _delete(old)
+    if os.path.lexists(target):
         target.rename(old)
     new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _delete(old)
+
+
+def _delete(path: Path) -> None:
+    """Delete a folder, or a file or link in the place of one, if it can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -15,6 +15,7 @@ from torch import nn
 from oodlib.cache import sha256_of
 from oodlib.encoders.checkpoints import load_weights, read_weights
 from oodlib.encoders.encoder import Encoder
+from oodlib.encoders.moved import own_text_tower
 from oodlib.encoders.preprocessing import check_variant, preprocessing
 from oodlib.encoders.weight_files import check_stated, how_trained, tags_of
 from oodlib.encoders.weights import RANDOM, check_tokenizer, fetch_weights
@@ -140,6 +141,7 @@ def _built(
         **{f"image_{key}": value for key, value in own.items()},
         # An architecture may have been trained pair by pair, as SigLIP was, though its configuration has no such shift.
         **({"init_logit_bias": 0.0} if weights and "logit_bias" in weights else {}),
+        **(own_text_tower(Path(source.removeprefix(LOCAL))) if source.startswith(LOCAL) else {}),
     )
     if weights is not None:
         load_weights(model, weights)
