@@ -101,7 +101,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises
     ------
     OodlibError
-        If the disk is full or read-only, or `path` is a folder, or a device or pipe, whose place a file would take.
+        If the disk is full or read-only, or `path` is a folder, or a device or pipe, whose place a file would take, or
+        is not UTF-8 and the format's writer takes no such name.
     """
     if os.path.isdir(path):  # noqa: PTH112 (Path's own raises on a name that is too long)
         raise OodlibError(f"cannot write {path}, which is a folder: name a file in it")
@@ -115,6 +116,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
+    except UnicodeEncodeError:
+        if str(path).isprintable():  # something in the text
+            raise
+        raise OodlibError(
+            f"cannot write {path} (a name in its path is not UTF-8): choose a path that can be written as text"
+        ) from None
     except _failures() as error:
         kept = target.is_relative_to(home_folder())
         remedy = "set OODLIB_HOME to another folder" if kept else "choose a folder that can be written"

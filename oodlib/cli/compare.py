@@ -94,7 +94,7 @@ def compare(
     if kind == "table":
         out.file.write(_aligned(wide))
     elif kind == "csv":
-        out.file.write(wide.to_csv(index=False))
+        out.file.write(wide.to_csv(index=False, lineterminator="\n"))
     else:
         out.file.write(json.dumps(wide.to_dict("records"), indent=1) + "\n")
     if output is not None:  # after the table, which is not lost where the disk is full

@@ -18,6 +18,23 @@ from typer.core import TyperCommand, TyperGroup
 from oodlib.errors import OodlibError, naming_extras
 
 
+def plain(text: object) -> str:
+    """A text with codes for what could steer a terminal or cannot be written: a name of a file may hold anything."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def plain_lines(text: str) -> str:
+    """`plain`, of which lines stay lines."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
+class Plain(Console):
+    """A console on which no text, such as the name of a file or a folder, steers the terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(plain_lines(one) if isinstance(one, str) else one for one in objects), **options)
+
+
 class Commands(TyperGroup):
     """All commands: a refusal of the system that no module foresaw, such as of standard output, is one sentence."""
 
@@ -54,13 +71,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console(highlight=False, soft_wrap=not (sys.stdout and sys.stdout.isatty()))
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def plain(text: object) -> str:
-    """A text with codes for what could steer a terminal or cannot be written: a name of a file may hold anything."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+out = Plain(highlight=False, soft_wrap=not (sys.stdout and sys.stdout.isatty()))
+notes = Plain(stderr=True, highlight=False, soft_wrap=True)
 
 
 def note(sentence: object) -> None:

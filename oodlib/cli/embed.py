@@ -218,5 +218,10 @@ def _write(path: Path, parts: list[Embeddings]) -> None:
     width = joined.features.shape[1]
     rows = pa.FixedSizeListArray.from_arrays(pa.array(as_numpy(joined.features).ravel()), width)
     table = pa.table({"id": list(joined.ids), "features": rows})
-    write_atomically(path, lambda temporary: pq.write_table(table, temporary))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # pyarrow takes no name that is not UTF-8
+            pq.write_table(table, file)
+
+    write_atomically(path, write)
     out.print(f"features of {len(joined):,} pictures: {path}", markup=False)

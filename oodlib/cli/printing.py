@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oodlib.cache import check_target, write_atomically
-from oodlib.cli.console import out, plain
+from oodlib.cli.console import out, plain, plain_lines
 from oodlib.datasets.folder import SUFFIXES
 from oodlib.errors import OodlibError
 from oodlib.guard.rows import Rows
@@ -68,7 +68,7 @@ def present(found: Rows, kind: str, output: Path | None) -> None:
         return
     text = {"json": _json, "csv": _csv, "html": _html, "table": _plain}[kind](found)
     if output is None:
-        out.file.write(text)
+        out.file.write(plain_lines(text) if out.is_terminal else text)
         return
     data = text.encode("utf-8", errors="backslashreplace")
     write_atomically(output, lambda path: path.write_bytes(data))
