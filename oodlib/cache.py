@@ -26,8 +26,12 @@ SEALED = "sealed"  # the entry in the metadata of a file that knows its own hash
 
 
 def home_folder(home: Path | str | None = None) -> Path:
-    """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not created."""
-    return Path(home or os.environ.get("OODLIB_HOME") or platformdirs.user_cache_dir("oodlib", appauthor=False))
+    """The cache folder: the argument, else `OODLIB_HOME`, else the platform's user cache folder. It is not created.
+
+    A relative one starts at the current folder. The path is a whole one, because the assembled model's names it.
+    """
+    given = home or os.environ.get("OODLIB_HOME") or platformdirs.user_cache_dir("oodlib", appauthor=False)
+    return Path(given).absolute()
 
 
 def sha256_of(path: Path) -> str:
@@ -58,6 +62,22 @@ def writable(folder: Path) -> Path:
             f"cannot write in the cache folder {folder} ({error.strerror}): "
             "free some space, or set OODLIB_HOME to another folder"
         ) from error
+
+
+def check_source(path: Path) -> None:
+    """See that what a person named to be read can end: a pipe without a writer and some devices never do.
+
+    Raises
+    ------
+    OodlibError
+        If it is a pipe, a socket or a device. That nothing is there, or a folder, is said by whoever reads it.
+    """
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 (as below)
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OodlibError(f"{path} is a device or a pipe, not a file: save what comes from it, and name that file")
 
 
 def check_target(path: Path, *, folder: bool = False) -> None:
@@ -93,7 +113,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises
     ------
     OodlibError
-        If the disk is full or read-only, or `path` is a folder, or a device or pipe, whose place a file would take.
+        If the disk is full or read-only, or `path` is a folder, or a device or pipe, whose place a file would take, or
+        is not UTF-8 and the format's writer takes no such name.
     """
     if os.path.isdir(path):  # noqa: PTH112 (Path's own raises on a name that is too long)
         raise OodlibError(f"cannot write {path}, which is a folder: name a file in it")
@@ -107,11 +128,17 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
-    except _failures() as error:
+    except UnicodeEncodeError:
+        if str(path).isprintable():  # something in the text
+            raise
         raise OodlibError(
-            f"cannot write {path} ({getattr(error, 'strerror', None) or error}): free some space, or choose a folder "
-            "that can be written"
-        ) from error
+            f"cannot write {path} (a name in its path is not UTF-8): choose a path that can be written as text"
+        ) from None
+    except _failures() as error:
+        kept = target.is_relative_to(home_folder())
+        remedy = "set OODLIB_HOME to another folder" if kept else "choose a folder that can be written"
+        said = getattr(error, "strerror", None) or error
+        raise OodlibError(f"cannot write {path} ({said}): free some space, or {remedy}") from error
     finally:
         with contextlib.suppress(OSError):  # its folder may be a file; the error above says so
             temporary.unlink()
@@ -129,13 +156,22 @@ def write_text(path: Path, text: str) -> None:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Move a finished folder into place; a folder that lies there already is moved aside first and then deleted."""
+    """Move a finished folder into place; what lies there already is moved aside first and then deleted."""
     old = target.with_name(target.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    _delete(old)
+    if os.path.lexists(target):
         target.rename(old)
     new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _delete(old)
+
+
+def _delete(path: Path) -> None:
+    """Delete a folder, or a file or link in the place of one, if it can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def seal(arrays: Mapping[str, Any], about: str) -> str:
@@ -192,8 +228,8 @@ def load_sealed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         with safe_open(path, framework="np") as file:
             said, sealed = json.loads((file.metadata() or {})[SEALED])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if seal(arrays, said) == sealed:
-            return arrays, json.loads(said)
+        if seal(arrays, said) == sealed and isinstance(about := json.loads(said), dict):
+            return arrays, about
         problem = "it does not hold what was written to it"
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         problem = f"{type(error).__name__}: {error}"  # NumPy lacks some types that a changed byte may name

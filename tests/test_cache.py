@@ -24,6 +24,8 @@ def test_home_folder_prefers_argument_then_variable_then_platform(monkeypatch, t
     monkeypatch.setenv("OODLIB_HOME", str(tmp_path / "variable"))
     assert home_folder(tmp_path / "argument") == tmp_path / "argument"
     assert home_folder() == tmp_path / "variable"
+    monkeypatch.setenv("OODLIB_HOME", "here")
+    assert home_folder() == Path.cwd() / "here"  # what is made in it may name it
     monkeypatch.delenv("OODLIB_HOME")
     assert home_folder().name == "oodlib"
 
@@ -61,6 +63,26 @@ def test_replace_folder_swaps_whole_folders(tmp_path):
     replace_folder(tmp_path / "new", tmp_path / "target")
     assert (tmp_path / "target" / "file").read_text() == "2"
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.parametrize("there", ["file", "link", "broken link"])
+def test_replace_folder_takes_the_place_of_what_is_no_folder(there, tmp_path):
+    target = tmp_path / "target"
+    for _ in range(2):  # what was moved aside is not in the way of the next time
+        (tmp_path / "new").mkdir()
+        target.write_text("x") if there == "file" else target.symlink_to(tmp_path if there == "link" else "nowhere")
+        replace_folder(tmp_path / "new", target)
+        assert [path.name for path in tmp_path.iterdir()] == ["target"]
+        target.rmdir()
+
+
+def test_what_is_kept_goes_elsewhere_by_a_variable(tmp_path, monkeypatch):
+    def fail(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("OODLIB_HOME", str(tmp_path))
+    with pytest.raises(OodlibError, match="free some space, or set OODLIB_HOME to another folder"):
+        write_atomically(tmp_path / "guards" / "x", fail)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nobody can write")

@@ -13,7 +13,7 @@ import typer
 
 from oodlib.cli.console import SeveralValues, command, note, notes, out
 from oodlib.cli.detect import split
-from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu, Templates
+from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu, Templates, as_folder
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -29,10 +29,14 @@ def compare(
     inside: Annotated[
         Path,
         typer.Argument(
-            metavar="ID_FOLDER", help="a folder for each class in it, or a CSV with the columns path, label"
+            parser=as_folder,
+            metavar="ID_FOLDER",
+            help="a folder for each class in it, or a CSV with the columns path, label",
         ),
     ],
-    outside: Annotated[Path, typer.Argument(metavar="OOD_FOLDER", help="other pictures: a folder or such a CSV")],
+    outside: Annotated[
+        Path, typer.Argument(parser=as_folder, metavar="OOD_FOLDER", help="other pictures: a folder or such a CSV")
+    ],
     labels: Annotated[
         list[str] | None, typer.Option("--labels", help="names of your classes", show_default="the folders' names")
     ] = None,
@@ -90,7 +94,7 @@ def compare(
     if kind == "table":
         out.file.write(_aligned(wide))
     elif kind == "csv":
-        out.file.write(wide.to_csv(index=False))
+        out.file.write(wide.to_csv(index=False, lineterminator="\n"))
     else:
         out.file.write(json.dumps(wide.to_dict("records"), indent=1) + "\n")
     if output is not None:  # after the table, which is not lost where the disk is full

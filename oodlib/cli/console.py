@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import sys
@@ -13,23 +14,66 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from oodlib.errors import MendedWarning, OodlibError, naming_extras
-
-app = typer.Typer(
-    help="When should a vision-language model say 'none of these'? Tools of the book Outliers by Name.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def plain(text: object) -> str:
     """A text with codes for what could steer a terminal or cannot be written: a name of a file may hold anything."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def plain_lines(text: str) -> str:
+    """`plain`, of which lines stay lines."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
+class Plain(Console):
+    """A console on which no text, such as the name of a file or a folder, steers the terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(plain_lines(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+class Commands(TyperGroup):
+    """All commands: a refusal of the system that no module foresaw, such as of standard output, is one sentence."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                if sys.stdout:
+                    sys.stdout.flush()  # at the end of the process nobody could say that it failed
+        except OSError as error:
+            if error.filename is None:
+                sys.stdout = io.StringIO()  # the end of the process would try again to write what is left
+            if error.errno != errno.EPIPE:  # else somebody has seen enough
+                with contextlib.suppress(OSError):
+                    notes.print(f"error: {plain(_refusal(error))}", markup=False)
+            sys.exit(1)
+
+
+def _refusal(error: OSError) -> str:
+    """What the system refused, in a sentence; writing to a stream is all that it refuses without the name of a file."""
+    said = error.strerror or error
+    if error.filename is not None:
+        return f"cannot use {error.filename} ({said}): see that it can be read and written, and that the disk has space"
+    if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EBADF):
+        return f"cannot write to standard output ({said}): free some space, or send it elsewhere"
+    return f"the system refuses to go on ({said}): see that its disks have space and can be written"
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="When should a vision-language model say 'none of these'? Tools of the book Outliers by Name.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Plain(highlight=False, soft_wrap=not (sys.stdout and sys.stdout.isatty()))
+notes = Plain(stderr=True, highlight=False, soft_wrap=True)
 
 
 def note(sentence: object) -> None:

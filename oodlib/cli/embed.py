@@ -16,7 +16,7 @@ import typer
 
 from oodlib.cli.console import command, note, notes, out
 from oodlib.cli.detect import SOME_UNREADABLE
-from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu
+from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu, as_folder
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def embed(
     folder: Annotated[
-        Path | None, typer.Argument(help="pictures of your own, with those in folders below", show_default=False)
+        Path | None,
+        typer.Argument(parser=as_folder, help="pictures of your own, with those in folders below", show_default=False),
     ] = None,
     profile: Annotated[
         str | None,
@@ -217,5 +218,10 @@ def _write(path: Path, parts: list[Embeddings]) -> None:
     width = joined.features.shape[1]
     rows = pa.FixedSizeListArray.from_arrays(pa.array(as_numpy(joined.features).ravel()), width)
     table = pa.table({"id": list(joined.ids), "features": rows})
-    write_atomically(path, lambda temporary: pq.write_table(table, temporary))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # pyarrow takes no name that is not UTF-8
+            pq.write_table(table, file)
+
+    write_atomically(path, write)
     out.print(f"features of {len(joined):,} pictures: {path}", markup=False)

@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 
 from oodlib.cli import compare, data, detect, embed  # noqa: F401 (importing one registers its commands)
-from oodlib.cli.console import app, command, notes, out
+from oodlib.cli.console import app, command, notes, out, plain
 from oodlib.errors import OodlibError
 
 __all__ = ["app"]
@@ -220,7 +220,7 @@ def coursework(
 @command
 def serve(
     profile: ProfileOption = "pocket",
-    port: Annotated[int, typer.Option(help="on this machine only")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="on this machine only; 0: any that is free")] = 8000,
 ) -> None:
     """Show the built book on localhost."""
     from oodlib.book.site import serve as serve_site
@@ -236,7 +236,7 @@ def doctor() -> None:
     table = Table("", "what", "found")
     checks = list(examine())
     for check in checks:
-        table.add_row("[green]ok[/]" if check.fine else "[red]no[/]", check.what, check.found)
+        table.add_row("[green]ok[/]" if check.fine else "[red]no[/]", check.what, plain(check.found))
     out.print(table)
     bad = sum(not check.fine for check in checks)
     out.print("everything is there" if not bad else f"{bad} of {len(checks)} checks failed")

@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+
+def as_folder(text: str) -> Path:
+    """A path that is not empty, as a variable of the shell that is not set leaves it: that would be the current one."""
+    if not text:
+        raise typer.BadParameter("it is empty: name a folder")
+    return Path(text)
+
+
 Encoder = Annotated[
     str | None,
     typer.Option(

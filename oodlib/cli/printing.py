@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from oodlib.cache import check_target, write_atomically
-from oodlib.cli.console import out, plain
+from oodlib.cli.console import out, plain, plain_lines
 from oodlib.datasets.folder import SUFFIXES
 from oodlib.errors import OodlibError
 from oodlib.guard.rows import Rows
 
 FORMATS = ("table", "json", "csv", "html")
+NAMED = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".txt": "table", "": "table"}
 _NUMBERS = ("score", "threshold", "margin", "cosine")
 _COLOURS = {"in": "green", "out": "red", "unreadable": "yellow"}
 
@@ -28,14 +29,19 @@ def format_of(asked: str | None, output: Path | None) -> str:
     Raises
     ------
     OodlibError
-        If there is no such format, or the file's suffix is that of another one.
+        If there is no such format, or the file's suffix is that of another one or, alone, of none.
     """
-    suffix = output.suffix.lower().lstrip(".") if output else ""
-    named = suffix if suffix in FORMATS else None
-    chosen = asked or named or "table"
+    suffix = output.suffix.lower() if output else ""
+    named = NAMED.get(suffix)
+    chosen = asked or named
+    if chosen is None:
+        raise OodlibError(
+            f"the name of {output} says no format that can be written: choose another ending, one of "
+            f"{', '.join(filter(None, NAMED))}, or pass --format"
+        )
     if chosen not in FORMATS:
         raise OodlibError(f"there is no format {chosen!r}: choose one of {', '.join(FORMATS)}")
-    if named not in (None, chosen):
+    if suffix not in (".txt", "") and named not in (None, chosen):
         raise OodlibError(
             f"--format {chosen} and the file {output} name two formats: leave --format out, or rename the file"
         )
@@ -62,7 +68,7 @@ def present(found: Rows, kind: str, output: Path | None) -> None:
         return
     text = {"json": _json, "csv": _csv, "html": _html, "table": _plain}[kind](found)
     if output is None:
-        out.file.write(text)
+        out.file.write(plain_lines(text) if out.is_terminal else text)
         return
     data = text.encode("utf-8", errors="backslashreplace")
     write_atomically(output, lambda path: path.write_bytes(data))

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from oodlib.cache import check_source
 from oodlib.datasets.photo_cards import card
 from oodlib.errors import OodlibError
 
@@ -44,11 +45,12 @@ def sample(root: Path) -> dict[str, Any] | None:
     path = Path(root) / SAMPLE
     if not path.exists():
         return None
+    check_source(path)
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["sample"] is True and isinstance(content["classes"], list) and isinstance(content["others"], dict):
             return content
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise OodlibError(f"{path} is damaged: make the sample again with tools/sample_tree.py")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from oodlib.cache import check_source
 from oodlib.errors import OodlibError
 
 SEPARATORS = ",;\t"
@@ -33,6 +34,7 @@ def read_table(path: Path) -> list[Line]:
     OodlibError
         If the file cannot be read, lacks a column or lines, or a line has more or fewer cells than the header.
     """
+    check_source(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()

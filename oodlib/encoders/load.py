@@ -16,6 +16,7 @@ from oodlib.cache import sha256_of
 from oodlib.encoders.beside_weights import beside_weights
 from oodlib.encoders.checkpoints import load_weights, read_weights
 from oodlib.encoders.encoder import Encoder
+from oodlib.encoders.moved import own_text_tower
 from oodlib.encoders.preprocessing import check_variant, preprocessing
 from oodlib.encoders.weight_files import check_stated, how_trained, tags_of
 from oodlib.encoders.weights import RANDOM, check_tokenizer, fetch_weights
@@ -111,10 +112,12 @@ def load_encoder(
     except OodlibError:
         raise
     except Exception as error:  # open_clip and the hub client raise many kinds
-        raise OodlibError(
-            f"the encoder {name!r} (pretrained={pretrained!r}) cannot be loaded: {_one_line(error)}; "
-            "check the name, the weight file and the network, or use 'pocket', which needs no download"
-        ) from error
+        weights = f" with the weights {pretrained!r}" if pretrained else ""
+        if name == "pocket":
+            remedy = f"delete the folder {source.removeprefix(LOCAL)}, from which it was read, and run it again"
+        else:
+            remedy = "check the name, the weight file and the network, or use 'pocket', which needs no download"
+        raise OodlibError(f"the encoder {name!r}{weights} cannot be loaded: {_one_line(error)}; {remedy}") from error
     files = FILES_SHA256 if name == "pocket" else beside_weights(source)
     spec = _spec(name, source, pretrained, file, files, device, precision, model)
     if variant is not None:
@@ -140,6 +143,7 @@ def _built(
         **{f"image_{key}": value for key, value in own.items()},
         # An architecture may have been trained pair by pair, as SigLIP was, though its configuration has no such shift.
         **({"init_logit_bias": 0.0} if weights and "logit_bias" in weights else {}),
+        **(own_text_tower(Path(source.removeprefix(LOCAL))) if source.startswith(LOCAL) else {}),
     )
     if weights is not None:
         load_weights(model, weights)
@@ -150,7 +154,10 @@ def _check_no_weights(name: str, **given: str | bool | None) -> None:
     """Refuse what is said of weights to a name that brings its own: it would change nothing."""
     for option, value in given.items():
         if value is not None:
-            raise OodlibError(f"{name!r} brings its own weights: leave {option}={value!r} out, or name an architecture")
+            typed = f"--{'no-' if value is False else ''}{option.replace('_', '-')}"
+            raise OodlibError(
+                f"{name!r} brings its own weights: leave {option}={value!r} ({typed}) out, or name an architecture"
+            )
 
 
 def _file_in(folder: Path) -> Path | None:
@@ -212,7 +219,7 @@ def _check_device(device: str) -> None:
     if kind not in there:
         raise OodlibError(f"there is no device {device!r}: choose one of {', '.join(there)}")
     if not there[kind]:
-        raise OodlibError(f"this machine has no usable {kind} device: choose device='cpu'")
+        raise OodlibError(f"this machine has no usable {kind} device: choose cpu (device='cpu', --device cpu)")
 
 
 def _check_architecture(
@@ -225,14 +232,19 @@ def _check_architecture(
         )
     if pretrained is None:
         raise OodlibError(
-            f"{name} without weights knows nothing: pass pretrained=..., a tag of open_clip or a weight file"
+            f"{name} without weights knows nothing: pass a tag of open_clip or a weight file "
+            "(pretrained=..., --pretrained)"
         )
     built_quick = bool(open_clip.get_model_config(name).get("quick_gelu"))
     if quick_gelu is False and built_quick:
-        raise OodlibError(f"{name} is built with QuickGELU: take the architecture without '-quickgelu', or pass True")
+        raise OodlibError(
+            f"{name} is built with QuickGELU: take the architecture without '-quickgelu', or pass True (--quick-gelu)"
+        )
     tagged = bool(open_clip.get_pretrained_cfg(name, pretrained))
     if like is not None and (pretrained == RANDOM or tagged):
-        raise OodlibError(f"the weights {pretrained!r} say themselves how they were trained: leave like={like!r} out")
+        raise OodlibError(
+            f"the weights {pretrained!r} say themselves how they were trained: leave like={like!r} (--like) out"
+        )
     if like is not None and quick_gelu is not None and stated is not None:
         raise OodlibError(f"quick_gelu and preprocess say all that a tag would: leave like={like!r} out")
     if pretrained == RANDOM:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import open_clip
 
+from oodlib.cache import check_source
 from oodlib.errors import OodlibError
 
 CONFIG = "open_clip_config.json"  # what open_clip lays beside the weights that it publishes
@@ -112,13 +113,14 @@ def _preprocessing(config: Mapping[str, Any]) -> dict[str, Any]:
 def _beside(name: str, file: Path) -> dict[str, Any]:
     """The configuration that lies beside a weight file; empty where there is none."""
     path = file.with_name(CONFIG)
+    check_source(path)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         model = config["model_cfg"]
         found = model["embed_dim"], model["vision_cfg"]["image_size"]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise OodlibError(
             f"{path} cannot be read ({type(error).__name__}: {error}): mend it, or move {file.name} to a folder "
             "without one"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from oodlib.cache import check_source
 from oodlib.errors import OodlibError
 from oodlib.experiments.amounts import Amounts
 from oodlib.experiments.profile_parts import EncoderChoice, FewShot, Photographs, Protocol, Strict, Vocabulary
@@ -224,11 +225,15 @@ def load_profile(name: str, *, small: bool = False) -> Profile:
         `small` block to apply.
     """
     path = profile_path(name)
+    check_source(path)
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Yaml) or {}
     except yaml.YAMLError as error:
         problem = str(error).replace("\n", " ")
         raise OodlibError(f"profiles/{path.name} is not YAML, mend it: {problem}") from error
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise OodlibError(f"profiles/{path.name} cannot be read ({said}): mend it") from error
     if not isinstance(values, dict) or not isinstance(values.get("small", {}), dict):
         raise OodlibError(f"profiles/{path.name} must hold keys and values, and so must its `small` block")
     override = values.pop("small", {})

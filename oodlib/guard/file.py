@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oodlib.arrays import as_numpy
-from oodlib.cache import load_sealed, save_sealed
+from oodlib.cache import check_source, load_sealed, save_sealed
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, list_detectors, name_of
 from oodlib.encoders.named import named_encoder
@@ -107,7 +107,9 @@ def load_guard(
         activation, preprocessing and precision must agree; versions, device and runtime may differ.
     """
     if pretrained is not None and not isinstance(encoder, str):  # it would change nothing
-        raise OodlibError(f"pretrained={pretrained!r} are weights of an architecture: name that as the encoder, too")
+        raise OodlibError(
+            f"pretrained={pretrained!r} are weights of an architecture: name that as the encoder (--encoder), too"
+        )
     about, tensors = _read(path)
     spec = about["encoder"]
     if encoder is None:
@@ -149,6 +151,7 @@ def load_guard(
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    check_source(path)
     remedy = "make it again with `oodlib detect --save`"
     try:
         arrays, about = load_sealed(path)

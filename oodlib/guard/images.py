@@ -89,6 +89,8 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
     items = list(images)
     if not items:
         raise OodlibError("there are no images: pass at least one")
+    if any(isinstance(item, str) and not item for item in items):  # as a path that would be the current folder
+        raise OodlibError("one of the paths is empty: name a file or a folder, or leave it out")
     paths = [isinstance(item, str | os.PathLike) for item in items]
     if all(paths):
         return _look_at_files(encoder, [Path(item) for item in items], progress, home)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from oodlib.cache import check_source
 from oodlib.errors import OodlibError
 from oodlib.guard.doubtful import WORDNET_ID
 from oodlib.guard.labels import Labels
@@ -31,6 +32,7 @@ def read_labels(path: Path) -> Labels:
     """
     if path.suffix.lower() != ".json":
         return read_names(path)
+    check_source(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
     except (OSError, ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from oodlib.cache import write_text
+from oodlib.cache import check_source, write_text
 from oodlib.errors import OodlibError
 from oodlib.outlier_labels.envision_prompts import Form, chats, clean, distinct_prompts, parse
 
@@ -67,6 +67,7 @@ class EnvisionedList:
         OodlibError
             If there is no such file, or it holds something else.
         """
+        check_source(path)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             del found["counts"]
@@ -75,7 +76,7 @@ class EnvisionedList:
             return cls(**{field: _text(value) for field, value in found.items()}, **lists, replies=replies)  # type: ignore[arg-type]
         except OSError as error:
             raise OodlibError(f"cannot read {path} ({error.strerror}): `oodlib envision` makes such a file") from None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise OodlibError(f"{path} is no list of envisioned labels: make it again with `oodlib envision`") from None
 
 

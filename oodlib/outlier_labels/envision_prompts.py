@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from oodlib.cache import check_source
 from oodlib.datasets.wordnet import normal
 from oodlib.errors import OodlibError
 
@@ -76,6 +77,7 @@ def read_names(path: Path) -> list[str]:
     OodlibError
         If the file cannot be read, or holds no name or one twice.
     """
+    check_source(path)
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

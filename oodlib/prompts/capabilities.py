@@ -23,6 +23,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from oodlib.cache import check_source
 from oodlib.errors import OodlibError
 from oodlib.prompts.sets import TEMPLATES
 
@@ -55,6 +56,7 @@ def read_capabilities(folder: Path) -> Capabilities:
         If the file cannot be read, or says what cannot be meant.
     """
     file = folder / FILE
+    check_source(file)
     try:
         declared = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):  # that the folder itself is missing, the loader says better

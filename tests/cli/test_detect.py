@@ -234,8 +234,11 @@ def test_labels_and_descriptions_from_files(album, tmp_path):
         (["PATHS", *LABELS, "-p", "temperature=1", "temperature=1"], "temperature is there twice"),
         (["PATHS", *LABELS, "--threshold", "best"], "no threshold 'best'"),
         (["PATHS", *LABELS, "--labels-file", "x.txt"], "not from both"),
-        (["PATHS", *LABELS, "--pretrained", "openai"], "leave pretrained='openai' out"),
-        (["PATHS", *LABELS, "--encoder", "pocket", "--pretrained", "/gone.pt"], "leave pretrained='/gone.pt' out"),
+        (["PATHS", *LABELS, "--pretrained", "openai"], "leave pretrained='openai' (--pretrained) out"),
+        (
+            ["PATHS", *LABELS, "--encoder", "pocket", "--pretrained", "/gone.pt"],
+            "leave pretrained='/gone.pt' (--pretrained) out",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(album, arguments, message):

@@ -56,13 +56,16 @@ def places(drawings, tmp_path, monkeypatch):
             ["detect", "ALBUM", *LABELS, "--method", "mcm", "--threshold", "0.1", "--outliers", "car"],
             "mcm uses no outlier words: leave yours (outliers=..., --outliers) out",
         ),
-        (["detect", "ALBUM", *LABELS, "--quick-gelu"], "leave quick_gelu=True out"),
-        (["search", "a cat", "ALBUM", "--no-quick-gelu"], "leave quick_gelu=False out"),
-        (["embed", "ALBUM", "--encoder", "local-dir:GONE", "--quick-gelu"], "leave quick_gelu=True out"),
+        (["detect", "ALBUM", *LABELS, "--quick-gelu"], "leave quick_gelu=True (--quick-gelu) out"),
+        (["search", "a cat", "ALBUM", "--no-quick-gelu"], "leave quick_gelu=False (--no-quick-gelu) out"),
+        (["embed", "ALBUM", "--encoder", "local-dir:GONE", "--quick-gelu"], "leave quick_gelu=True (--quick-gelu) out"),
         (["embed", "ALBUM", "--engine", "ray", "--device", "cuda:1"], "pass --device cuda, not cuda:1"),
         (["envision", "--names", "NAMES", "--super-type", "pet", "--dry-run"], "leave 'pet' out, or choose the form"),
         (["envision", "--names", "NAMES", "--model", "m", "--key-variable", "NO_KEY"], "leave --key-variable out"),
         (["data", "get", "emojishift", "--root", "ALBUM"], "leave --root out, or set OODLIB_HOME"),
+        (["detect", "ALBUM", *LABELS, "-o", "x.parquet"], "says no format that can be written: choose another ending"),
+        (["search", "a cat", "ALBUM", "-o", "x.htm"], "search writes no HTML"),
+        (["detect", "ALBUM", *LABELS, "-o", "x.htm", "--format", "csv"], "name two formats"),
         (["run", "--profile", "mine", "--small"], "has no `small` block: add one, or leave --small out"),
     ],
 )
@@ -72,6 +75,15 @@ def test_an_option_that_would_change_nothing_is_refused(places, words, sentence)
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
     assert sentence in line
+
+
+@pytest.mark.parametrize(
+    "words", [["embed", ""], ["compare", "", "ALBUM"], ["compare", "ALBUM", ""], ["serve", "--port", "99999"]]
+)
+def test_a_folder_or_a_port_that_cannot_be_meant_is_a_mistyped_command(places, words):
+    done = CliRunner().invoke(app, [str(places.get(word, word)) for word in words], env={"COLUMNS": "200"})
+    assert done.exit_code == 2, done.output
+    assert "it is empty: name a folder" in done.stderr or "less than or equal to 65535" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -101,13 +101,19 @@ def test_any_architecture_loads_from_a_weight_file_and_states_its_activation(tmp
     ("arguments", "message"),
     [
         ({"name": "ViT-Q-99"}, "there is no encoder 'ViT-Q-99'"),
-        ({"name": "ViT-B-32"}, "pass pretrained="),
+        ({"name": "ViT-B-32"}, "pass a tag of open_clip or a weight file .*--pretrained"),
         ({"name": "ViT-B-32", "pretrained": "laion9b"}, "has no weights 'laion9b'.* the tags are .*openai"),
         ({"name": "local-dir:/nowhere"}, "cannot be loaded"),
-        ({"name": "pocket", "pretrained": "openai"}, "'pocket' brings its own weights: leave pretrained='openai' out"),
+        (
+            {"name": "pocket", "pretrained": "openai"},
+            r"'pocket' brings its own weights: leave pretrained='openai' \(--pretrained\) out",
+        ),
         ({"name": "local-dir:/nowhere", "pretrained": "/gone.pt"}, "brings its own weights: leave pretrained="),
         ({"name": "hf-hub:a/b", "pretrained": "openai"}, "brings its own weights: leave pretrained="),
-        ({"name": "pocket", "quick_gelu": False}, "'pocket' brings its own weights: leave quick_gelu=False out"),
+        (
+            {"name": "pocket", "quick_gelu": False},
+            r"'pocket' brings its own weights: leave quick_gelu=False \(--no-quick-gelu\) out",
+        ),
         ({"name": "pocket", "device": "tpu"}, "there is no device 'tpu'"),
         ({"name": "pocket", "precision": "int4"}, "there is no precision 'int4'"),
     ],
