@@ -35,8 +35,8 @@ class Done(NamedTuple):
 def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Done]:
     """Execute notebooks, several at a time, with the result of one after the other.
 
-    A notebook that reads others' results begins when all that stand before it in `jobs` have ended. One that measures
-    times has the machine for itself. Of the others the longest begin first, so that none is left alone at the end.
+    Notebooks that read others' results begin when all the others have ended; none reads what another of them makes. One
+    that measures times has the machine for itself. The longest begin first, so that none is left alone at the end.
 
     Parameters
     ----------
@@ -58,18 +58,18 @@ def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Don
     """
     for _, group in groupby(jobs, key=lambda job: job[1].name):
         own = list(group)
-        beside = [job for job in own if _can_share(*job) and not _up_to_date(*job)]
-        beside.sort(key=lambda job: -about(source_path(job[0])).get("minutes", 0))
-        count = min(at_once or min(cores(), MOST), len(beside))
-        if count > 1:
-            yield from _at_once(beside, count)
-            own = [job for job in own if job not in beside]
-        yield from (_execute(*job) for job in own)
+        readers = [job for job in own if about(source_path(job[0])).get("reads")]
+        for wave in ([job for job in own if job not in readers], readers):
+            beside = [job for job in wave if _can_share(*job) and not _up_to_date(*job)]
+            beside.sort(key=lambda job: -about(source_path(job[0])).get("minutes", 0))
+            count = min(at_once or min(cores(), MOST), len(beside))
+            if count > 1:
+                yield from _at_once(beside, count)
+            yield from (_execute(*job) for job in wave if count < 2 or job not in beside)
 
 
 def _can_share(name: str, profile: Profile, _: dict[str, Any]) -> bool:
-    says = about(source_path(name))
-    return not (profile.photos or says.get("reads") or says.get("alone"))
+    return not (profile.photos or about(source_path(name)).get("alone"))
 
 
 def _up_to_date(name: str, profile: Profile, given: dict[str, Any]) -> bool:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CONTEXT = 77  # tokens of a text that are read
-BATCH = 64  # prompts at once
+BATCH = 32  # prompts at once: what is computed of more leaves the cache of a core, which takes a quarter longer
 
 
 class LightEncoder:

@@ -63,6 +63,16 @@ class Shots:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def some(self, rows: Tensor) -> Shots:
+        """Some of the pictures, in the views that were drawn of them.
+
+        >>> Shots(torch.eye(3)[None], torch.tensor([0, 1, 2])).some(torch.tensor([True, False, True])).labels
+        tensor([0, 2])
+        """
+        parts = {name: getattr(self, name) for name in ("features", "patches", "pictures")}
+        chosen = {name: None if part is None else part[:, rows] for name, part in parts.items()}
+        return Shots(**chosen, labels=self.labels[rows], frozen=self.frozen)
+
     @property
     def digest(self) -> str:
         """Fingerprint of features and labels, which name the rest as well: all parts are of the same views."""

@@ -1,5 +1,6 @@
 """Several notebooks at once: which may overlap, which wait, and what a failure leaves."""
 
+import re
 import time
 
 import pytest
@@ -58,6 +59,30 @@ def test_two_run_at_once_and_share_the_cores_and_a_reader_waits_for_both(project
     again = list(execute_all(pages("reads", "page", "other"), at_once=2))
     assert [(one.name, one.result.fresh) for one in again] == [("page", False), ("other", False), ("reads", False)]
     assert time.monotonic() - start < 30, "no process is started for what has not changed"
+
+
+def test_readers_wait_for_the_others_and_not_for_each_other(project, pages):
+    project("import time; from pathlib import Path; time.sleep(2); Path('made').touch()", name="page")
+    project("1", name="other")
+    for own, other in (("a", "b"), ("b", "a")):
+        waited = "from pathlib import Path; assert Path('made').exists()\n"
+        project(waited + meets(own, other) + "assert met", name=own, reads=("x",))
+    done = [one.name for one in execute_all(pages("a", "page", "b", "other"), at_once=2)]
+    assert sorted(done[:2]) == ["other", "page"]
+    assert sorted(done[2:]) == ["a", "b"]
+
+
+def test_no_reader_of_the_book_reads_what_another_one_makes():
+    """They run side by side."""
+    reads = {name: notebooks.about(notebooks.source_path(name)).get("reads", []) for name in notebooks.notebook_names()}
+    readers = {name: paths for name, paths in reads.items() if paths}
+    assert len(readers) > 3
+    for maker in readers:
+        source = notebooks.source_path(maker).read_text(encoding="utf-8")
+        made = re.findall(r'product\(\\"([^"\\]+)', source)
+        for reader, paths in readers.items():
+            found = [one for one in made for path in paths if one == path or one.startswith(f"{path}/")]
+            assert not found or reader == maker
 
 
 def test_one_that_measures_times_has_the_machine_for_itself(project, pages):

@@ -1,3 +1,4 @@
+import copy
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from torch.testing import assert_close
 from oodlib.embeddings.texts import embed_texts
 from oodlib.encoders.no_texts import NoTexts
 from oodlib.errors import MendedWarning, OodlibError
+from oodlib.pocket.light import LightEncoder
 
 
 class Counting:
@@ -57,6 +59,24 @@ def test_another_prompt_or_model_is_another_key(tmp_path, change):
 def test_kept_features_are_those_of_the_encoder(tmp_path, pocket):
     names, templates = ["cat", "a rather long name of a thing"], ["{}", "a drawing of a {}", "an icon of a {}"]
     assert_close(embed_texts(pocket, names, templates, home=tmp_path), pocket.encode_texts(names, templates))
+
+
+def test_one_model_in_two_runtimes_keeps_its_texts_once(tmp_path, pocket, monkeypatch):
+    light = LightEncoder()
+    kept = embed_texts(light, ["cat", "dog"], ["{}"], home=tmp_path)
+    monkeypatch.setattr(LightEncoder, "encode_texts", None)
+    found = embed_texts(pocket, ["dog", "cat"], ["{}"], home=tmp_path)
+    assert torch.equal(found, torch.from_numpy(kept[::-1].copy()))
+
+
+def test_a_tuned_model_encodes_its_own_texts(tmp_path, pocket):
+    tuned = copy.copy(pocket)
+    tuned.spec = {**pocket.spec, "tuned": "f" * 64}
+    vars(tuned).pop("digest", None)
+    seen = []
+    tuned.encode_texts = lambda texts, templates=None: seen.append(texts) or pocket.encode_texts(texts, templates)
+    embed_texts(tuned, ["cat"], home=tmp_path)
+    assert seen == [["cat"]]
 
 
 def test_the_no_head_is_kept_under_another_key(tmp_path, pocket):

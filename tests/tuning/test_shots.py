@@ -54,3 +54,15 @@ def test_many_pictures_are_read_a_chunk_at_a_time(pocket, few, monkeypatch):
     assert torch.equal(chunked.pictures, whole.pictures)
     assert torch.equal(chunked.labels, whole.labels)
     assert chunked.patches.shape == whole.patches.shape
+
+
+def test_some_of_the_shots_keep_all_their_parts(pocket, few):
+    names = sorted(set(few.table["label"]))
+    whole = take_shots(pocket, few, names, views=2, patches=True, pictures=True, frozen=5)
+    chosen = torch.tensor([True, False, True])
+    some = whole.some(chosen)
+    assert some.frozen == 5
+    assert torch.equal(some.labels, whole.labels[chosen])
+    for name in ("features", "patches", "pictures"):
+        assert torch.equal(getattr(some, name), getattr(whole, name)[:, chosen])
+    assert take_shots(pocket, few, names, views=1).some(chosen).patches is None
