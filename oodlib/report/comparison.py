@@ -49,7 +49,7 @@ class Comparison:
         for key in ((name, part) for name in detectors for part in (id_set, *kinds)):
             if key not in found:
                 raise OodlibError(f"{key[0]} has no scores of {key[1]!r} under {id_set!r}: keep those of every set.")
-        self.id_set, self.kinds = id_set, dict(kinds)
+        self.id_set, self.kinds, self.n_boot, self.seed = id_set, dict(kinds), n_boot, seed
         self.drawn = {
             part: bootstrap_metrics(
                 {name: (found[name, id_set], found[name, part]) for name in detectors},
@@ -87,6 +87,7 @@ class Comparison:
         # Both sides drew the same ID pictures in replicate b, and the same OOD pictures where their sets are the same.
         replicates = first.replicates[names[0]][:, place] - second.replicates[names[1]][:, place]
         low, high = np.quantile(replicates, [(1 - first.level) / 2, (1 + first.level) / 2])
-        groups = tuple(sets[0]), tuple(sets[1])
-        kinds = (self.kinds[groups[0][0]], self.kinds[groups[1][0]])
-        return Finding(self.id_set, metric, *names, *groups, *kinds, float(value), float(low), float(high))
+        bounds = float(value), float(low), float(high)
+        return Finding(
+            self.id_set, metric, *names, tuple(sets[0]), tuple(sets[1]), self.kinds, self.n_boot, self.seed, *bounds
+        )

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from oodlib.report.cells import Interval
 
@@ -34,8 +33,10 @@ class Finding:
         Detectors; one and the same where two groups of sets are compared.
     sets, others : tuple of str
         The OOD sets whose mean counts for the first, and for the second.
-    kind, other_kind : str
-        What these sets are: "far", "near" or "hard".
+    kinds : mapping of OOD set to kind
+        Of all sets of the comparison, in the order in which their pictures were resampled.
+    n_boot, seed : int
+        Of the resampling.
     value, low, high : float
         The difference, as a share, and its paired interval.
     """
@@ -46,8 +47,9 @@ class Finding:
     second: str
     sets: tuple[str, ...]
     others: tuple[str, ...]
-    kind: str
-    other_kind: str
+    kinds: Mapping[str, str]
+    n_boot: int
+    seed: int
     value: float
     low: float
     high: float
@@ -75,7 +77,7 @@ class Finding:
 
     def said(self, where: str | None = None) -> str:
         """A clause without a full stop; `where` stands for the names of the sets once these were said."""
-        here, there = (where or _places(self.sets, self.kind)), _places(self.others, self.other_kind)
+        here, there = (where or _places(self.sets, self.kinds)), _places(self.others, self.kinds)
         if self.first == self.second:
             return f"from {here} to {there}, {_shown(self.first)} {self.verb} {self.points}"
         if self.verdict == 0:
@@ -88,7 +90,7 @@ class Finding:
         return self.said()
 
 
-def write_findings(findings: Iterable[Finding], path: Path, *, scores: str, n_boot: int, seed: int) -> None:
+def write_findings(findings: Iterable[Finding], path: Path, *, scores: str) -> None:
     """Write a page's findings as JSON, each with what it takes to compute it again.
 
     Parameters
@@ -98,18 +100,16 @@ def write_findings(findings: Iterable[Finding], path: Path, *, scores: str, n_bo
         ``findings/<page>.json`` in the profile's folder.
     scores : str
         The file of the scores behind them, in the same folder.
-    n_boot, seed
-        Those of `Comparison`.
     """
-    kept: list[dict[str, Any]] = [
-        {**asdict(one), "verb": one.verb, "points": one.points, "scores": scores, "n_boot": n_boot, "seed": seed}
-        for one in findings
-    ]
+    kept = [{**asdict(one), "verb": one.verb, "points": one.points, "scores": scores} for one in findings]
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _places(sets: Sequence[str], kind: str) -> str:
-    """Sets with their kind: "the far sets *a*, *b* and *c*"."""
+def _places(sets: Sequence[str], kinds: Mapping[str, str]) -> str:
+    """Sets with their kind, which is that of the first: "the far sets *a*, *b* and *c*"."""
+    kind = kinds[sets[0]]
+    if tuple(sets) == (kind,):
+        return f"the *{kind}* set"
     *most, last = (f"*{part}*" for part in sets)
     listed = f"{', '.join(most)} and {last}" if most else last
     return f"the {kind} set{'s' if most else ''} {listed}"

@@ -89,10 +89,8 @@ def test_sets_that_were_named_need_not_be_again():
 
 
 def test_a_description_is_no_code():
-    one = compared(scores(**{"ole": 3.0, "ole without a filter": 3.0})).between(
-        "ole", "ole without a filter", ("cars",)
-    )
-    assert str(one).startswith("`ole` and *ole without a filter* cannot be told apart on the far set *cars* (")
+    one = compared(scores(**{"ole": 3.0, "ole without it": 3.0})).between("ole", "ole without it", ("cars",))
+    assert str(one).startswith("`ole` and *ole without it* cannot be told apart on the far set *cars* (")
 
 
 def test_a_mean_has_its_interval():
@@ -109,10 +107,17 @@ def test_missing_scores_are_named():
 def test_what_is_written_can_be_read_as_a_finding_again(tmp_path):
     found = compared(scores(a=3.0, b=1.0))
     one = found.between("a", "b", found.sets("far"))
-    write_findings([one], tmp_path / "page.json", scores="scores/made.parquet", n_boot=200, seed=0)
+    write_findings([one], tmp_path / "page.json", scores="scores/made.parquet")
     (row,) = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
-    assert (row.pop("scores"), row.pop("n_boot"), row.pop("seed")) == ("scores/made.parquet", 200, 0)
+    assert row.pop("scores") == "scores/made.parquet"
+    assert (row["kinds"], row["n_boot"], row["seed"]) == (KINDS, 200, 0)
     assert (row.pop("verb"), row.pop("points")) == (one.verb, one.points)
     row |= {name: tuple(row[name]) for name in ("sets", "others")}
     assert Finding(**row) == one
     assert NBSP in one.points
+
+
+def test_a_set_that_has_the_name_of_its_kind_is_named_once():
+    frame = scores(a=3.0, b=1.0).replace({"set": {"wolves": "near"}})
+    found = Comparison(frame, "pets", {"cars": "far", "near": "near"}, ["a", "b"], n_boot=20)
+    assert " on the *near* set (" in str(found.between("a", "b", ["near"]))
