@@ -68,12 +68,17 @@ class Finding:
         return {1: "is worth", -1: "costs", 0: "cannot be told apart"}[self.verdict]
 
     @property
-    def points(self) -> str:
+    def amount(self) -> Interval:
         """The difference with its interval; without its sign where the verb says it."""
         numbers = (self.value, self.low, self.high)
         if self.verdict and self.value < 0:
             numbers = (-self.value, -self.high, -self.low)
-        return f"{Interval(*numbers)} {NAMES[self.metric]}"
+        return Interval(*numbers)
+
+    @property
+    def points(self) -> str:
+        """The amount with its unit."""
+        return f"{self.amount} {NAMES[self.metric]}"
 
     def said(self, where: str | None = None) -> str:
         """A clause without a full stop; `where` stands for the names of the sets once these were said."""
