@@ -41,7 +41,7 @@ def tabulate(
     *,
     id_set: str,
     kinds: Mapping[str, str],
-    baseline: str | None = None,
+    baseline: str | Sequence[str] = (),
     correct: Any = None,
     means: Mapping[str, Sequence[str]] | None = None,
     n_boot: int = 1000,
@@ -61,8 +61,8 @@ def tabulate(
         Which of the sets is in-distribution.
     kinds : mapping of OOD set to kind
         Which sets to compare it with, and what each is: "far", "near", "hard" or "covariate".
-    baseline : str, optional
-        A detector; then there are rows such as ``auroc_minus_mcm`` too, with intervals of the paired difference.
+    baseline : str or sequence of str, optional
+        Detectors; for each there are rows such as ``auroc_minus_mcm`` too, with intervals of the paired difference.
     correct : array of bool, shape (n_id,), optional
         Whether the best-matching class is the true one; then there is one more row, of metric "id_accuracy" and
         detector "argmax", with no OOD set.
@@ -80,7 +80,8 @@ def tabulate(
         With the columns `COLUMNS`.
     """
     named = name_detectors(detectors)
-    _check(scores, named, id_set, kinds, baseline)
+    baselines = (baseline,) if isinstance(baseline, str) else tuple(baseline)
+    _check(scores, named, id_set, kinds, baselines)
     _check_means(means or {}, kinds)
     shared: dict[str, Any] = {**_UNSET, **setting, "id_set": id_set, "seed": seed}
     if len(shared) != len(_UNSET) + 2:
@@ -103,9 +104,10 @@ def tabulate(
         common = shared | {"ood_set": ood_set, "ood_kind": kind, "n_id": n_id, "n_ood": n_ood}
         for name in scores:
             numbers = {m: (boot.values[name][m], *bounds) for m, bounds in boot.interval(name).items()}
-            if baseline not in (None, name):
-                differences = boot.difference(name, str(baseline))
-                numbers |= {f"{m}_minus_{baseline}": differences[m] for m in METRICS}
+            for other in baselines:
+                if other != name:
+                    differences = boot.difference(name, other)
+                    numbers |= {f"{m}_minus_{other}": differences[m] for m in METRICS}
             rows += [
                 common
                 | {"detector": name, "parameters": parameters[name], "metric": m}
@@ -135,12 +137,13 @@ def _check(
     detectors: Mapping[str, Detector],
     id_set: str,
     kinds: Mapping[str, str],
-    baseline: str | None,
+    baselines: Sequence[str],
 ) -> None:
     if not scores or set(scores) - set(detectors):
         raise OodlibError(f"scores of {sorted(scores)} do not go with the detectors {sorted(detectors)}.")
-    if baseline is not None and baseline not in scores:
-        raise OodlibError(f"the baseline {baseline!r} has no scores: choose from {', '.join(scores)}.")
+    for baseline in baselines:
+        if baseline not in scores:
+            raise OodlibError(f"the baseline {baseline!r} has no scores: choose from {', '.join(scores)}.")
     for name, sets in scores.items():
         # a transductive detector has other scores of the ID pictures for each pair
         together = [pair_name(id_set, ood_set) for ood_set in kinds]

@@ -135,7 +135,7 @@ def how_made(record: RunRecord) -> str:
         "Sources": f"commit `{record.commit[:12]}`, {state}; notebook `{record.source_sha256[:12]}`, "
         f"code `{record.code_sha256[:12]}`, lock `{record.lock_sha256[:12]}`",
         "Parameters": _pairs(record.parameters),
-        "Model": f"{record.encoder.get('name', 'none')}, digest `{record.encoder.get('digest', 'none')[:12]}`, "
+        "Model": f"{record.encoder.get('model', '')}, digest `{record.encoder.get('digest', '')[:12]}`, "
         f"{record.dtype} on {record.device}",
         "Pictures": _pairs({name: digest[:12] for name, digest in record.manifests.items()}) or "none",
         "Kept features": _pairs({name: key[:12] for name, key in record.embeddings.items()}) or "none",

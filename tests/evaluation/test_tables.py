@@ -46,6 +46,15 @@ def test_values_and_intervals_are_those_of_the_metrics(table, scores):
     assert table.query("detector == 'mcm' and metric.str.endswith('_minus_mcm')").empty
 
 
+def test_differences_to_two_detectors_are_those_to_each(scores, detectors, kinds):
+    about = {"id_set": "animals", "kinds": kinds, "n_boot": 20}
+    both = tabulate(scores, detectors, baseline=("mcm", "energy"), **about)
+    for name in ("mcm", "energy"):
+        alone = tabulate(scores, detectors, baseline=name, **about)
+        rows = both[both["metric"].isin(alone["metric"])].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, alone)
+
+
 def test_a_detector_can_be_made_again_from_its_row(table, detectors):
     for name, detector in detectors.items():
         (parameters,) = set(table.loc[table["detector"] == name, "parameters"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -154,7 +155,7 @@ def test_the_fold_names_every_ingredient():
         platform="Linux x86_64",
         seeds={"bootstrap": 4},
         manifests={"emojishift": "f" * 64},
-        encoder={"name": "pocket", "digest": "a" * 64},
+        encoder={"model": "pocket", "digest": "a" * 64},  # as `Encoder.spec` has it
         embeddings={"emojishift": "b" * 64},
         started="2026-01-02T03:04:05+00:00",
         wall_seconds=12.34,
@@ -181,5 +182,7 @@ def test_the_fold_names_every_ingredient():
         "float32 on cpu",
     ):
         assert part in fold
+    assert "**Model**: pocket, digest" in fold
+    assert "Model" not in pages.how_made(replace(record, encoder={})), "a page without one does not speak of it"
     assert "dropdown" in fold
     json.dumps(fold)

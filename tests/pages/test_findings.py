@@ -1,0 +1,131 @@
+"""What the pages claim first, computed again from the kept scores."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from oodlib.evaluation import read_results
+from oodlib.report.cells import NBSP
+from oodlib.report.comparison import Comparison
+from oodlib.report.findings import Finding
+
+pytestmark = [pytest.mark.notebook, pytest.mark.slow]
+COMPARING = {  # pages whose finding compares detectors
+    *("zero_shot", "outlier_words", "ole", "outlier_methods", "outlier_failures"),
+    *("embedding_spaces", "tuning", "use_it", "limits", "change_one_thing"),
+}
+
+
+@pytest.fixture(scope="session")
+def folder(built) -> Path:
+    """The small book; where `OODLIB_TEST_SITE` names another site, the book that it is of."""
+    return Path(os.environ.get("OODLIB_TEST_SITE", built / "html")).resolve().parent
+
+
+@pytest.fixture(params=sorted(COMPARING))
+def page(request, folder) -> tuple[str, list[dict]]:
+    """What a page shows as Markdown, and its findings."""
+    book = json.loads((folder / "notebooks" / f"{request.param}.ipynb").read_text(encoding="utf-8"))
+    outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
+    shown = "\n".join("".join(output.get("data", {}).get("text/markdown", "")) for output in outputs)
+    return shown, json.loads((folder / "findings" / f"{request.param}.json").read_text(encoding="utf-8"))
+
+
+def finding(row: dict) -> Finding:
+    kept = {name: row[name] for name in Finding.__dataclass_fields__}
+    return Finding(**kept | {name: tuple(row[name]) for name in ("sets", "others")})
+
+
+def mean_auroc(scores: pd.DataFrame, row: dict, detector: str, sets: list[str]) -> float:
+    own = scores[(scores["id_set"] == row["id_set"]) & (scores["detector"] == detector)]
+    inside = own[own["set"] == row["id_set"]]["score"]
+    areas = []
+    for part in sets:
+        both = pd.concat([inside, own[own["set"] == part]["score"]])
+        areas.append(roc_auc_score(np.arange(len(both)) < len(inside), both))
+    return float(np.mean(areas))
+
+
+def mean_spread(results: pd.DataFrame, row: dict) -> float:
+    """Best minus worst score, averaged over methods, minus best minus worst method, averaged over scores."""
+    own = results[(results["id_set"] == row["id_set"]) & (results["metric"] == "auroc")]
+    own = own[own["ood_set"].isin(row["sets"]) & own["detector"].isin(["max_logit", "msp", "mcm", "energy"])]
+    own = own[own["shots"].isin([0, own["shots"].max()])]
+    values = own.groupby(["tuning", "detector"])["value"].mean().unstack().to_numpy()
+    return float(np.ptp(values, axis=1).mean() - np.ptp(values, axis=0).mean())
+
+
+def test_every_difference_is_that_of_the_kept_scores(page, folder):
+    _, rows = page
+    assert rows
+    for row in rows:
+        kept = pd.read_parquet(folder / row["scores"])
+        if row["scores"].startswith("results/"):
+            assert row["value"] == pytest.approx(mean_spread(kept, row))
+        elif row["metric"] == "auroc":
+            first = mean_auroc(kept, row, row["first"], row["sets"])
+            assert row["value"] == pytest.approx(first - mean_auroc(kept, row, row["second"], row["others"]))
+
+
+def test_every_interval_is_drawn_again_alike(page, folder):
+    for row in page[1]:
+        if row["scores"].startswith("results/"):
+            continue  # its draws are of concepts and seeds, which take the trials themselves
+        detectors = [row["first"], row["second"]]
+        kept = pd.read_parquet(folder / row["scores"])
+        again = Comparison(kept, row["id_set"], row["kinds"], detectors, n_boot=row["n_boot"], seed=row["seed"])
+        if row["first"] == row["second"]:
+            found = again.across(row["first"], row["sets"], row["others"], row["metric"])
+        else:
+            found = again.between(row["first"], row["second"], row["sets"], row["metric"])
+        assert (found.value, found.low, found.high) == pytest.approx((row["value"], row["low"], row["high"]))
+
+
+def test_every_verb_follows_from_its_interval(page):
+    for row in page[1]:
+        better = (row["low"] > 0) - (row["high"] < 0)
+        better *= -1 if row["metric"] == "fpr95" else 1
+        across = row["first"] == row["second"]
+        said = {
+            1: ("is worth", "loses"),
+            -1: ("costs", "gains"),
+            0: ("cannot be told apart", "cannot be said to lose or gain"),
+        }
+        assert row["verb"] == said[better][across]
+
+
+def test_the_page_says_what_was_found_and_no_other_difference(page):
+    shown, rows = page
+    opening = next(part for part in shown.split("\n") if part.startswith("**The finding.**"))
+    number = rf"-?\d+\.\d+{NBSP}\[[^\]]+\] points"
+    recorded = {finding(row).points for row in rows}
+    assert {row["points"] for row in rows} == recorded
+    assert set(re.findall(number, opening)) <= {re.match(number, one)[0] for one in recorded}
+    for row in rows:
+        if row["points"] in opening and row["first"] != "score":
+            assert row["verb"] in opening
+
+
+def test_a_detector_has_one_number_in_findings_and_results(folder):
+    """The scores behind findings are those behind the tables, wherever a page of tables has the same detector."""
+    results = read_results(folder / "results")
+    results = results[(results["metric"] == "auroc") & (results["tuning"] == "none")]
+    value = results.set_index(["id_set", "ood_set", "detector"])["value"]
+    value = value[~value.index.duplicated()]
+    compared = 0
+    for path in sorted((folder / "findings").glob("*.json")):
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            if row["scores"] not in ("scores/zero_shot.parquet", "scores/outlier_methods.parquet"):
+                continue
+            kept = pd.read_parquet(folder / row["scores"])
+            for part in row["sets"]:
+                found = mean_auroc(kept, row, row["first"], [part])
+                assert found == pytest.approx(value[row["id_set"], part, row["first"]]), (path.name, part)
+                compared += 1
+    assert compared
