@@ -98,7 +98,7 @@ class Halves:
         _check(text)
         drawn = torch.Generator().manual_seed(random_state)
         width = text.shape[-1]
-        free = torch.randn(width, width, generator=drawn).requires_grad_()
+        free = torch.linalg.qr(torch.randn(width, width, generator=drawn)).Q.requires_grad_()
         optimizer = torch.optim.Adam([free], lr)
         for _ in range(steps):
             loss = _triplets(cls(torch.linalg.qr(free).Q.T), text, margin, batch_size, drawn)
