@@ -14,7 +14,7 @@ are not they.
 
 References
 ----------
-Deng et al., on evaluating OOD detectors without labels (arXiv 2302.08287): the question.
+Zhang, Deng and Zheng, Unsupervised Evaluation for Out-of-distribution Detection, Pattern Recognition 2025 (Gscore).
 DeLong et al., Biometrics 44, 1988 (the standard error of an AUROC); Massart, Annals of Probability 18, 1990 (the margin
 of an empirical distribution); Otsu, IEEE Transactions on Systems, Man and Cybernetics 9, 1979.
 """
@@ -115,7 +115,7 @@ def two_gaussians(mixed_scores: Any, *, seed: int = 0) -> tuple[float, float]:
     mixed = as_scores(mixed_scores, "mixed_scores")
     if len(np.unique(mixed)) < 2:
         return 0.5, 0.0
-    fitted = GaussianMixture(2, n_init=3, random_state=seed).fit(mixed[:, None])
+    fitted = GaussianMixture(2, random_state=seed).fit(mixed[:, None])
     low, high = np.argsort(fitted.means_[:, 0])
     distance = (fitted.means_[high, 0] - fitted.means_[low, 0]) / np.sqrt(fitted.covariances_[:, 0, 0].sum())
     return float(stats.norm.cdf(distance)), float(fitted.weights_[low])

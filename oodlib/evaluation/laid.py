@@ -1,4 +1,4 @@
-r"""Splitting features into what is shown and how, by text alone (LAID, language-aligned image decomposition).
+r"""What is shown and how it is shown, told apart by text alone: language-aligned image feature decomposition (LAID).
 
 Texts are made of names and manners, "a blurred picture of a tiger", so that a set of text features :math:`T_{sc}` knows
 both. An orthogonal map W is learned on them; the first half of :math:`Wf` is to hold the name s, the second the manner
