@@ -51,7 +51,7 @@ def heat_maps(
             axes.grid(visible=False)
             axes.spines[:].set_visible(False)
             for (row, column), value in np.ndenumerate(values):
-                dark = value > (low + 2 * high) / 3
+                dark = value > 0.45 * low + 0.55 * high
                 text = "–" if np.isnan(value) else f"{100 * value:.0f}"
                 axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", size=9)
     return figure
