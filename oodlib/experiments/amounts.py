@@ -122,6 +122,39 @@ class OfScale(Strict):
     compared: Count = 60
 
 
+class OfHowFarOut(Strict):
+    """The page `how_far_out`.
+
+    Attributes
+    ----------
+    per_cell : int
+        Concepts in each row of the grid, at most.
+    names : int
+        Names in the texts that LAID learns from.
+    """
+
+    per_cell: Count = 60
+    names: Annotated[int, Field(ge=2)] = 200
+
+
+class OfWithoutLabels(Strict):
+    """The page `without_labels`.
+
+    Attributes
+    ----------
+    sets : int
+        Made OOD sets; half fit the indicators, half test them.
+    sizes : list of int
+        Pictures in a mixture.
+    per_cell : int
+        As on the page `how_far_out`, whose drawings are among the sets.
+    """
+
+    sets: Annotated[int, Field(ge=4)] = 200
+    sizes: list[Count] = Field(default=[50, 100, 200, 400], min_length=1)
+    per_cell: Count = 60
+
+
 class OfCoursework(Strict):
     """The data of the coursework: of the outlier words of each kind, it has one in so many (`one_in`)."""
 
@@ -138,4 +171,6 @@ class Amounts(Strict):
     ole: OfOle = OfOle()
     use_it: OfUseIt = OfUseIt()
     scale: OfScale = OfScale()
+    how_far_out: OfHowFarOut = OfHowFarOut()
+    without_labels: OfWithoutLabels = OfWithoutLabels()
     coursework: OfCoursework = OfCoursework()
