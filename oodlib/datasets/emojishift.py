@@ -19,7 +19,7 @@ import pandas as pd
 from filelock import FileLock
 from PIL import Image
 
-from oodlib.cache import home_folder, replace_folder, writable
+from oodlib.cache import home_folder, replace_folder, sha256_of, writable
 from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.datasets.emoji_sources import (
     BENCHMARK_HANDS,
@@ -31,11 +31,13 @@ from oodlib.datasets.emoji_sources import (
     hands,
     version,
 )
-from oodlib.errors import OodlibError, naming_extras
+from oodlib.errors import OodlibError, mended, naming_extras
 
 NAME = "emojishift"
 SIDE = 128  # pixels; PocketCLIP's input, so that reading a picture needs no resizing
-RULES = 1  # raise when the rules below change: it is part of the folder's name
+RULES = 2  # raise when the rules below or the kept files change: it is part of the folder's name
+TABLES = ("manifest.csv", "dropped.csv")
+SEAL = "sha256.json"  # the hashes of the tables: a label with another letter would be believed
 
 ID_GROUPS = ("animals-nature", "food-drink")
 FAR_GROUPS = ("travel-places", "objects", "activities", "symbols")
@@ -191,27 +193,28 @@ def load(home: Path | None = None) -> Manifest:
         If an npm package is missing or damaged, or the cache folder cannot be written.
     """
     target = folder(home)
-    if not (target / "manifest.csv").exists():
+    if not _whole(target):
         writable(target.parent)
         with FileLock(f"{target}.lock"):
-            if not (target / "manifest.csv").exists():
+            if not _whole(target):
+                if target.exists():
+                    mended(f"EmojiShift in {target}", "its tables do not hold what was written to them")
                 _make(target)
-    return _read(target)
+    return Manifest(NAME, target, pd.read_csv(target / TABLES[0], dtype=str, keep_default_na=False))
 
 
 def dropped(home: Path | None = None) -> pd.DataFrame:
     """The exact copies that were left out, with the rule (`why`) that dropped each."""
-    return pd.read_csv(load(home).root / "dropped.csv", dtype=str, keep_default_na=False)
+    return pd.read_csv(load(home).root / TABLES[1], dtype=str, keep_default_na=False)
 
 
-def _read(target: Path) -> Manifest:
+def _whole(target: Path) -> bool:
+    """Whether the tables are there and hold what was written to them; drawings are compared when they are decoded."""
     try:
-        table = pd.read_csv(target / "manifest.csv", dtype=str, keep_default_na=False)
-        return Manifest(NAME, target, table)
-    except (ValueError, OSError) as error:
-        raise OodlibError(
-            f"the kept manifest {target / 'manifest.csv'} is damaged: delete its folder and try again"
-        ) from error
+        known = json.loads((target / SEAL).read_text(encoding="utf-8"))
+        return bool(known == {name: sha256_of(target / name) for name in TABLES})
+    except (OSError, ValueError):
+        return False
 
 
 def _make(target: Path) -> None:
@@ -228,8 +231,9 @@ def _make(target: Path) -> None:
         kept, gone = deduplicate(rows.drop(columns="svg"))
         for uri in gone["uri"]:
             (partial / uri).unlink()
-        gone.to_csv(partial / "dropped.csv", index=False)
-        kept.to_csv(partial / "manifest.csv", index=False)
+        for name, table in zip(TABLES, (kept, gone), strict=True):
+            table.to_csv(partial / name, index=False)
+        (partial / SEAL).write_text(json.dumps({name: sha256_of(partial / name) for name in TABLES}), encoding="utf-8")
         replace_folder(partial, target)
     except OSError as error:
         raise OodlibError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from oodlib.cache import digest_of_files, sha256_of
 from oodlib.encoders.weight_files import CONFIG
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
+HERE = "."
 # What open_clip and transformers look for, by any of their tokenizers.
 READ = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -42,32 +42,41 @@ def beside_weights(source: str) -> str | None:
     hashes: dict[str, str] = {}
     if source.startswith(LOCAL):
         folder = Path(source.removeprefix(LOCAL))
-        text = (folder / CONFIG).read_text(encoding="utf-8")
-        # PocketCLIP's names its own folder, which may be moved.
-        hashes[CONFIG] = hashlib.sha256(text.replace(json.dumps(str(folder))[1:-1], ".").encode()).hexdigest()
+        config = _own(folder, json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        hashes[CONFIG] = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
         hashes |= _hashes("", str(folder))
-        model = json.loads(text)["model_cfg"]
+        towers = [_text(config).get("hf_model_name")]  # the tokenizer is the folder's in any case
     elif source.startswith(HUB):
         repository = source.removeprefix(HUB)
         hashes |= _hashes("", repository, (CONFIG, *READ))
         weights = (_hashes("", repository, (name,)) for name in HUB_WEIGHTS)
         hashes |= next((found for found in weights if found), {})
-        config = _found(repository, CONFIG)
-        model = json.loads(config.read_text(encoding="utf-8"))["model_cfg"] if config else {}
+        file = _found(repository, CONFIG)
+        towers = _named(json.loads(file.read_text(encoding="utf-8")) if file else {})
     else:
-        model = open_clip.get_model_config(source) or {}
-    for place in _text_sources(model, source):
-        hashes |= _hashes(place[0], place[1])
+        towers = _named({"model_cfg": open_clip.get_model_config(source) or {}})
+    for number, place in enumerate(towers):
+        hashes |= _hashes(str(number), place) if place and place != HERE else {}
     return digest_of_files(hashes) if hashes else None
 
 
-def _text_sources(model: dict[str, Any], source: str) -> Iterator[tuple[str, str]]:
-    """Folders or repositories of the text tower and its tokenizer, other than the model's own."""
-    text = model.get("text_cfg", {})
+def _own(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the place of a folder that holds its text tower itself: it may be moved."""
+    text = _text(config)
     for key in ("hf_model_name", "hf_tokenizer_name"):
-        named = text.get(key)
-        if named and named != source.partition(":")[2]:
-            yield key, named
+        if (folder / "config.json").is_file() and Path(text.get(key) or "").is_absolute():
+            text[key] = HERE
+    return config
+
+
+def _text(config: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = config["model_cfg"].get("text_cfg", {}) if "model_cfg" in config else {}
+    return found
+
+
+def _named(config: dict[str, Any]) -> list[str | None]:
+    """Folders or repositories of the text tower and its tokenizer."""
+    return [_text(config).get(key) for key in ("hf_model_name", "hf_tokenizer_name")]
 
 
 def _hashes(label: str, place: str, names: tuple[str, ...] = READ) -> dict[str, str]:

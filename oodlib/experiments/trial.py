@@ -99,9 +99,9 @@ class Trial:
 
     def _patches(self, sets: Mapping[str, Manifest], name: str) -> Iterator[Tensor]:
         """Local features of a set, a batch at a time: they are not kept, 100,000 numbers a picture."""
-        paths = sets[name].paths()
-        for start in range(0, len(paths), BATCH):
-            yield self.encoder.encode_patches([read_image(path) for path in paths[start : start + BATCH]])
+        files = sets[name].files()
+        for start in range(0, len(files), BATCH):
+            yield self.encoder.encode_patches([read_image(file) for file in files[start : start + BATCH]])
 
     def _tuned(self, concepts: Concepts) -> Iterator[tuple[int, int, Tuned]]:
         """The model as it is, or tuned to each number of shots with each seed."""

@@ -72,12 +72,12 @@ def take_shots(
             v2.RandomHorizontalFlip(),
         ]
     )
-    paths = manifest.paths()
+    files = manifest.files()
     parts: list[Shots] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for start in range(0, len(paths), CHUNK):
-            read = [read_image(path) for path in paths[start : start + CHUNK]]
+        for start in range(0, len(files), CHUNK):
+            read = [read_image(file) for file in files[start : start + CHUNK]]
             drawn: list[list[Image.Image]] = [read, *([crop(picture) for picture in read] for _ in range(views - 1))]
             prepared = torch.stack([encoder.prepare(view) for view in drawn])
             labels = torch.tensor([place[name] for name in manifest.table["label"][start : start + CHUNK]])

@@ -85,10 +85,10 @@ def encode_parts(encoder: Encoder, prepared: Tensor, frozen: int, *, patches: bo
 
 def encode_manifest(encoder: Encoder, manifest: Manifest, frozen: int, *, patches: bool = False) -> Parts:
     """`encode_parts` of the pictures of a manifest, each read once and let go."""
-    paths = manifest.paths()
+    files = manifest.files()
     found = [
-        encode_parts(encoder, encoder.prepare(map(read_image, paths[k : k + BATCH])), frozen, patches=patches)
-        for k in range(0, len(paths), BATCH)
+        encode_parts(encoder, encoder.prepare(map(read_image, files[k : k + BATCH])), frozen, patches=patches)
+        for k in range(0, len(files), BATCH)
     ]
     local = [part.patches for part in found if part.patches is not None]
     joined = torch.cat(local) if local else None

@@ -1,5 +1,5 @@
 import hashlib
-import json
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -11,7 +11,7 @@ from PIL import Image
 
 from oodlib.datasets import emojishift
 from oodlib.datasets.emoji_sources import BENCHMARK_HANDS, HANDS, PRETRAINING_HANDS, all_slugs, emoji, hands
-from oodlib.errors import OodlibError
+from oodlib.errors import MendedWarning, OodlibError
 
 # The manifest under the pinned packages, on any machine. It changes only when the packages or the rules do.
 DIGEST = "e8711786182a682007f0b87128ddefeab8b1a2f855f2740cb257c764d2bce513"
@@ -134,9 +134,16 @@ def test_damaged_package_is_named(monkeypatch, tmp_path):
         emoji(emojishift.GROUPS)
 
 
-def test_damaged_manifest_is_named(manifest, tmp_path):
+@pytest.mark.parametrize("name", [*emojishift.TABLES, emojishift.SEAL])
+def test_damaged_tables_are_made_again_and_that_is_said(name, manifest, tmp_path, monkeypatch):
     target = emojishift.folder(tmp_path)
     target.mkdir(parents=True)
-    (target / "manifest.csv").write_text(json.dumps({"not": "a manifest"}))
-    with pytest.raises(OodlibError, match=r"manifest.*: (make it again|delete its folder)"):
-        emojishift.load(tmp_path)
+    tables = [*emojishift.TABLES, emojishift.SEAL]
+    for table in tables:
+        shutil.copy(manifest.root / table, target)
+    assert emojishift.load(tmp_path).digest == manifest.digest
+    (target / name).write_text((target / name).read_text().replace("e", "a", 1))
+    monkeypatch.setattr(emojishift, "_make", lambda folder: [shutil.copy(manifest.root / t, folder) for t in tables])
+    with pytest.warns(MendedWarning, match=f"EmojiShift in {target} is made again: its tables do not hold"):
+        assert emojishift.load(tmp_path).digest == manifest.digest
+    assert emojishift.load(tmp_path).table.equals(manifest.table)

@@ -32,6 +32,7 @@ def test_every_file_counts(name, folder):
 def test_neither_the_place_nor_a_note_counts(folder, tmp_path):
     before = beside_weights(f"local-dir:{folder}")
     moved = shutil.copytree(folder, tmp_path / "moved")
+    assert beside_weights(f"local-dir:{moved}") == before  # it names the first, and holds all itself
     (moved / CONFIG).write_text((moved / CONFIG).read_text().replace(str(folder), str(moved)))
     (moved / "notes.txt").write_text("mine")
     (moved / "oodlib.json").write_text('{"templates": "photo"}')
@@ -39,11 +40,11 @@ def test_neither_the_place_nor_a_note_counts(folder, tmp_path):
 
 
 def test_a_text_tower_elsewhere_counts(folder, tmp_path):
-    """Its configuration in another folder, and in the cache of the hub."""
     tower = shutil.copytree(folder, tmp_path / "tower")
     said = json.loads((folder / CONFIG).read_text())
     said["model_cfg"]["text_cfg"]["hf_model_name"] = str(tower)
     (folder / CONFIG).write_text(json.dumps(said))
+    (folder / "config.json").unlink()  # else its own is read
     before = beside_weights(f"local-dir:{folder}")
     (tower / "config.json").write_text("{}")
     assert beside_weights(f"local-dir:{folder}") != before

@@ -134,17 +134,19 @@ def test_bad_texts_are_refused(encoder):
         encoder.encode_images([])
 
 
-def test_missing_weights_are_named(tmp_path):
+def test_missing_weights_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("oodlib.pocket.assemble.WEIGHTS", Path("none.safetensors"))
     with pytest.raises(OodlibError, match=r"weights .*none.safetensors are missing"):
-        assemble(tmp_path, Path("none.safetensors"))
+        assemble(tmp_path)
 
 
-def test_truncated_weights_are_named_and_leave_nothing(tmp_path):
+def test_truncated_weights_are_named_and_leave_nothing(tmp_path, monkeypatch):
     whole = Path(__file__).parents[2] / "oodlib" / "pocket" / "weights.safetensors"
     half = tmp_path / "half.safetensors"
     half.write_bytes(whole.read_bytes()[:1_000_000])
+    monkeypatch.setattr("oodlib.pocket.assemble.WEIGHTS", half)
     with pytest.raises(OodlibError, match=r"half.safetensors are damaged .*check the file out again"):
-        assemble(tmp_path / "home", half)
+        assemble(tmp_path / "home")
     assert [p.suffix for p in (tmp_path / "home" / "models").iterdir()] in ([], [".lock"])
 
 
