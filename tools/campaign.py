@@ -17,6 +17,7 @@ same order. Exit code 1 if anything was lost or silent.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
@@ -46,6 +47,8 @@ from oodlib.pocket.assemble import MODEL, assemble
 from oodlib.pocket.light import LightEncoder
 
 OUTCOMES = ("survived", "repaired", "refused", "lost", "silent")
+DAMAGES = ("cut", "empty", "folder")  # besides flipped bits
+PROCESSES = ("killed", "full disk", "two at once")
 PICTURES = 12
 LABELS = ("--labels", "banana", "tiger", "fire engine")
 WORDS = ["glasses", "bicycle", "rocket", "hammer", "teapot"]
@@ -279,18 +282,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--flips", type=int, help="instead flip exactly so many bits, and do nothing else")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random; by default %(default)s")
     chosen = parser.parse_args(words)
-    end = time.monotonic() + 60 * chosen.minutes
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder), chosen.seed)
-        if chosen.flips is not None:
-            for _ in range(chosen.flips):
+        end = time.monotonic() + 60 * chosen.minutes
+        with contextlib.suppress(KeyboardInterrupt):  # what was counted until then is told
+            for _ in range(chosen.flips or 0):
                 campaign.damage("flip")
-        while chosen.flips is None and time.monotonic() < end:
-            way = campaign.random.choice(
-                ["flip"] * 12 + ["cut", "empty", "folder", "killed", "full disk", "two at once"]
-            )
-            work = campaign.damage if way in ("flip", "cut", "empty", "folder") else campaign.process
-            work(way)
+            while chosen.flips is None and time.monotonic() < end:
+                way = campaign.random.choice(["flip"] * 12 + [*DAMAGES, *PROCESSES])
+                (campaign.process if way in PROCESSES else campaign.damage)(way)
         print(campaign.table())
     return 1 if campaign.bad else 0
 
