@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import os
 import random
 import shutil
@@ -31,6 +30,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -87,7 +87,11 @@ class Campaign:
         self.album, self.guard = self.live / "album", self.live / "mine.safetensors"
         drawn = emojishift.folder()  # of the usual cache: drawing takes minutes
         os.environ["OODLIB_HOME"] = str(self.live / "home")
-        self._draw()
+        self.album.mkdir(parents=True)
+        numbers = np.random.default_rng(0)  # pictures that differ, the same on every machine
+        for k in range(PICTURES):
+            picture = Image.fromarray(numbers.integers(0, 256, (6, 6, 3), np.uint8))
+            picture.resize((96, 96)).save(self.album / f"{k}.png")
         assemble()
         self.kinds = self._kinds(drawn)
         _cli("detect", *LABELS, "--save", self.guard)
@@ -100,18 +104,10 @@ class Campaign:
         self.clean: dict[str, Said] = {}
         for kind in self.kinds:
             self._drop(kind.without)
-            self.clean[kind.name] = kind.work()
-            self.restore(kind)
-            if self.clean[kind.name].error:
-                raise SystemExit(f"the work on {kind.name} fails on an untouched cache: {self.clean[kind.name].error}")
-
-    def _draw(self) -> None:
-        """Pictures that differ, the same on every machine."""
-        self.album.mkdir(parents=True)
-        numbers = np.random.default_rng(0)
-        for k in range(PICTURES):
-            pixels = numbers.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-            Image.fromarray(pixels).resize((96, 96)).save(self.album / f"{k}.png")
+            self.clean[kind.name] = said = kind.work()
+            self.restore()
+            if said.error:
+                raise SystemExit(f"the work on {kind.name} fails on an untouched cache: {said.error}")
 
     def _kinds(self, drawn: Path) -> list[Kind]:
         words = [self.album, "--format", "json"]
@@ -120,13 +116,14 @@ class Campaign:
         def search() -> Said:
             return _cli("search", "a red banana", *words, "--top", PICTURES)
 
-        def texts() -> str:
-            return hashlib.sha256(embed_texts(LightEncoder(), WORDS).tobytes()).hexdigest()
-
         kinds = [
             Kind("image shards", "home/embeddings/*/shard-*", search),
             Kind("indexes of shards", "home/embeddings/*/index.json", search),
-            Kind("texts", "home/texts/*/*.safetensors", lambda: _call(texts)),
+            Kind(
+                "texts",
+                "home/texts/*/*.safetensors",
+                lambda: _call(lambda: embed_texts(LightEncoder(), WORDS).tobytes().hex()),
+            ),
             Kind("kept guards", "home/guards/*.safetensors", self.detect),
             Kind("saved guards", self.guard.name, lambda: _cli("detect", *words, "--load", self.guard)),
             Kind("model, weights", f"home/models/*/{MODEL}", search, ("embeddings",)),
@@ -135,10 +132,16 @@ class Campaign:
             Kind("hashes of files", "home/hashes/*", lambda: _call(lambda: str(hashes_of("a", self.album, names)))),
         ]
         if (drawn / "manifest.csv").is_file():
-            place = emojishift.folder()
-            _copy(drawn / "manifest.csv", place / "manifest.csv")
-            it = f"home/datasets/{place.name}/manifest.csv"
-            kinds.append(Kind("manifests", it, lambda: _call(lambda: emojishift.load().table.to_csv())))
+            tables = self.live.parent / "tables"
+            for file in filter(Path.is_file, drawn.iterdir()):
+                _copy(file, tables / file.name)
+            _copy(tables, emojishift.folder())
+
+            def manifest() -> str:
+                with mock.patch.object(emojishift, "_make", lambda target: _copy(tables, target)):  # takes minutes
+                    return emojishift.load().table.to_csv()
+
+            kinds.append(Kind("manifests", f"home/datasets/{drawn.name}/*.*", lambda: _call(manifest)))
         return kinds
 
     def detect(self) -> Said:
@@ -156,15 +159,14 @@ class Campaign:
             content = bytearray(path.read_bytes())
             content[place // 8] ^= 1 << place % 8
             path.write_bytes(content)
+        elif way == "folder":
+            path.unlink()
+            path.mkdir()
         else:
-            size = self.random.randrange(path.stat().st_size) if way == "cut" else 0
-            os.truncate(path, size)
-            if way == "folder":
-                path.unlink()
-                path.mkdir()
+            os.truncate(path, self.random.randrange(path.stat().st_size) if way == "cut" else 0)
         self._drop(kind.without)
         self._count(kind.name, how, path, kind.work(), self.clean[kind.name])
-        self.restore(kind)
+        self.restore()
 
     def process(self, way: str) -> None:
         """Kill a process, or let it find a full disk, or start two at once, on a cache without features or guards."""
@@ -174,10 +176,9 @@ class Campaign:
         if way == "killed":
             wait = self.random.uniform(0.5, 8)
             started = _start(PROGRAM, words)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 started.wait(wait)
-            except subprocess.TimeoutExpired:
-                started.kill()
+            started.kill()
             started.communicate()
             self._count(way, f"killed after {wait:.2f} s", where, self.detect(), clean)
         elif way == "full disk":
@@ -188,12 +189,11 @@ class Campaign:
         else:
             for started in [_start(PROGRAM, words) for _ in range(2)]:
                 self._count(way, way, where, _ended(started), clean)
-        self.restore(self.kinds[0])
+        self.restore()
 
-    def restore(self, kind: Kind) -> None:
-        """Everything as it was before the damage; the model, which is large, only where it was touched."""
-        kept = ["embeddings", "texts", "guards", "hashes", "datasets", *(["models"] if "model" in kind.name else [])]
-        for name in [*(f"home/{name}" for name in kept), "results", self.guard.name]:
+    def restore(self) -> None:
+        """Everything as it was before the damage."""
+        for name in (*(f"home/{part.name}" for part in (self.whole / "home").iterdir()), "results", self.guard.name):
             _copy(self.whole / name, self.live / name)
 
     def _drop(self, names: tuple[str, ...]) -> None:
@@ -233,8 +233,9 @@ def _cli(*words: object) -> Said:
 
 
 def _start(program: str, words: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", program, *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def _ended(started: subprocess.Popen[str]) -> Said:
