@@ -1,5 +1,6 @@
 """What the methods with outlier labels share: their base class, mining, and the part of a softmax."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from oodlib.detectors.base import Detector
 from oodlib.errors import OodlibError
 
 _CELLS = 2**22  # cosines in memory at once while mining: 16 MB, and a sort needs a few times that
+_HOT = 2**19  # logits at once while summing: 2 MB, read from memory once and from the cache by every further step
 
 
 class OutlierDetector(Detector):
@@ -48,7 +50,8 @@ class OutlierDetector(Detector):
 
     def share_of_classes(self, features: Array, temperature: float) -> Array:
         """How much of one softmax over classes and labels falls on the classes, as log-odds: (N, D) -> (N,)."""
-        return known_odds(self.cosines(features) / temperature, self.outlier_cosines(features)[:, None] / temperature)
+        logits = self.outlier_cosines(features / temperature)  # there are fewer features than cosines
+        return known_odds(self.cosines(features) / temperature, logits[:, None])
 
 
 def over_candidates(candidates: Array, text: Array, summary: Callable[[Array], Array]) -> Array:
@@ -131,7 +134,8 @@ def known_odds(known: Array, unknown: Array) -> Array:
         The log-odds of this mean.
     """
     # the log-odds of a / (a + b) are log a - log b
-    return mean_share(logsumexp(known)[:, None] - logsumexp(unknown))
+    rows = max(1, _HOT // max(1, math.prod(unknown.shape[1:])))
+    return mean_share(logsumexp(known)[:, None] - join([logsumexp(hot) for hot in split(unknown, rows)]))
 
 
 def check_mining(detector: object, quantile: float, keep: float, groups: int) -> None:

@@ -21,6 +21,8 @@ from oodlib.errors import OodlibError
 Clustering = Literal["kmeans", "gmm"]
 
 _CELLS = 2**24  # cosines in memory at once: 64 MB in float32
+_MANY = 20_000  # rows from which on k-means is run to its end on a sample, and its centres move on once with all
+_SAMPLE = 12_000  # rows of the sample
 
 
 def learn_prototypes(outlier_text: Array, n: int | None, cluster: Clustering = "kmeans", seed: int = 42) -> Array:
@@ -36,7 +38,8 @@ def learn_prototypes(outlier_text: Array, n: int | None, cluster: Clustering = "
         Number of prototypes. Where there are no more labels than that, or at None, every label is its own prototype.
     cluster : {"kmeans", "gmm"}
         "gmm" is a Gaussian mixture of full covariance, as in the released code. With fewer labels in a cluster than
-        dimensions it hardly moves from where k-means starts it, so "kmeans" alone is the fast form of the same.
+        dimensions it hardly moves from where k-means starts it, so "kmeans" alone is the fast form of the same. Of more
+        than 20,000 labels, 12,000 that `seed` draws find the clusters, and all of them the centres.
     seed : int
         Where the clustering starts. The order of the labels acts like a seed, too.
 
@@ -189,9 +192,14 @@ def _centres(content: bytes, width: int, n: int, cluster: Clustering, seed: int)
 
     matrix = np.frombuffer(content, dtype=np.float32).reshape(-1, width)
     if cluster == "kmeans":
+        few = matrix
+        if len(matrix) > max(_MANY, n):
+            few = matrix[np.random.default_rng(seed).choice(len(matrix), max(_SAMPLE, n), replace=False)]
         # KMeans would start from the same rows by itself, but finds them several times slower in float32.
-        start = kmeans_plusplus(matrix.astype(np.float64), n, random_state=seed)[0].astype(np.float32)
-        model = KMeans(n, init=start, n_init=1).fit(matrix)
+        start = kmeans_plusplus(few.astype(np.float64), n, random_state=seed)[0].astype(np.float32)
+        model = KMeans(n, init=start, n_init=1).fit(few)
+        if few is not matrix:
+            model = KMeans(n, init=model.cluster_centers_, n_init=1, max_iter=1).fit(matrix)
         return model.cluster_centers_, model.labels_
     model = GaussianMixture(n, random_state=seed).fit(matrix)
     return model.means_, model.predict(matrix)

@@ -118,7 +118,7 @@ class NegLabel(OutlierDetector):
 
     def grouped(self, features: Array, known: Array, unknown: Array) -> Array:
         """Score (n, D), given its cosines with the classes (n, C), against features of the kept labels (M, D)."""
-        # Permuting labels instead of cosines: there are fewer numbers to move.
+        # Scaling features and permuting labels, instead of cosines: there are fewer numbers to move.
         negatives = unknown[self.group_rows_.flatten()]
-        logits = (features @ negatives.T / self.temperature).reshape(len(features), *self.group_rows_.shape)
+        logits = (features / self.temperature @ negatives.T).reshape(len(features), *self.group_rows_.shape)
         return known_odds(known / self.temperature, logits)

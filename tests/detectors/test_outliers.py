@@ -73,6 +73,18 @@ def test_the_order_of_labels_does_not_matter(name, order):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_what_is_summed_at_once_changes_nothing(kind, monkeypatch):
+    drawn = np.random.default_rng(0)
+    known, unknown = kind(drawn.normal(size=(7, 3))), kind(drawn.normal(size=(7, 2, 5)))
+    expected, summed = known_odds(known, unknown), []
+    whole = _outliers.logsumexp
+    monkeypatch.setattr(_outliers, "_HOT", 35)  # three rows and a half
+    monkeypatch.setattr(_outliers, "logsumexp", lambda logits: summed.append(tuple(logits.shape)) or whole(logits))
+    np.testing.assert_array_equal(known_odds(known, unknown), expected)
+    assert summed == [(7, 3), (3, 2, 5), (3, 2, 5), (1, 2, 5)]
+
+
 @pytest.mark.parametrize("name", ["neg_label", "csp", "ada_neg"])
 @given(order=st.permutations(range(20)))
 def test_the_order_of_candidates_does_not_change_what_is_mined(name, order):

@@ -188,3 +188,21 @@ def test_detectors_that_differ_behind_the_clustering_share_it(monkeypatch):
     for other in ((outlier_text[:59], 7, 5), (outlier_text, 6, 5), (outlier_text, 7, 6)):
         learn_prototypes(other[0], other[1], seed=other[2])
     assert len(fitted) == 4
+
+
+def test_of_many_labels_a_sample_finds_the_clusters_and_all_of_them_the_centres(monkeypatch):
+    centres = torch.eye(8)[:4]
+    noise = 0.1 * torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
+    labels, fitted = normalize(centres.repeat(100, 1) + noise, dim=1), []
+    fit = KMeans.fit
+    monkeypatch.setattr(KMeans, "fit", lambda self, matrix: fitted.append(len(matrix)) or fit(self, matrix))
+    whole = learn_prototypes(labels, 4)
+    monkeypatch.setattr(prototypes, "_MANY", 300)
+    monkeypatch.setattr(prototypes, "_SAMPLE", 50)
+    prototypes._centres.cache_clear()
+    found = learn_prototypes(labels, 4)
+    assert fitted == [400, 50, 400]
+    order = (whole @ found.T).argmax(dim=1)
+    assert sorted(order.tolist()) == [0, 1, 2, 3]
+    near(found[order], whole)
+    assert len(learn_prototypes(labels, 60)) == 60  # more clusters than the sample would have rows
