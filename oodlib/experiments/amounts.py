@@ -91,7 +91,7 @@ class OfUseIt(Strict):
     command_words: Count | None = None
     draws: Count = 1000
     taught: Count | None = None
-    timed: Count = 128
+    timed: Count = 64
     rounds: Count = 3
 
 
@@ -112,7 +112,7 @@ class OfScale(Strict):
         Pictures of each set that half precision is compared on.
     """
 
-    rounds: Count = 5
+    rounds: Count = 3
     large_rounds: Count = 3
     files: Count = 64
     photographs: Count = 16

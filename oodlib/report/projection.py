@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -38,9 +39,7 @@ def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
     rows, place = np.unique(np.asarray(features, dtype=np.float32), axis=0, return_inverse=True)
     if len(rows) < FEWEST:
         raise OodlibError(f"a map of {len(rows)} different pictures says nothing: pass at least {FEWEST}")
-    with naming_extras():
-        from umap import UMAP  # compiles for seconds
-
+    UMAP = load_umap()
     k = min(15, len(rows) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed means one thread
@@ -55,6 +54,19 @@ def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
         )
         drawn = np.asarray(reducer.fit_transform(rows), dtype=np.float32)
     return drawn[place]
+
+
+def load_umap() -> Any:
+    """The class `umap.UMAP`, whose functions are compiled once on a machine, not for 12 seconds in every process."""
+    with naming_extras():
+        from numba.core.dispatcher import Dispatcher
+        from umap import UMAP, layouts, umap_
+
+    for function in [*vars(umap_).values(), *vars(layouts).values()]:
+        if isinstance(function, Dispatcher):
+            with contextlib.suppress(RuntimeError):  # nowhere to write: it is compiled again
+                function.enable_caching()
+    return UMAP
 
 
 def _neighbours(rows: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

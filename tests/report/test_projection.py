@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import umap
 
 from oodlib.errors import OodlibError
-from oodlib.report.projection import coordinates, draw_map, trustworthiness
+from oodlib.report.projection import coordinates, draw_map, load_umap, trustworthiness
 
 
 @pytest.mark.slow
@@ -16,6 +17,11 @@ def test_neighbours_stay_neighbours_and_a_seed_repeats_the_map():
     np.testing.assert_array_equal(places, coordinates(rows, seed=1))
     distances = np.linalg.norm(places[:, None] - places[None], axis=-1) + 1e9 * np.eye(24)
     assert ((distances.argmin(1) < 12) == (np.arange(24) < 12)).all()
+
+
+def test_what_a_map_is_made_with_is_compiled_once_on_a_machine():
+    load_umap()
+    assert umap.umap_.smooth_knn_dist.stats.cache_path
 
 
 @pytest.mark.slow
