@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -69,9 +69,10 @@ class Shots:
         >>> Shots(torch.eye(3)[None], torch.tensor([0, 1, 2])).some(torch.tensor([True, False, True])).labels
         tensor([0, 2])
         """
-        parts = {name: getattr(self, name) for name in ("features", "patches", "pictures")}
-        chosen = {name: None if part is None else part[:, rows] for name, part in parts.items()}
-        return Shots(**chosen, labels=self.labels[rows], frozen=self.frozen)
+        patches, pictures = (None if part is None else part[:, rows] for part in (self.patches, self.pictures))
+        return replace(
+            self, features=self.features[:, rows], labels=self.labels[rows], patches=patches, pictures=pictures
+        )
 
     @property
     def digest(self) -> str:
