@@ -5,13 +5,13 @@ Heavy imports wait until the command needs them, so that help comes at once.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodlib.cli.console import SeveralValues, command, note, notes, out
+from oodlib.cli.comparison import draw, show
+from oodlib.cli.console import SeveralValues, command, note, notes
 from oodlib.cli.detect import split
 from oodlib.cli.options import Encoder, Like, Pretrained, QuickGelu, Templates, as_folder
 from oodlib.errors import OodlibError
@@ -19,10 +19,8 @@ from oodlib.errors import OodlibError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from oodlib.guard.compare import Comparison
 
 FORMATS = ("table", "json", "csv")
-MAP = ("map.csv", "map.parquet", "map.png")
 
 
 def compare(
@@ -35,7 +33,12 @@ def compare(
         ),
     ],
     outside: Annotated[
-        Path, typer.Argument(parser=as_folder, metavar="OOD_FOLDER", help="other pictures: a folder or such a CSV")
+        Path,
+        typer.Argument(
+            parser=as_folder,
+            metavar="OOD_FOLDER",
+            help="other pictures: a folder or such a CSV; with --unlabelled also some of your classes",
+        ),
     ],
     labels: Annotated[
         list[str] | None, typer.Option("--labels", help="names of your classes", show_default="the folders' names")
@@ -59,12 +62,22 @@ def compare(
     resamples: Annotated[
         int, typer.Option("--resamples", min=10, help="of the bootstrap, behind every interval")
     ] = 1000,
+    unlabelled: Annotated[
+        bool,
+        typer.Option(
+            "--unlabelled",
+            help="nobody has said which pictures of the second folder are out: estimate their share, and rank the "
+            "detectors without labels",
+        ),
+    ] = False,
 ) -> None:
     """Compare all detectors on your own pictures: how well does each tell ID_FOLDER from OOD_FOLDER.
 
     For example: oodlib compare pets/ elsewhere/ --output comparison
 
     With labelled pictures, detectors on features learn from half of them; all are tested on the other half.
+
+    Without labels: oodlib compare pets/ camera-of-today/ --unlabelled
     """
     if kind not in FORMATS:
         raise OodlibError(f"there is no format {kind!r}: choose one of {', '.join(FORMATS)}")
@@ -73,58 +86,38 @@ def compare(
         from oodlib.cache import check_target
 
         check_target(output, folder=True)
+    asked: dict[str, Any] = {
+        "pretrained": pretrained,
+        "quick_gelu": quick_gelu,
+        "like": like,
+        "labels": split(labels) if labels else None,
+        "outliers": split(outliers) if outliers else None,
+        "templates": templates,
+        "progress": notes.is_terminal,
+    }
+    if unlabelled:
+        from oodlib.cli.unlabelled import report
+
+        report(inside, outside, encoder or "pocket", asked, kind, output)
+        return
     from oodlib.guard.compare import compare as run
 
-    comparison = run(
-        inside,
-        outside,
-        encoder or "pocket",
-        pretrained=pretrained,
-        quick_gelu=quick_gelu,
-        like=like,
-        labels=split(labels) if labels else None,
-        outliers=split(outliers) if outliers else None,
-        templates=templates,
-        n_boot=resamples,
-        progress=notes.is_terminal,
-    )
+    comparison = run(inside, outside, encoder or "pocket", n_boot=resamples, **asked)
     for sentence in comparison.notes:
         note(sentence)
     wide = _wide(comparison.results)
-    if kind == "table":
-        out.file.write(_aligned(wide))
-    elif kind == "csv":
-        out.file.write(wide.to_csv(index=False, lineterminator="\n"))
-    else:
-        out.file.write(json.dumps(wide.to_dict("records"), indent=1) + "\n")
+    show(wide, _cells(wide), kind)
     if output is not None:  # after the table, which is not lost where the disk is full
-        _keep(comparison, output)
+        from oodlib.evaluation.results import write_results
+
+        write_results(comparison.results, output, "comparison")
+        draw(comparison, output)
     first = comparison.results.iloc[0]
     tested = f"tested on {first['n_id']} pictures inside and {first['n_ood']} outside"
     notes.print(f"{tested}; intervals: 95 % of {resamples} bootstrap resamples")
 
 
 command(compare, cls=SeveralValues)
-
-
-def _keep(comparison: Comparison, folder: Path) -> None:
-    """Write results, coordinates and map: each file whole or not at all, and no map where there can be none."""
-    from oodlib.cache import write_atomically
-    from oodlib.evaluation.results import write_results
-    from oodlib.report.projection import coordinates, draw_map
-
-    write_results(comparison.results, folder, "comparison")
-    try:
-        x, y = coordinates(comparison.features).T
-    except OodlibError as error:
-        note(f"the map is left out: {error}")
-        for name in MAP:  # that of an earlier run is of other pictures
-            (folder / name).unlink(missing_ok=True)
-        return
-    table = comparison.pictures.assign(x=x, y=y)
-    write_atomically(folder / MAP[0], lambda path: table.to_csv(path, index=False, lineterminator="\n"))
-    write_atomically(folder / MAP[1], lambda path: table.to_parquet(path, index=False))
-    write_atomically(folder / MAP[2], lambda path: draw_map(table).savefig(path, dpi=160))
 
 
 def _wide(results: pd.DataFrame) -> pd.DataFrame:
@@ -140,14 +133,13 @@ def _wide(results: pd.DataFrame) -> pd.DataFrame:
     return wide.sort_values("auroc", ascending=False, kind="stable").reset_index()
 
 
-def _aligned(wide: pd.DataFrame) -> str:
+def _cells(wide: pd.DataFrame) -> list[tuple[str, ...]]:
     """The table for a person: percent with intervals; test-time methods carry a sign."""
-    lines = [("detector", "AUROC (%)", "fpr95 (%)")]
+    lines: list[tuple[str, ...]] = [("detector", "AUROC (%)", "fpr95 (%)")]
     for row in wide.to_dict("records"):
-        cells = [
+        cells = (
             f"{100 * row[m]:.1f} [{100 * row[f'{m}_low']:.1f}, {100 * row[f'{m}_high']:.1f}]"
             for m in ("auroc", "fpr95")
-        ]
+        )
         lines.append((row["detector"] + (" ⇄" if row["transductive"] else ""), *cells))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join("  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines)
+    return lines

@@ -135,6 +135,9 @@ def detect(
     decided = [row["decision"] for row in found.rows]
     counts = {decision: decided.count(decision) for decision in ("in", "out", "unreadable")}
     notes.print(f"{', '.join(f'{n} {what}' for what, n in counts.items())}; threshold {guard.threshold}", markup=False)
+    if "share_out" in found.about:
+        share, low = (f"{100 * found.about[name]:.0f} %" for name in ("share_out", "share_out_low"))
+        notes.print(f"beside the calibration pictures, about {share} of these are out, and at least {low} (95 % sure)")
     code = SOME_UNREADABLE if counts["unreadable"] else SOME_OUT if counts["out"] else ALL_IN
     if code:
         raise typer.Exit(code)

@@ -22,7 +22,7 @@ of an empirical distribution); Otsu, IEEE Transactions on Systems, Man and Cyber
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from oodlib.errors import OodlibError
 from oodlib.evaluation.metrics import as_scores
@@ -115,10 +115,10 @@ def two_gaussians(mixed_scores: Any, *, seed: int = 0) -> tuple[float, float]:
     mixed = as_scores(mixed_scores, "mixed_scores")
     if len(np.unique(mixed)) < 2:
         return 0.5, 0.0
-    fitted = GaussianMixture(2, random_state=seed).fit(mixed[:, None])
+    fitted = GaussianMixture(2, init_params="k-means++", random_state=seed).fit(mixed[:, None])
     low, high = np.argsort(fitted.means_[:, 0])
     distance = (fitted.means_[high, 0] - fitted.means_[low, 0]) / np.sqrt(fitted.covariances_[:, 0, 0].sum())
-    return float(stats.norm.cdf(distance)), float(fitted.weights_[low])
+    return float(special.ndtr(distance)), float(fitted.weights_[low])
 
 
 def otsu_ratio(mixed_scores: Any) -> float:
@@ -154,4 +154,4 @@ def _checked(level: float) -> float:
 
 
 def _quantile(level: float) -> float:
-    return float(stats.norm.ppf((1 + _checked(level)) / 2))
+    return float(special.ndtri((1 + _checked(level)) / 2))

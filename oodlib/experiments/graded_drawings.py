@@ -165,8 +165,8 @@ def _draw(target: Path, plain: Manifest, chosen: dict[str, int], per_cell: int) 
     def keep(picture: Image.Image, concept: str, row: int, column: int) -> None:
         file = f"{column}/{row}-{hashlib.sha256(concept.encode()).hexdigest()[:16]}.png"
         picture.save(partial / file, compress_level=1)
-        source = hashlib.sha256(picture.tobytes()).hexdigest()
-        rows.append({"id": file, "uri": file, "label": concept, "split": "graded", "sha256": source})
+        pixels = hashlib.sha256(picture.tobytes()).hexdigest()
+        rows.append({"id": file, "uri": file, "label": concept, "split": "graded", "sha256": pixels, "pixels": pixels})
         rows[-1] |= {"concept": concept, "semantic": row, "covariate": column}
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -51,20 +52,42 @@ class Comparison:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Two folders as all detectors see them.
+
+    Parameters
+    ----------
+    detectors : dict of str to Detector
+    scores : dict of str to dict of str to array
+        Of the tested pictures of each set, as `oodlib.evaluation.score` gives them.
+    pictures, features
+        As in `Comparison`.
+    notes : list of str
+    encoder : str
+        The model's name.
+    """
+
+    detectors: dict[str, Detector]
+    scores: Scores
+    pictures: pd.DataFrame
+    features: Tensor
+    notes: list[str]
+    encoder: str
+
+
 def compare(
     inside: Path | str,
     outside: Path | str,
     encoder: str = "pocket",
     *,
-    pretrained: str | None = None,
-    quick_gelu: bool | None = None,
-    like: str | None = None,
     labels: Sequence[str] | None = None,
     outliers: Sequence[str] | None = None,
     templates: str | None = None,
     n_boot: int = 1000,
     seed: int = 0,
     progress: bool = False,
+    **weights: Any,
 ) -> Comparison:
     """Score two folders with every detector that words allow and, where ID pictures have labels, those on features.
 
@@ -77,37 +100,57 @@ def compare(
         A folder with a folder for each class, or a CSV with the columns path and label.
     outside : path
         A folder, or such a CSV, of other pictures.
-    encoder, pretrained, outliers, templates
+    encoder, outliers, templates
         As in `oodlib.detect`.
-    quick_gelu, like
-        As in `oodlib.encoders.load_encoder`, of weights in a file.
     labels : sequence of str, optional
         Class names. By default those of the folders; pass them where the pictures lie in one folder.
     n_boot, seed
         Bootstrap resamples behind every interval, and the seed of all draws.
     progress : bool
         Show a progress bar on standard error.
+    **weights
+        `pretrained`, `quick_gelu` and `like` of `oodlib.encoders.load_encoder`.
 
     Raises
     ------
     OodlibError
         If there are no pictures, no labels or one class only, or a label is bad.
     """
+    found = score_folders(
+        inside,
+        outside,
+        encoder,
+        labels=labels,
+        outliers=outliers,
+        templates=templates,
+        seed=seed,
+        progress=progress,
+        **weights,
+    )
+    results = tabulate(
+        *(found.scores, found.detectors), id_set=ID, kinds={OOD: "far"}, n_boot=n_boot, seed=seed, encoder=found.encoder
+    )
+    return Comparison(results, found.pictures, found.features, tuple(found.notes))
+
+
+def score_folders(
+    inside: Path | str,
+    outside: Path | str,
+    encoder: str,
+    *,
+    labels: Sequence[str] | None,
+    outliers: Sequence[str] | None,
+    templates: str | None,
+    seed: int,
+    progress: bool,
+    **weights: Any,
+) -> Scored:
+    """What `compare` and `oodlib.guard.unlabelled.rank` start from; they tell the parameters."""
     found = {ID: _pictures(inside), OOD: _pictures(outside)}
     given = found[ID].manifest.table["label"]
     folders = [label for label in given.unique() if label]
-    notes = []
-    if labels is None:
-        notes = _check_classes(inside, sorted(folders), given)
-    names = list(check_labels(labels)) if labels is not None else sorted(folders)
-    if not names:
-        raise OodlibError(f"{inside} has no folder for a class: sort the pictures into one for each, or pass labels")
-    if len(names) == 1:
-        raise OodlibError(f"{inside} has one class only ({names[0]}): most scores compare names, so add a second")
-    if labels is None and (loose := int((found[ID].manifest.table["label"] == "").sum())):
-        raise OodlibError(f"{loose} pictures in {inside} lie in no folder of a class: move them into one, or elsewhere")
-    # with torch, as every detector is asked
-    model = load_encoder(encoder, pretrained, quick_gelu=quick_gelu, like=like)
+    names, notes = _names(inside, labels, folders, given)
+    model = load_encoder(encoder, **weights)  # with torch, as every detector is asked
     guard = Guard.make(names, model, outliers=outliers, templates=templates)
     notes += guard.notes
     seen = {name: _seen(guard, some, name, notes, progress) for name, some in found.items()}
@@ -131,13 +174,25 @@ def compare(
     sets = {ID: features[within & ~learn], OOD: features[~within]}
     detectors = _detectors(labelled=bool(learn.any()))
     used, scores = _scores(detectors, guard, concepts, sets, seed, notes, own_words=outliers is None)
-    results = tabulate(
-        *(scores, used), id_set=ID, kinds={OOD: "far"}, n_boot=n_boot, seed=seed, encoder=guard.encoder.spec["model"]
-    )
     both = len(set(found[ID].manifest.table["sha256"]) & set(found[OOD].manifest.table["sha256"]))
     if both:
         notes.append(f"{both} picture(s) lie in both folders, which spoils every number: keep each in one")
-    return Comparison(results, pictures.drop(columns="sha256"), features, tuple(notes))
+    return Scored(used, scores, pictures.drop(columns="sha256"), features, notes, guard.encoder.spec["model"])
+
+
+def _names(
+    inside: Path | str, labels: Sequence[str] | None, folders: list[str], given: pd.Series
+) -> tuple[list[str], list[str]]:
+    """The class names, of the folders or as passed, and notes about them."""
+    notes = [] if labels is not None else _check_classes(inside, sorted(folders), given)
+    names = list(check_labels(labels)) if labels is not None else sorted(folders)
+    if not names:
+        raise OodlibError(f"{inside} has no folder for a class: sort the pictures into one for each, or pass labels")
+    if len(names) == 1:
+        raise OodlibError(f"{inside} has one class only ({names[0]}): most scores compare names, so add a second")
+    if labels is None and (loose := int((given == "").sum())):
+        raise OodlibError(f"{loose} pictures in {inside} lie in no folder of a class: move them into one, or elsewhere")
+    return names, notes
 
 
 def _check_classes(place: Path | str, names: list[str], given: pd.Series) -> list[str]:

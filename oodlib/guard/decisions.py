@@ -18,7 +18,14 @@ COLUMNS = ["image", "decision", "score", "threshold", "best_label", "nearest_out
 IN, OUT, UNREADABLE = "in", "out", "unreadable"
 
 
-def decide(detector: Detector, concepts: Concepts, threshold: Threshold, seen: Seen, encoder: str) -> Rows:
+def decide(
+    detector: Detector,
+    concepts: Concepts,
+    threshold: Threshold,
+    seen: Seen,
+    encoder: str,
+    calibration: Any = None,
+) -> Rows:
     """One row an image, in the order of `seen`.
 
     Parameters
@@ -32,6 +39,9 @@ def decide(detector: Detector, concepts: Concepts, threshold: Threshold, seen: S
         What became of each image.
     encoder : str
         What the facts call it.
+    calibration : Tensor or array, optional
+        Features (n, D) of pictures known to be in: beside their scores, those of the images tell what share is out
+        (`oodlib.evaluation.label_free.share_of_ood`), wherever the threshold lies.
 
     Returns
     -------
@@ -41,17 +51,26 @@ def decide(detector: Detector, concepts: Concepts, threshold: Threshold, seen: S
         as a probability; larger = more in-distribution. ``best_label``: the class of largest match.
         ``nearest_outlier``: of the method's outlier words the one of largest cosine, None for methods without.
         ``margin``: score minus threshold. ``reason``: what the decision rests on, or why there is none. The facts name
-        the method, the threshold's rule and the files that were passed over.
+        the method, the threshold's rule and the files that were passed over; with calibration pictures ``share_out``,
+        the estimated share of OOD images, and ``share_out_low``, its lower 95 % bound.
     """
     rows = {name: _unreadable(name, threshold.value, reason) for name, reason in seen.bad.items()}
+    shares: dict[str, float] = {}
     if seen.good:
-        rows |= zip(seen.good, _rows(detector, concepts, threshold.value, seen), strict=True)
+        scores = np.asarray(detector.score_samples(seen.features))
+        rows |= zip(seen.good, _rows(detector, concepts, threshold.value, seen, scores), strict=True)
+        if calibration is not None:
+            from oodlib.evaluation.label_free import share_of_ood  # takes SciPy along
+
+            share, low = share_of_ood(detector.score_samples(calibration), scores)
+            shares = {"share_out": share, "share_out_low": low}
     about = {
         "method": repr(detector),
         "labels": list(concepts.names),
         "encoder": encoder,
         "threshold": str(threshold),
         "passed_over": list(seen.passed_over),
+        **shares,
     }
     return Rows([rows[name] for name in seen.names], about)
 
@@ -62,8 +81,7 @@ def _unreadable(name: str, threshold: float, reason: str) -> dict[str, Any]:
     return empty | {"score": float("nan"), "margin": float("nan")} | known
 
 
-def _rows(detector: Detector, concepts: Concepts, cut: float, seen: Seen) -> list[dict[str, Any]]:
-    scores = np.asarray(detector.score_samples(seen.features))
+def _rows(detector: Detector, concepts: Concepts, cut: float, seen: Seen, scores: np.ndarray) -> list[dict[str, Any]]:
     kept, shown = scores >= detector.threshold_, detector.to_paper(scores.astype(np.float64))
     cosines = np.asarray(detector.cosines(seen.features))
     match, best = cosines.max(1), cosines.argmax(1)

@@ -182,7 +182,7 @@ class Guard:
         """What `detect` tells, as plain rows."""
         spec, seen = self.encoder.spec, look(self.encoder, images, progress=progress)
         called = f"{spec['model']} {spec['pretrained'] or ''}".strip()
-        return decide(self.detector, self.concepts, self.threshold, seen, called)
+        return decide(self.detector, self.concepts, self.threshold, seen, called, self.calibration)
 
     def save(self, path: str | Path) -> None:
         """Keep the guard in one safetensors file (`oodlib.guard.file`)."""

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from oodlib.errors import OodlibError
 from oodlib.evaluation.label_free import auroc_at_share, mixture_auroc, otsu_ratio, share_of_ood, two_gaussians
-from oodlib.evaluation.unlabelled import estimate
+from oodlib.evaluation.unlabelled import estimate, rank
 
 TRUE_AUROC = norm.cdf(1.5 / np.sqrt(2))  # of the mixtures below
 
@@ -149,3 +149,37 @@ def test_few_and_tied_pictures_have_wide_intervals():
 def test_what_cannot_be_estimated(call, named):
     with pytest.raises(OodlibError, match=named):
         call()
+
+
+def test_detectors_are_ranked_as_their_auroc_is():
+    rng = np.random.default_rng(11)
+    outside = rng.random(3000) < 0.5
+    scores, truth = {}, {}
+    for name, gap in (("blind", 0.0), ("good", 3.0), ("fair", 1.0)):
+        mixed = rng.normal(size=3000) - gap * outside
+        scores[name] = rng.normal(size=2000), mixed
+        truth[name] = roc_auc_score(~outside, mixed)
+    share, low, found = rank(scores)
+    assert list(found) == ["good", "fair", "blind"]
+    assert low <= 0.5
+    assert share == pytest.approx(0.5, abs=0.05)
+    for name, one in found.items():
+        assert one.low <= truth[name] <= one.high, name
+        assert one.share == share
+
+
+def test_a_detector_that_answers_to_style_does_not_speak_of_the_share():
+    rng = np.random.default_rng(12)
+    outside = rng.random(2000) < 0.2
+    sound = rng.normal(size=1500), rng.normal(size=2000) - 4 * outside
+    misled = rng.normal(size=1500), rng.normal(-5, 1, 2000)  # everything in the mixture looks out to it
+    share, low, found = rank({"sound": sound, "misled": misled})
+    assert share == pytest.approx(0.2, abs=0.05)
+    assert low <= 0.2
+    assert found["misled"].warnings
+    assert rank({"misled": misled})[1] > 0.8
+
+
+def test_nothing_to_rank():
+    with pytest.raises(OodlibError, match="no scores"):
+        rank({})

@@ -265,3 +265,46 @@ def test_labels_may_be_part_of_a_column(own, two_detectors):
     assert set(compare(own / "in", own / "out", labels=names, outliers=WORDS, n_boot=10).pictures["part"]) == {
         *("fitted", "test")
     }
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Drawings of two subgroups as the classes, and a folder in which half of the pictures are other things."""
+    manifest = emojishift.load()
+    table, hands = manifest.table, manifest.table["hand"].isin(["twemoji", "fluent-emoji"])
+    (tmp_path / "mixed").mkdir()
+    for group, name in (("animal-mammal", "mammal"), ("food-fruit", "fruit")):
+        paths = manifest.select(hands & (table["subgroup"] == group)).paths()[:36]
+        (tmp_path / "in" / name).mkdir(parents=True)
+        for k, path in enumerate(paths):
+            shutil.copy(path, tmp_path / ("in/" + name if k % 3 else "mixed") / f"{path.parent.name}-{path.name}")
+    for path in manifest.select(hands & (table["group"] == "symbols")).paths()[:24]:
+        shutil.copy(path, tmp_path / "mixed" / f"{path.parent.name}-{path.name}")
+    return tmp_path
+
+
+def test_without_labels_detectors_are_ranked_and_the_share_is_told(mixed, two_detectors, monkeypatch):
+    monkeypatch.chdir(mixed)
+    options = ["--unlabelled", "--outliers", *WORDS, "--format", "json", "--output", "ranking"]
+    done = CliRunner().invoke(app, ["compare", "in", "mixed", *options])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert {row["detector"] for row in rows} == {"mcm", "knn"}
+    for row in rows:
+        assert 0 <= row["auroc_low"] <= row["auroc_high"] <= 1
+    assert re.search(
+        r"of 48 pictures without labels about \d+ % are out|no detector tells these 48 pictures", done.stderr
+    )
+    assert "are few" in done.stderr
+    assert "an estimate, not a test" in done.stderr
+    assert list(pd.read_csv("ranking/unlabelled.csv")["detector"]) == [row["detector"] for row in rows]
+    assert Path("ranking/map.png").is_file()
+
+
+def test_without_labels_a_table_for_a_person(mixed, two_detectors, monkeypatch):
+    monkeypatch.chdir(mixed)
+    done = CliRunner().invoke(app, ["compare", "in", "mixed", "--unlabelled", "--outliers", *WORDS])
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["detector", "estimated", "AUROC", "(%)"]
+    assert len(lines) == 3
