@@ -158,14 +158,14 @@ def write_text(path: Path, text: str) -> None:
 def replace_folder(new: Path, target: Path) -> None:
     """Move a finished folder into place; what lies there already is moved aside first and then deleted."""
     old = target.with_name(target.name + ".old")
-    _delete(old)
+    discard(old)
     if os.path.lexists(target):
         target.rename(old)
     new.rename(target)
-    _delete(old)
+    discard(old)
 
 
-def _delete(path: Path) -> None:
+def discard(path: Path) -> None:
     """Delete a folder, or a file or link in the place of one, if it can be done."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

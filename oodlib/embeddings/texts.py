@@ -6,7 +6,6 @@ which folder, and the hash of all that: what is damaged is deleted and made agai
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 
 from oodlib.arrays import as_numpy
-from oodlib.cache import home_folder, load_sealed, save_sealed, writable
+from oodlib.cache import discard, home_folder, load_sealed, save_sealed, writable
 from oodlib.errors import DamagedError, mended
 from oodlib.pocket.light import LightEncoder
 
@@ -105,6 +104,8 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
     kept: dict[str, np.ndarray] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
+            if path.is_dir():
+                raise DamagedError(f"{path} is a folder")
             arrays, about = load_sealed(path)
             if about.get("of") != folder.name:
                 raise DamagedError(f"{path} belongs elsewhere")
@@ -112,8 +113,7 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
             continue
         except DamagedError as error:
             mended("what is kept of some texts", error)
-            with contextlib.suppress(OSError):  # in a folder that cannot be written, which is said soon
-                path.unlink()
+            discard(path)  # or not, in a folder that cannot be written, which is said soon
         else:
             kept |= dict(zip(about["texts"], arrays["features"], strict=True))
     return kept

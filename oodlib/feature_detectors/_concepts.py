@@ -58,4 +58,7 @@ class OnConcepts(Detector):
     def score_block(self, features: Array) -> Array:
         # in float64, whatever the features are: float32 has no room for a softmax near 1
         scores = self.detector_.score_samples(as_numpy(features))
-        return as_tensor(scores).to(features.device) if is_tensor(features) else scores
+        if not is_tensor(features):
+            return scores
+        apple = features.device.type == "mps"  # which has no float64
+        return as_tensor(scores.astype(np.float32) if apple else scores).to(features.device)

@@ -106,8 +106,9 @@ def of_another_folder(path):
         lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"),
         reversed_rows,
         of_another_folder,
+        lambda path: (path.unlink(), path.mkdir()),
     ],
-    ids=["empty", "no tensors", "a byte", "rows", "elsewhere"],
+    ids=["empty", "no tensors", "a byte", "rows", "elsewhere", "a folder"],
 )
 def test_a_damaged_file_is_made_again_and_said(tmp_path, damage):
     encoder = Counting()
