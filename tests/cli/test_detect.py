@@ -340,8 +340,8 @@ def test_what_a_weight_file_does_not_say_can_be_said(words, album, drawings, tmp
     for more, message in (
         ([], "--quick-gelu or --no-quick-gelu"),
         (["--quick-gelu"], "--like TAG"),
-        (["--quick-gelu", "--like", "openai"], "mine.pt') cannot be loaded"),
-        (["--like", "openai"], "mine.pt') cannot be loaded"),
+        (["--quick-gelu", "--like", "openai"], "mine.pt' cannot be loaded"),
+        (["--like", "openai"], "mine.pt' cannot be loaded"),
     ):
         said = run(*asked, *more)
         assert said.exit_code == 1
