@@ -184,7 +184,7 @@ _MEANING = {
     "code": "code point of each name",
     "text": "text features of the names, the mean of several prompts",
     "no_text": 'features of "no <name>" for the ID names, of the head that answers no',
-    "words": "outlier words: every so many of the book's list",
+    "words": "outlier words: a part of the book's list, evenly spread",
     "kinds": "noun or adjective",
     "word_text": "text features of the outlier words",
     "logit_scale": "what the model multiplies cosines by before a softmax",
