@@ -18,7 +18,7 @@ from filelock import FileLock
 from oodlib.arrays import as_numpy
 from oodlib.cache import discard, home_folder, load_sealed, save_sealed, writable
 from oodlib.errors import DamagedError, mended
-from oodlib.pocket.light import LightEncoder
+from oodlib.pocket.light import LightEncoder, twin_of
 
 LAYOUT = 2  # raise when the files change
 
@@ -60,7 +60,7 @@ def embed_texts(
     OodlibError
         If a text is empty, or the cache folder cannot be written.
     """
-    asked, encoder = encoder, _quickest(encoder)
+    asked, encoder = encoder, twin_of(encoder) or encoder
     if isinstance(encoder, LightEncoder) and (shipped := encoder.shipped_texts(texts, templates)) is not None:
         return asked.as_features(shipped)
     prompts = None if templates is None else list(templates)
@@ -75,20 +75,6 @@ def embed_texts(
             if new or not texts:
                 kept |= _encode(encoder, new, prompts, folder)
     return asked.as_features(np.stack([kept[text] for text in texts]))
-
-
-def _quickest(encoder: TextEncoder) -> TextEncoder:
-    """The encoder, or for PocketCLIP on a CPU the same model in ONNX Runtime.
-
-    Its features are those of torch to 1e-5 and take two thirds of the CPU time, and what one of the two has encoded is
-    kept for the other.
-    """
-    spec = getattr(encoder, "spec", {})
-    if isinstance(encoder, LightEncoder) or spec.get("model") != "pocket":
-        return encoder
-    light = LightEncoder()
-    both = spec | {"runtime": light.runtime, "versions": light.spec["versions"]}
-    return light if both == light.spec else encoder
 
 
 def _encode(encoder: TextEncoder, new: list[str], prompts: list[str] | None, folder: Path) -> dict[str, np.ndarray]:

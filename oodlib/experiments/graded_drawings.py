@@ -45,7 +45,7 @@ class GradedDrawings:
     Parameters
     ----------
     names : tuple of str
-        The ID names. Half of them draw `reference`, a quarter the first row of the grid.
+        The ID names: three quarters of `ID_SUBGROUPS`. Two of these draw `reference`, one the first row of the grid.
     reference : Manifest
         ID pictures by the first hand, of names that are in no cell.
     parts : tuple of Manifest

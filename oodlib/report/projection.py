@@ -59,11 +59,10 @@ def coordinates(features: Any, *, seed: int = 0) -> NDArray[np.float32]:
 def load_umap() -> Any:
     """The class `umap.UMAP`, whose functions are compiled once on a machine, not for 12 seconds in every process."""
     with naming_extras():
-        from numba.core.dispatcher import Dispatcher
         from umap import UMAP, layouts, umap_
 
     for function in [*vars(umap_).values(), *vars(layouts).values()]:
-        if isinstance(function, Dispatcher):
+        if hasattr(function, "enable_caching"):  # numba compiles it
             with contextlib.suppress(RuntimeError):  # nowhere to write: it is compiled again
                 function.enable_caching()
     return UMAP

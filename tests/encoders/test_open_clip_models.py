@@ -130,7 +130,7 @@ def test_a_damaged_archive_is_named(tmp_path):
         for name in whole.namelist():
             if not name.endswith("/data.pkl"):
                 part.writestr(name, whole.read(name))
-    with pytest.raises(OodlibError, match=r"part.pt'\) cannot be loaded"):
+    with pytest.raises(OodlibError, match=r"part.pt' cannot be loaded"):
         load_encoder("ViT-S-32-alt", str(tmp_path / "part.pt"), quick_gelu=True)
 
 

@@ -13,7 +13,7 @@ from tools.campaign import OUTCOMES, Campaign, Said, _outcome, main
     [
         (Said("same", frozenset({"note: old"})), "survived"),
         (Said("same", frozenset({"note: old", "note: made again"})), "repaired"),
-        (Said(error="error: /home/mine.safetensors is damaged: make it again"), "refused"),
+        (Said(error="error: kept/mine.safetensors is damaged: make it again"), "refused"),
         (Said(error="error: something went wrong"), "lost"),
         (Said(error="KeyError('mine.safetensors')", expected=False), "lost"),
         (Said("other", frozenset({"note: new"})), "lost"),
@@ -21,7 +21,7 @@ from tools.campaign import OUTCOMES, Campaign, Said, _outcome, main
     ],
 )
 def test_an_outcome_has_one_name(said, outcome):
-    assert _outcome(said, Said("same", frozenset({"note: old"})), Path("/home/mine.safetensors")) == outcome
+    assert _outcome(said, Said("same", frozenset({"note: old"})), Path("kept/mine.safetensors")) == outcome
 
 
 @pytest.mark.slow
