@@ -10,17 +10,16 @@ import hashlib
 import io
 import json
 import os
-import shutil
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 from PIL import Image
 
-from oodlib.cache import home_folder, replace_folder, sha256_of, writable
+from oodlib.cache import home_folder
 from oodlib.datasets.base import Benchmark, Manifest
+from oodlib.datasets.drawn import to_draw, whole
 from oodlib.datasets.emoji_sources import (
     BENCHMARK_HANDS,
     HANDS,
@@ -31,13 +30,12 @@ from oodlib.datasets.emoji_sources import (
     hands,
     version,
 )
-from oodlib.errors import OodlibError, mended, naming_extras
+from oodlib.errors import naming_extras
 
 NAME = "emojishift"
 SIDE = 128  # pixels; PocketCLIP's input, so that reading a picture needs no resizing
 RULES = 2  # raise when the rules below or the kept files change: it is part of the folder's name
 TABLES = ("manifest.csv", "dropped.csv")
-SEAL = "sha256.json"  # the hashes of the tables: a label with another letter would be believed
 
 ID_GROUPS = ("animals-nature", "food-drink")
 FAR_GROUPS = ("travel-places", "objects", "activities", "symbols")
@@ -193,13 +191,10 @@ def load(home: Path | None = None) -> Manifest:
         If an npm package is missing or damaged, or the cache folder cannot be written.
     """
     target = folder(home)
-    if not _whole(target):
-        writable(target.parent)
-        with FileLock(f"{target}.lock"):
-            if not _whole(target):
-                if target.exists():
-                    mended(f"EmojiShift in {target}", "its tables do not hold what was written to them")
-                _make(target)
+    if not whole(target, TABLES):
+        with to_draw(target, TABLES, "EmojiShift") as place:
+            if place is not None:
+                _draw_all(place)
     return Manifest(NAME, target, pd.read_csv(target / TABLES[0], dtype=str, keep_default_na=False))
 
 
@@ -208,40 +203,18 @@ def dropped(home: Path | None = None) -> pd.DataFrame:
     return pd.read_csv(load(home).root / TABLES[1], dtype=str, keep_default_na=False)
 
 
-def _whole(target: Path) -> bool:
-    """Whether the tables are there and hold what was written to them; drawings are compared when they are decoded."""
-    try:
-        known = json.loads((target / SEAL).read_text(encoding="utf-8"))
-        return bool(known == {name: sha256_of(target / name) for name in TABLES})
-    except (OSError, ValueError):
-        return False
-
-
-def _make(target: Path) -> None:
-    """Draw everything into a temporary folder, then move it into place."""
+def _draw_all(place: Path) -> None:
     rows = pd.DataFrame(_rows(emoji(GROUPS)))
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        for hand in HANDS:
-            (partial / hand).mkdir(parents=True)
-        jobs = [(svg, str(partial / uri)) for svg, uri in zip(rows["svg"], rows["uri"], strict=True)]
-        with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-            rows["pixels"] = list(pool.map(_draw_to, jobs, chunksize=32))
-        kept, gone = deduplicate(rows.drop(columns="svg"))
-        for uri in gone["uri"]:
-            (partial / uri).unlink()
-        for name, table in zip(TABLES, (kept, gone), strict=True):
-            table.to_csv(partial / name, index=False)
-        (partial / SEAL).write_text(json.dumps({name: sha256_of(partial / name) for name in TABLES}), encoding="utf-8")
-        replace_folder(partial, target)
-    except OSError as error:
-        raise OodlibError(
-            f"cannot draw EmojiShift into {target.parent} ({error.strerror or error}): "
-            "free some space, or set OODLIB_HOME to another folder"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    for hand in HANDS:
+        (place / hand).mkdir()
+    jobs = [(svg, str(place / uri)) for svg, uri in zip(rows["svg"], rows["uri"], strict=True)]
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        rows["pixels"] = list(pool.map(_draw_to, jobs, chunksize=32))
+    kept, gone = deduplicate(rows.drop(columns="svg"))
+    for uri in gone["uri"]:
+        (place / uri).unlink()
+    for name, table in zip(TABLES, (kept, gone), strict=True):
+        table.to_csv(place / name, index=False)
 
 
 def benchmark_pictures(manifest: Manifest) -> Manifest:

@@ -10,20 +10,20 @@ tree orders: places, made things and signs, and the columns from *grey* on.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 from PIL import Image, ImageFilter, ImageOps
 
-from oodlib.cache import home_folder, replace_folder, writable
+from oodlib.cache import home_folder
 from oodlib.datasets import emojishift
 from oodlib.datasets.base import Manifest
+from oodlib.datasets.drawn import to_draw, whole
 from oodlib.errors import OodlibError
 
+TABLES = ("manifest.csv",)
 RULES = 1  # raise when a rule below changes: it is part of the folder's name
 PER_CELL = 60
 
@@ -144,55 +144,38 @@ def _drawn(plain: Manifest, chosen: dict[str, int], per_cell: int, home: Path | 
     """What the grid needs beside the benchmark, drawn once and kept."""
     key = hashlib.sha256(f"{RULES}:{emojishift.folder(home).name}:{per_cell}".encode()).hexdigest()[:12]
     target = home_folder(home) / "datasets" / f"graded-drawings-{key}"
-    if not (target / "manifest.csv").exists():
-        writable(target.parent)
-        with FileLock(f"{target}.lock"):
-            if not (target / "manifest.csv").exists():
-                _draw(target, plain, chosen, per_cell)
-    try:
-        return Manifest("graded-drawings", target, pd.read_csv(target / "manifest.csv", keep_default_na=False))
-    except (ValueError, OSError) as error:
-        raise OodlibError(
-            f"the kept list {target / 'manifest.csv'} is damaged: delete its folder and try again"
-        ) from error
+    if not whole(target, TABLES):
+        with to_draw(target, TABLES, "the graded pictures") as place:
+            if place is not None:
+                _draw_all(place, plain, chosen, per_cell)
+    return Manifest("graded-drawings", target, pd.read_csv(target / TABLES[0], keep_default_na=False))
 
 
-def _draw(target: Path, plain: Manifest, chosen: dict[str, int], per_cell: int) -> None:
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+def _draw_all(place: Path, plain: Manifest, chosen: dict[str, int], per_cell: int) -> None:
     rows: list[dict[str, object]] = []
 
     def keep(picture: Image.Image, concept: str, row: int, column: int) -> None:
         file = f"{column}/{row}-{hashlib.sha256(concept.encode()).hexdigest()[:16]}.png"
-        picture.save(partial / file, compress_level=1)
+        picture.save(place / file, compress_level=1)
         pixels = hashlib.sha256(picture.tobytes()).hexdigest()
         rows.append({"id": file, "uri": file, "label": concept, "split": "graded", "sha256": pixels, "pixels": pixels})
         rows[-1] |= {"concept": concept, "semantic": row, "covariate": column}
 
-    try:
-        for column in range(len(COVARIATE)):
-            (partial / str(column)).mkdir(parents=True)
-        home_hand = plain.select(plain.table["hand"] == "fluent-emoji")
-        for path, concept in zip(home_hand.paths(), home_hand.table["concept"], strict=True):
-            with Image.open(path) as opened:
-                original = opened.convert("RGB")
-            for column, how in DISTORTIONS.items():
-                keep(distort(original, how), concept, chosen[concept], column)
-        for name, svg, column in _icons(plain, per_cell):
-            picture = emojishift.draw(svg)
-            keep(picture, name, len(SEMANTIC) - 1, column)
-            if column == min(ICONS):
-                for other, how in DISTORTIONS.items():
-                    keep(distort(picture, how), name, len(SEMANTIC) - 1, other)
-        pd.DataFrame(rows).to_csv(partial / "manifest.csv", index=False)
-        replace_folder(partial, target)
-    except OSError as error:
-        raise OodlibError(
-            f"cannot draw the graded pictures into {target.parent} ({error.strerror or error}): "
-            "free some space, or set OODLIB_HOME to another folder"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    for column in range(len(COVARIATE)):
+        (place / str(column)).mkdir()
+    home_hand = plain.select(plain.table["hand"] == "fluent-emoji")
+    for path, concept in zip(home_hand.paths(), home_hand.table["concept"], strict=True):
+        with Image.open(path) as opened:
+            original = opened.convert("RGB")
+        for column, how in DISTORTIONS.items():
+            keep(distort(original, how), concept, chosen[concept], column)
+    for name, svg, column in _icons(plain, per_cell):
+        picture = emojishift.draw(svg)
+        keep(picture, name, len(SEMANTIC) - 1, column)
+        if column == min(ICONS):
+            for other, how in DISTORTIONS.items():
+                keep(distort(picture, how), name, len(SEMANTIC) - 1, other)
+    pd.DataFrame(rows).to_csv(place / TABLES[0], index=False)
 
 
 def _icons(plain: Manifest, per_cell: int) -> list[tuple[str, str, int]]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oodlib.datasets import emojishift
+from oodlib.datasets.drawn import SEAL
 from oodlib.datasets.emoji_sources import BENCHMARK_HANDS, HANDS, PRETRAINING_HANDS, all_slugs, emoji, hands
 from oodlib.errors import MendedWarning, OodlibError
 
@@ -134,16 +135,16 @@ def test_damaged_package_is_named(monkeypatch, tmp_path):
         emoji(emojishift.GROUPS)
 
 
-@pytest.mark.parametrize("name", [*emojishift.TABLES, emojishift.SEAL])
+@pytest.mark.parametrize("name", [*emojishift.TABLES, SEAL])
 def test_damaged_tables_are_made_again_and_that_is_said(name, manifest, tmp_path, monkeypatch):
     target = emojishift.folder(tmp_path)
     target.mkdir(parents=True)
-    tables = [*emojishift.TABLES, emojishift.SEAL]
+    tables = [*emojishift.TABLES, SEAL]
     for table in tables:
         shutil.copy(manifest.root / table, target)
     assert emojishift.load(tmp_path).digest == manifest.digest
     (target / name).write_text((target / name).read_text().replace("e", "a", 1))
-    monkeypatch.setattr(emojishift, "_make", lambda folder: [shutil.copy(manifest.root / t, folder) for t in tables])
+    monkeypatch.setattr(emojishift, "_draw_all", lambda place: [shutil.copy(manifest.root / t, place) for t in tables])
     with pytest.warns(MendedWarning, match=f"EmojiShift in {target} is made again: its tables do not hold"):
         assert emojishift.load(tmp_path).digest == manifest.digest
     assert emojishift.load(tmp_path).table.equals(manifest.table)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import oodlib
 from oodlib.cache import load_sealed, save_sealed
+from oodlib.datasets import emojishift
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.guard import file as guard_file
@@ -356,3 +357,25 @@ def test_what_is_said_of_a_guard_may_be_deep(guard, tmp_path):
     save_file({"text": torch.eye(2)}, path, metadata={"sealed": "[" * 100_000})
     with pytest.raises(OodlibError, match="is no guard of this version of oodlib, or is damaged"):
         Guard.load(path, guard.encoder)
+
+
+def test_beside_calibration_pictures_the_share_that_is_out_is_estimated(pocket):
+    manifest = emojishift.load()
+    table = manifest.table
+    names = table.loc[(table["subgroup"] == "animal-mammal") & (table["hand"] == "twemoji"), "label"].tolist()
+
+    def drawn(mask, hands):
+        return manifest.select(mask & table["hand"].isin(hands)).paths()
+
+    own = table["label"].isin(names)
+    known, same = drawn(own, ["twemoji", "fluent-emoji"]), drawn(own, ["fluent-emoji-flat"])
+    others = drawn(table["group"] == "symbols", ["fluent-emoji-flat"])[:120]
+    true = len(others) / (len(same) + len(others))
+    guard = Guard.make(names, pocket, "energy", calibrate=known)
+    about = guard.decisions([*same, *others]).about
+    assert 0.2 < about["share_out_low"] <= about["share_out"]
+    assert about["share_out_low"] <= true
+    assert about["share_out"] == pytest.approx(true, abs=0.15)
+    assert guard.decisions(same).about["share_out_low"] == 0
+    unknown = Guard.make(names, pocket, "energy", 0.0)
+    assert "share_out" not in unknown.decisions(same[:2]).about
