@@ -12,7 +12,7 @@ import open_clip
 import torch
 from torch import nn
 
-from oodlib.cache import sha256_of
+from oodlib.cache import check_source, sha256_of
 from oodlib.encoders.beside_weights import beside_weights
 from oodlib.encoders.checkpoints import load_weights, read_weights
 from oodlib.encoders.encoder import Encoder
@@ -98,7 +98,7 @@ def load_encoder(
 
         source, capabilities = f"{LOCAL}{assemble(home)}", read_capabilities(WEIGHTS.parent)
     elif name.startswith(LOCAL):
-        capabilities = read_capabilities(Path(name.removeprefix(LOCAL)))
+        capabilities = read_capabilities(_plain(Path(name.removeprefix(LOCAL))))
     own: dict[str, Any] = {}
     if source.startswith((LOCAL, "hf-hub:")):
         file = _file_in(Path(source.removeprefix(LOCAL))) if source.startswith(LOCAL) else None
@@ -158,6 +158,13 @@ def _check_no_weights(name: str, **given: str | bool | None) -> None:
             raise OodlibError(
                 f"{name!r} brings its own weights: leave {option}={value!r} ({typed}) out, or name an architecture"
             )
+
+
+def _plain(folder: Path) -> Path:
+    """A model's folder without pipes and devices, for whose writers open_clip and transformers would wait."""
+    for inside in sorted(folder.iterdir()) if folder.is_dir() else ():
+        check_source(inside)
+    return folder
 
 
 def _file_in(folder: Path) -> Path | None:
