@@ -181,9 +181,7 @@ def place(checkout, drawings, pocket, tmp_path, monkeypatch):
     monkeypatch.setattr("oodlib.guard.compare.load_encoder", lambda *_, **__: pocket)
     few = {"mcm": get_detector("mcm"), "knn": on_concepts("knn")}  # all of them: tests/guard/test_compare.py
     monkeypatch.setattr("oodlib.guard.compare._detectors", lambda labelled: few)
-    monkeypatch.setattr(
-        "oodlib.cli.compare._keep", lambda comparison, folder: folder.mkdir()
-    )  # the map is tested there
+    monkeypatch.setattr("oodlib.cli.compare.draw", lambda *_: None)  # the map is tested there
     shutil.copy(drawings["tiger"], tmp_path / "picture.png")
     for inside, outside in (("my_classes", "everything_else"), ("pets", "elsewhere"), ("ID_FOLDER", "OOD_FOLDER")):
         for label, shown in (("banana", ("banana", "pineapple")), ("tiger", ("tiger", "bicycle"))):
