@@ -377,5 +377,5 @@ def test_beside_calibration_pictures_the_share_that_is_out_is_estimated(pocket):
     assert about["share_out_low"] <= true
     assert about["share_out"] == pytest.approx(true, abs=0.15)
     assert guard.decisions(same).about["share_out_low"] == 0
-    unknown = Guard.make(names, pocket, "energy", 0.0)
+    unknown = Guard.make(names, pocket, "energy", threshold=0.0)
     assert "share_out" not in unknown.decisions(same[:2]).about

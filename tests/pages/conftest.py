@@ -1,4 +1,7 @@
-"""The book as a reader gets it: every notebook executed under the small setting, the site built, served, and opened."""
+"""The book as a reader gets it: every notebook executed, the site built, served, and opened.
+
+Under the small setting, in a folder of the tests; `OODLIB_TEST_BOOK=whole` looks at what `make reproduce` made.
+"""
 
 import functools
 import os
@@ -23,16 +26,23 @@ FLAGS = (
 
 
 @pytest.fixture(scope="session")
-def built() -> Iterator[Path]:
-    """The folder of the small run: executed notebooks, records, results, `html/`. Kept, and redone where stale."""
+def small() -> bool:
+    """Whether the book that is looked at is the small one."""
+    return os.environ.get("OODLIB_TEST_BOOK") != "whole"
+
+
+@pytest.fixture(scope="session")
+def built(small: bool) -> Iterator[Path]:
+    """The folder of the run: executed notebooks, records, results, `html/`. Kept, and redone where stale."""
     before = {name: os.environ.get(name) for name in ("OODLIB_BUILD", "OODLIB_PROJECT")}
     (ROOT / "_build").mkdir(exist_ok=True)
-    os.environ |= {"OODLIB_BUILD": str(ROOT / "_build" / "test-build"), "OODLIB_PROJECT": str(ROOT)}
+    folder = ROOT / "_build" / ("test-build" if small else "")
+    os.environ |= {"OODLIB_BUILD": str(folder), "OODLIB_PROJECT": str(ROOT)}
     try:
         with FileLock(ROOT / "_build" / "test-build.lock"):  # the tests run in several processes
             for name in notebooks.notebook_names():
-                notebooks.execute(name, small=True)
-            index, _ = site.build(small=True)
+                notebooks.execute(name, small=small)
+            index, _ = site.build(small=small)
         yield index.parent.parent
     finally:
         for name, value in before.items():
@@ -44,8 +54,8 @@ def built() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def html(built: Path) -> Path:
-    """The site; `OODLIB_TEST_SITE` names another one to look at, such as `_build/pocket/html`."""
-    return Path(os.environ.get("OODLIB_TEST_SITE", built / "html")).resolve()
+    """The site."""
+    return built / "html"
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """What the pages claim first, computed again from the kept scores."""
 
 import json
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,19 +20,13 @@ COMPARING = {  # pages whose finding compares detectors
 }
 
 
-@pytest.fixture(scope="session")
-def folder(built) -> Path:
-    """The small book; where `OODLIB_TEST_SITE` names another site, the book that it is of."""
-    return Path(os.environ.get("OODLIB_TEST_SITE", built / "html")).resolve().parent
-
-
 @pytest.fixture(params=sorted(COMPARING))
-def page(request, folder) -> tuple[str, list[dict]]:
+def page(request, built) -> tuple[str, list[dict]]:
     """What a page shows as Markdown, and its findings."""
-    book = json.loads((folder / "notebooks" / f"{request.param}.ipynb").read_text(encoding="utf-8"))
+    book = json.loads((built / "notebooks" / f"{request.param}.ipynb").read_text(encoding="utf-8"))
     outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
     shown = "\n".join("".join(output.get("data", {}).get("text/markdown", "")) for output in outputs)
-    return shown, json.loads((folder / "findings" / f"{request.param}.json").read_text(encoding="utf-8"))
+    return shown, json.loads((built / "findings" / f"{request.param}.json").read_text(encoding="utf-8"))
 
 
 def finding(row: dict) -> Finding:
@@ -61,11 +53,11 @@ def mean_spread(results: pd.DataFrame, row: dict) -> float:
     return float(np.ptp(values, axis=1).mean() - np.ptp(values, axis=0).mean())
 
 
-def test_every_difference_is_that_of_the_kept_scores(page, folder):
+def test_every_difference_is_that_of_the_kept_scores(page, built):
     _, rows = page
     assert rows
     for row in rows:
-        kept = pd.read_parquet(folder / row["scores"])
+        kept = pd.read_parquet(built / row["scores"])
         if row["scores"].startswith("results/"):
             assert row["value"] == pytest.approx(mean_spread(kept, row))
         elif row["metric"] == "auroc":
@@ -73,12 +65,12 @@ def test_every_difference_is_that_of_the_kept_scores(page, folder):
             assert row["value"] == pytest.approx(first - mean_auroc(kept, row, row["second"], row["others"]))
 
 
-def test_every_interval_is_drawn_again_alike(page, folder):
+def test_every_interval_is_drawn_again_alike(page, built):
     for row in page[1]:
         if row["scores"].startswith("results/"):
             continue  # its draws are of concepts and seeds, which take the trials themselves
         detectors = [row["first"], row["second"]]
-        kept = pd.read_parquet(folder / row["scores"])
+        kept = pd.read_parquet(built / row["scores"])
         again = Comparison(kept, row["id_set"], row["kinds"], detectors, n_boot=row["n_boot"], seed=row["seed"])
         if row["first"] == row["second"]:
             found = again.across(row["first"], row["sets"], row["others"], row["metric"])
@@ -112,18 +104,18 @@ def test_the_page_says_what_was_found_and_no_other_difference(page):
             assert row["verb"] in opening
 
 
-def test_a_detector_has_one_number_in_findings_and_results(folder):
+def test_a_detector_has_one_number_in_findings_and_results(built):
     """The scores behind findings are those behind the tables, wherever a page of tables has the same detector."""
-    results = read_results(folder / "results")
+    results = read_results(built / "results")
     results = results[(results["metric"] == "auroc") & (results["tuning"] == "none")]
     value = results.set_index(["id_set", "ood_set", "detector"])["value"]
     value = value[~value.index.duplicated()]
     compared = 0
-    for path in sorted((folder / "findings").glob("*.json")):
+    for path in sorted((built / "findings").glob("*.json")):
         for row in json.loads(path.read_text(encoding="utf-8")):
             if row["scores"] not in ("scores/zero_shot.parquet", "scores/outlier_methods.parquet"):
                 continue
-            kept = pd.read_parquet(folder / row["scores"])
+            kept = pd.read_parquet(built / row["scores"])
             for part in row["sets"]:
                 found = mean_auroc(kept, row, row["first"], [part])
                 assert found == pytest.approx(value[row["id_set"], part, row["first"]]), (path.name, part)

@@ -1,14 +1,13 @@
 """The book of the profile `imagenet`, made whole from a made-up tree: real layouts, real class ids, random weights."""
 
 import json
-import os
 import re
 from pathlib import Path
 
 import pytest
 
 from oodlib import provenance
-from oodlib.book import notebooks, site
+from oodlib.book import notebooks, site, staging
 from oodlib.evaluation.results import read_results
 from oodlib.experiments.profiles import load_profile
 
@@ -31,11 +30,12 @@ EXPECTED = (
 
 
 @pytest.fixture(scope="module")
-def made(built, sample_tree):
-    """The folder of the sample's run, in the same build folder as the small book."""
-    before = os.environ.get("IMAGENET_ROOT")
-    os.environ["IMAGENET_ROOT"] = str(sample_tree)
-    try:
+def made(built, small, sample_tree):
+    """The folder of the sample's run, beside the book that it takes pages about EmojiShift from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMAGENET_ROOT", str(sample_tree))
+        for module in (notebooks, staging):  # a sample takes them from the small book; here from that which is there
+            patch.setattr(module, "load_profile", lambda name, **_: load_profile(name, small=small))
         profile = load_profile("imagenet")
         assert profile.is_sample
         for name, run_as in notebooks.runs_of(profile):
@@ -43,10 +43,6 @@ def made(built, sample_tree):
         index, _ = site.build("imagenet")
         assert index.parent.parent == profile.folder == built.parent / "imagenet-sample"
         yield profile.folder
-    finally:
-        os.environ.pop("IMAGENET_ROOT")
-        if before is not None:
-            os.environ["IMAGENET_ROOT"] = before
 
 
 def text_of(made: Path, page: str) -> str:
