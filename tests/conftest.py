@@ -4,6 +4,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+# Where several processes run the tests, each computes on its share of the cores, and so do the notebooks and commands
+# that it starts: threads that wait for a core spin. NumPy and torch read this when they are first imported, and round
+# otherwise with another number of threads: set later, a command would not give the last digits of this process.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -11,12 +18,6 @@ from hypothesis import settings
 # The same examples on every machine and in every run; the first call into torch may be slow.
 settings.register_profile("oodlib", deadline=None, derandomize=True)
 settings.load_profile("oodlib")
-
-# Where several processes run the tests, each computes on its share of the cores, and so do the notebooks and commands
-# that it starts: threads that wait for a core spin. Torch reads this when it is first imported.
-if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
-    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-    os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
 # Pictures, models and features of the tests; `make clean` deletes them, a person's own cache stays as it is.
 os.environ["OODLIB_HOME"] = str(Path(__file__).parent.parent / "_build" / "test-home")

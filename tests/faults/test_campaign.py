@@ -1,10 +1,12 @@
 """The campaign of faults does what it says, and sees what it is there to see."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from oodlib.datasets import emojishift
 from tools.campaign import OUTCOMES, Campaign, Said, _outcome, main
 
 
@@ -39,6 +41,22 @@ def test_damaged_guards_are_made_again_or_refused_and_processes_leave_what_the_n
     assert sum(campaign.counts["saved guards"].values()) == campaign.counts["saved guards"]["refused"]
     assert campaign.counts["killed"] == {"survived": 1}
     assert campaign.counts["full disk, then space"] == {"survived": 1}
+
+
+@pytest.mark.slow
+def test_tables_of_drawings_are_made_again_without_drawing(tmp_path, monkeypatch):
+    emojishift.load()
+    drawn = emojishift.folder()
+    monkeypatch.setenv("OODLIB_HOME", str(tmp_path / "usual"))
+    emojishift.folder().mkdir(parents=True)
+    for file in filter(Path.is_file, drawn.iterdir()):
+        shutil.copy(file, emojishift.folder() / file.name)
+    campaign = Campaign(tmp_path, seed=3)
+    campaign.kinds = [kind for kind in campaign.kinds if kind.name == "manifests"]
+    for way in ("flip", "cut", "empty", "folder"):
+        campaign.damage(way)
+    assert not campaign.bad
+    assert campaign.counts == {"manifests": {"repaired": 4}}
 
 
 @pytest.mark.slow
