@@ -88,7 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
         write_atomically(chosen.out.with_name("wordnet.LICENSE"), lambda path: path.write_text(terms, encoding="utf-8"))
     except OodlibError as error:
         sys.exit(f"error: {error}")
-    print(f"{sum(len(list(_sets(part))) for part in PARTS)} synonym sets, {len(content) / 1e6:.2f} MB: {chosen.out.name}")
+    print(
+        f"{sum(len(list(_sets(part))) for part in PARTS)} synonym sets, {len(content) / 1e6:.2f} MB: {chosen.out.name}"
+    )
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def noun_synsets() -> tuple[frozenset[str], ...]:
 
 
 def noun_hypernyms() -> Iterator[tuple[tuple[int, ...], bool]]:
-    """For each set of `noun_synsets`, in order: the places of the sets above it, and whether it is an instance of all of them.
+    """For each set of `noun_synsets`, in order: the places of the sets above it, and whether it is their instance.
 
     Raises
     ------
