@@ -1,7 +1,7 @@
 """DNM: words of crowded places, and a denominator that takes the classes out of them."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -169,24 +169,26 @@ class DNM(OutlierDetector):
         self.weight_ = self._checked_weight()
 
     def _checked_weight(self) -> float:
-        classes, size = len(self.text_), self.group_rows_.shape[1]
+        weight: Any = self.weight
+        classes, size = len(self.text_), int(self.group_rows_.shape[1])
         least = size / (size + classes)
-        if self.weight == "safe":
+        if weight == "safe":
             return (1 + least) / 2
-        if isinstance(self.weight, str) or not 0 < self.weight <= 1:
+        if isinstance(weight, str) or not 0 < weight <= 1:
             raise OodlibError(f'{self!r}: the weight is a share: pass a number above 0 and at most 1, or "safe".')
-        if self.weight <= least:
+        if weight <= least:
             enough = math.floor(100 * least + 1) / 100
             raise OodlibError(
                 f"{self!r}: its denominator turns negative with {classes} classes and groups of {size}: pass "
                 f'weight="safe", which is oodlib\'s own choice, or a weight of {enough:g} or more.'
             )
-        return self.weight
+        return float(weight)
 
     @property
     def counts(self) -> float:
         """How often the classes count in the denominator, the w above."""
-        return self.weight_ - (1 - self.weight_) * self.group_rows_.shape[1] / len(self.text_)
+        size = int(self.group_rows_.shape[1])
+        return self.weight_ - (1 - self.weight_) * size / len(self.text_)
 
     @property
     def bounds(self) -> tuple[float, float]:
