@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from oodlib.concepts import Concepts
 from oodlib.detectors import get_detector
 
-DETECTORS = ("neg_label", "csp", "outlier_softmax", "ole")
+DETECTORS = ("neg_label", "csp", "outlier_softmax", "ole", "renyi_neg", "dnm")
 BOUND = 2**10  # MiB
 UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss in one MiB
 

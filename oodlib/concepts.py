@@ -16,6 +16,7 @@ _REMEDY = {
     "no_text": ('the "no" feature of each name', "Concepts(no_text=...)"),
     "shots": ("labelled pictures", "Concepts(shots=..., shot_labels=...)"),
     "shot_labels": ("labelled pictures", "Concepts(shots=..., shot_labels=...)"),
+    "encode": ("the model's text tower", "Concepts(encode=...)"),
 }
 
 
@@ -68,6 +69,9 @@ class Concepts:
         How image features, a tensor (n, D), match the classes, (n, C), on the scale of a cosine, where that is not the
         cosine with `text`: a method of `oodlib.tuning` may match with few labelled pictures, too. Detectors use it for
         the classes.
+    encode : callable, optional
+        The model's text tower, for methods that make texts while they score: from n texts to their features (n, D),
+        L2-normalised.
 
     Raises
     ------
@@ -95,6 +99,7 @@ class Concepts:
     shot_labels: Array | None = None
     logit_scale: float = 100.0
     match: Callable[[Array], Array] | None = None
+    encode: Callable[[Sequence[str]], Array] | None = None
 
     def __post_init__(self) -> None:
         """Convert and check every field."""
@@ -126,7 +131,7 @@ class Concepts:
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0):
             raise OodlibError(f"logit_scale is {self.logit_scale}: pass the factor on the cosine, 100 for CLIP.")
         fields = (names, text, outlier_names, outlier_text, kinds, no_text, shots, labels, float(self.logit_scale))
-        for field, value in zip(self.__dataclass_fields__, (*fields, self.match), strict=True):
+        for field, value in zip(self.__dataclass_fields__, (*fields, self.match, self.encode), strict=True):
             object.__setattr__(self, field, value)  # the way to set a field of a frozen dataclass
 
     @classmethod
@@ -157,12 +162,13 @@ class Concepts:
             outlier_names=outlier_names,
             outlier_text=outlier_text,
             logit_scale=float(encoder.logit_scale),
+            encode=lambda texts: encoder.encode_texts(list(texts), templates=templates),
         )
 
-    def require(self, field: Literal["outlier_text", "no_text", "shots", "shot_labels"], *, by: str) -> Array:
+    def require(self, field: Literal["outlier_text", "no_text", "shots", "shot_labels", "encode"], *, by: str) -> Any:
         """Return a field that not every set of concepts has, or say what to pass; `by` names who needs it."""
-        value: Array | None = getattr(self, field)
-        if value is None or not len(value):
+        value = getattr(self, field)
+        if value is None or (not callable(value) and not len(value)):
             what, remedy = _REMEDY[field]
             raise MissingPartError(f"{by} needs {what}: pass {remedy}", field)
         return value

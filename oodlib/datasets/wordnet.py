@@ -1,7 +1,8 @@
-"""Words that name things: WordNet's nouns and adjectives with their lexicographer files.
+"""Words that name things: WordNet's nouns and adjectives with their lexicographer files, and what nouns are kinds of.
 
 They come with the package, in a file that `tools/wordnet.py` compiles: the nouns, an empty line, the adjectives. A line
-is a synonym set: the number of its lexicographer file and its words, with tabs between.
+is a synonym set: the number of its lexicographer file and its words, with tabs between. After another empty line follow
+the hypernyms of the nouns (`noun_hypernyms`), a line for each of their sets.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ class Word:
 @lru_cache(maxsize=1)
 def _parts() -> dict[str, str]:
     try:
-        nouns, adjectives = lzma.decompress(WORDNET.read_bytes()).decode().split("\n\n")
-    except (OSError, lzma.LZMAError):
+        nouns, adjectives, above = lzma.decompress(WORDNET.read_bytes()).decode().split("\n\n")
+    except (OSError, lzma.LZMAError, ValueError):
         raise OodlibError(f"{WORDNET} is missing or damaged: install oodlib again") from None
-    return {"noun": nouns, "adj": adjectives}
+    return {"noun": nouns, "adj": adjectives, "above": above}
 
 
 def _sets(part: str) -> Iterator[tuple[str, list[str]]]:
@@ -102,6 +103,19 @@ def noun_synsets() -> tuple[frozenset[str], ...]:
         If the package's file of words is missing or damaged.
     """
     return tuple(frozenset(map(normal, texts)) for _, texts in _sets("noun"))
+
+
+def noun_hypernyms() -> Iterator[tuple[tuple[int, ...], bool]]:
+    """For each set of `noun_synsets`, in order: the places of the sets above it, and whether it is their instance.
+
+    Raises
+    ------
+    OodlibError
+        If the package's file of words is missing or damaged.
+    """
+    for line in _parts()["above"].splitlines():
+        places = () if line == "-" else tuple(int(place.removeprefix("i")) for place in line.split())
+        yield places, 0 < len(places) == line.count("i")
 
 
 @lru_cache(maxsize=2)

@@ -1,7 +1,7 @@
 """What the methods with outlier labels share: their base class, mining, and the part of a softmax."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -73,7 +73,9 @@ def over_candidates(candidates: Array, text: Array, summary: Callable[[Array], A
     return join([summary(block @ text.T) for block in split(candidates, rows)])
 
 
-def farthest(similarity: Array, kinds: Sequence[str], keep: float) -> np.ndarray:
+def farthest(
+    similarity: Array, kinds: Sequence[str], keep: float, others: Mapping[str, float] | None = None
+) -> np.ndarray:
     """Choose the share `keep` of the labels that is least similar to the classes, in each kind of word by itself.
 
     Parameters
@@ -83,6 +85,8 @@ def farthest(similarity: Array, kinds: Sequence[str], keep: float) -> np.ndarray
         Empty: all labels are of one kind.
     keep : float
         ``int(n * keep)`` of the n labels of a kind are kept, and at least one.
+    others : mapping of str to float, optional
+        The share of each kind that has one of its own.
 
     Returns
     -------
@@ -98,7 +102,8 @@ def farthest(similarity: Array, kinds: Sequence[str], keep: float) -> np.ndarray
     for kind in dict.fromkeys(kinds) or [None]:
         rows = np.array([i for i in range(len(numbers)) if kind is None or kinds[i] == kind])
         order = rows[numbers[rows].argsort(stable=True)]
-        chosen.append(order[: max(1, int(len(order) * keep))])
+        share = (others or {}).get(str(kind), keep)
+        chosen.append(order[: max(1, int(len(order) * share))])
     return np.concatenate(chosen)
 
 
@@ -114,6 +119,14 @@ def group_rows(labels: int, groups: int, seed: int) -> np.ndarray:
     groups = min(groups, labels)
     size = labels // groups
     return permutation(groups * size, seed).reshape(groups, size)
+
+
+def by_group(features: Array, words: Array, rows: np.ndarray) -> Array:
+    """Compare pictures with the words of each group: (n, D), (M, D), (G, M // G) of int -> (n, G, M // G).
+
+    Permuting words, instead of cosines, moves fewer numbers.
+    """
+    return (features @ words[rows.flatten()].T).reshape(len(features), *rows.shape)
 
 
 def known_odds(known: Array, unknown: Array) -> Array:
@@ -138,11 +151,14 @@ def known_odds(known: Array, unknown: Array) -> Array:
     return mean_share(logsumexp(known)[:, None] - join([logsumexp(hot) for hot in split(unknown, rows)]))
 
 
-def check_mining(detector: object, quantile: float, keep: float, groups: int) -> None:
-    """Raise if a parameter of the mining makes no sense."""
+def check_mining(detector: object, quantile: float, groups: int, **shares: float) -> None:
+    """Raise if a parameter of the mining makes no sense; `shares` are those of labels to keep, by parameter."""
     if not 0 <= quantile <= 1:
         raise OodlibError(f"{detector!r}: the quantile must lie between 0 and 1; 1 is the nearest class.")
-    if not 0 < keep <= 1:
-        raise OodlibError(f"{detector!r}: keep is the share of labels to keep, so it must be above 0 and at most 1.")
+    for name, share in shares.items():
+        if not 0 < share <= 1:
+            raise OodlibError(
+                f"{detector!r}: {name} is the share of labels to keep, so it must be above 0 and at most 1."
+            )
     if groups < 1:
         raise OodlibError(f"{detector!r}: groups must be at least 1, which is the score without groups.")

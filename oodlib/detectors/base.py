@@ -47,7 +47,7 @@ class Detector(Estimator, ABC):
         True where the method looks at the test images as a set, not at one alone. Pass a mixed stream of ID and OOD
         images to one call of `score_samples`, as `oodlib.evaluation.score` does.
     requires : tuple of str
-        What the method needs besides the names: fields of `Concepts` ("outlier_text", "no_text", "shots"), or
+        What the method needs besides the names: fields of `Concepts` ("outlier_text", "no_text", "shots", "encode"), or
         "patches", which `score_samples` then takes as well. Whoever prepares concepts reads it instead of trying.
     default_words : tuple of str
         The method's own outlier labels, for those who pass none; empty where any list of words will do.

@@ -5,6 +5,29 @@ from oodlib.detectors._outliers import over_candidates
 from oodlib.detectors.neg_label import NegLabel
 
 
+def nearness(candidates: Array, text: Array, q: float, max_similarity: float) -> Array:
+    """The quantile of each candidate's cosines with the classes; 1 for one that is too near to a class.
+
+    Parameters
+    ----------
+    candidates : tensor or array, shape (K, D)
+    text : tensor or array, shape (C, D)
+    q : float
+        The quantile.
+    max_similarity : float
+        Largest cosine with a class.
+
+    Returns
+    -------
+    tensor or array, shape (K,)
+    """
+
+    def last_if_near(cosines: Array) -> Array:
+        return namespace(cosines).where(largest(cosines) > max_similarity, 1.0, quantile(cosines, q))
+
+    return over_candidates(candidates, text, last_if_near)
+
+
 class CSP(NegLabel):
     r"""NegLabel's score over a conjugated semantic pool: nouns, and phrases such as "blue thing".
 
@@ -59,8 +82,4 @@ class CSP(NegLabel):
         self.max_similarity = max_similarity
 
     def similarity(self, candidates: Array) -> Array:
-        def last_if_near(cosines: Array) -> Array:
-            near = largest(cosines) > self.max_similarity
-            return namespace(cosines).where(near, 1.0, quantile(cosines, self.quantile))
-
-        return over_candidates(candidates, self.text_, last_if_near)
+        return nearness(candidates, self.text_, self.quantile, self.max_similarity)

@@ -6,6 +6,7 @@ from oodlib.arrays import Array, like, quantile
 from oodlib.concepts import Concepts
 from oodlib.detectors._outliers import (
     OutlierDetector,
+    by_group,
     check_mining,
     farthest,
     group_rows,
@@ -104,7 +105,7 @@ class NegLabel(OutlierDetector):
 
     def learn(self, concepts: Concepts) -> None:
         super().learn(concepts)
-        check_mining(self, self.quantile, self.keep, self.groups)
+        check_mining(self, self.quantile, self.groups, keep=self.keep)
         self.selected_ = farthest(self.similarity(self.outlier_text_), concepts.outlier_kinds, self.keep)
         self.restrict(self.selected_)
         self.group_rows_ = group_rows(len(self.selected_), self.groups, self.random_state)
@@ -118,7 +119,5 @@ class NegLabel(OutlierDetector):
 
     def grouped(self, features: Array, known: Array, unknown: Array) -> Array:
         """Score (n, D), given its cosines with the classes (n, C), against features of the kept labels (M, D)."""
-        # Scaling features and permuting labels, instead of cosines: there are fewer numbers to move.
-        negatives = unknown[self.group_rows_.flatten()]
-        logits = (features / self.temperature @ negatives.T).reshape(len(features), *self.group_rows_.shape)
+        logits = by_group(features / self.temperature, unknown, self.group_rows_)  # fewer features than cosines
         return known_odds(known / self.temperature, logits)

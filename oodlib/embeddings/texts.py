@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +75,19 @@ def embed_texts(
             if new or not texts:
                 kept |= _encode(encoder, new, prompts, folder)
     return asked.as_features(np.stack([kept[text] for text in texts]))
+
+
+def text_tower(encoder: TextEncoder, templates: Sequence[str]) -> Callable[[Sequence[str]], Any]:
+    """What `oodlib.concepts.Concepts` take as `encode`: from texts to their features, which are kept.
+
+    Texts go into the first of the templates alone: a method may make 25 for each picture.
+
+    Parameters
+    ----------
+    encoder : TextEncoder
+    templates : sequence of str
+    """
+    return lambda texts: embed_texts(encoder, texts, list(templates)[:1])
 
 
 def _encode(encoder: TextEncoder, new: list[str], prompts: list[str] | None, folder: Path) -> dict[str, np.ndarray]:

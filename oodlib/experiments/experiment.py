@@ -12,7 +12,7 @@ from torch import Tensor
 from oodlib.concepts import Concepts
 from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.embeddings.embedding import Embeddings, embed
-from oodlib.embeddings.texts import embed_texts
+from oodlib.embeddings.texts import embed_texts, text_tower
 from oodlib.encoders.load import Encoder, load_encoder
 from oodlib.encoders.no_texts import NoTexts
 from oodlib.evaluation.scoring import classify
@@ -90,6 +90,7 @@ class Experiment:
             names=names,
             text=embed_texts(self.encoder, names, self.templates),
             logit_scale=self.encoder.logit_scale,
+            encode=text_tower(self.encoder, self.templates),
         )
         if self.encoder.capabilities.no_head is None:
             return concepts

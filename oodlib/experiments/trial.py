@@ -17,7 +17,7 @@ from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.datasets.images import read_image
 from oodlib.detectors import Detector, get_detector
 from oodlib.embeddings.embedding import Embeddings, embed
-from oodlib.embeddings.texts import embed_texts
+from oodlib.embeddings.texts import embed_texts, text_tower
 from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.evaluation.results import COLUMNS
@@ -84,8 +84,13 @@ class Trial:
         return Embeddings.join([embed(encoder, part) for part in parts])
 
     def _table(self, benchmark: Benchmark, sets: Mapping[str, Manifest], kept: Embeddings, run: str) -> pd.DataFrame:
-        text = embed_texts(self.encoder, benchmark.names, self._sentences(self.protocol.prompts))
-        id_concepts = Concepts(names=benchmark.names, text=text, logit_scale=self.encoder.logit_scale)
+        sentences = self._sentences(self.protocol.prompts)
+        id_concepts = Concepts(
+            names=benchmark.names,
+            text=embed_texts(self.encoder, benchmark.names, sentences),
+            logit_scale=self.encoder.logit_scale,
+            encode=text_tower(self.encoder, sentences),
+        )
         tables = []
         for shots, seed, tuned in self._tuned(id_concepts):
             source = kept if tuned.encoder is None else self._embed(tuned.encoder, {benchmark.name: sets})
@@ -154,7 +159,7 @@ class Trial:
         lexicon = Lexicon.encode(self.encoder, listed, prompts)
         if tuned.encode is not None:
             lexicon = replace(lexicon, text=tuned.encode(lexicon.words))
-        return lexicon.add_to(tuned.concepts)
+        return lexicon.add_to(replace(tuned.concepts, encode=tuned.encode or tuned.concepts.encode))
 
     def _sentences(self, name: str) -> tuple[str, ...]:
         """A set of prompts, or the first of a long one."""

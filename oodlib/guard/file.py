@@ -18,6 +18,7 @@ from oodlib.arrays import as_numpy
 from oodlib.cache import check_source, load_sealed, save_sealed
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, list_detectors, name_of
+from oodlib.embeddings.texts import text_tower
 from oodlib.encoders.named import named_encoder
 from oodlib.errors import DamagedError, OodlibError
 from oodlib.evaluation.thresholds import Threshold
@@ -132,11 +133,15 @@ def load_guard(
         outlier_kinds=tuple(about["outliers"][1]),
         no_text=features.get("no_text"),
         logit_scale=about["logit_scale"],
+        encode=text_tower(encoder, about["templates"]),
     )
     parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in about["parameters"].items()}
     learned = {name: tuple(value) if isinstance(value, list) else value for name, value in about["learned"].items()}
     learned |= {name.removeprefix(LEARNED): value for name, value in features.items() if name.startswith(LEARNED)}
-    detector = get_detector(about["method"], **parameters).restore(learned)
+    detector = get_detector(about["method"], **parameters)
+    if "encode" in detector.requires:
+        learned["encode_"] = concepts.encode
+    detector.restore(learned)
     described = {name: tuple(lines) for name, lines in about["labels"]}
     return {
         "encoder": encoder,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from oodlib.arrays import join
 from oodlib.concepts import Concepts
 from oodlib.detectors import Detector, get_detector, name_of
+from oodlib.embeddings.texts import text_tower
 from oodlib.encoders.named import named_encoder
 from oodlib.errors import OodlibError
 from oodlib.evaluation.thresholds import Threshold, check_rule, choose
@@ -98,7 +99,10 @@ class Guard:
         notes = [*name_notes(list(described)), *check_reading(encoder, described, prompts)]
         notes += check_reading(encoder, dict.fromkeys(outliers or (), ()), prompts, "outlier word")
         id_concepts = Concepts(
-            names=tuple(described), text=encode_labels(encoder, described, prompts), logit_scale=encoder.logit_scale
+            names=tuple(described),
+            text=encode_labels(encoder, described, prompts),
+            logit_scale=encoder.logit_scale,
+            encode=text_tower(encoder, prompts),
         )
         if encoder.capabilities.no_head is not None:
             id_concepts = replace(id_concepts, no_text=encoder.encode_no(id_concepts.names, prompts))
@@ -152,7 +156,8 @@ class Guard:
         lexicon = None
         if known.outlier_text is not None:
             lexicon = Lexicon(known.outlier_names, known.outlier_kinds, known.outlier_text)
-        bare = Concepts(names=tuple(described), text=text, no_text=no_text, logit_scale=known.logit_scale)
+        fresh = {"names": tuple(described), "text": text, "no_text": no_text}
+        bare = replace(known, **fresh, outlier_names=(), outlier_text=None, outlier_kinds=())
         concepts = bare if lexicon is None else with_outliers(bare, lexicon)
         detector = _unfitted(self.detector).fit(concepts)
         check_that_it_tells(detector, concepts)

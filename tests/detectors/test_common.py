@@ -35,20 +35,32 @@ def features(n, seed=0):
     return normalize(torch.randn(n, D, generator=torch.Generator().manual_seed(seed)), dim=1)
 
 
+def tower(names, text):
+    """A text tower that reads "<name> and <name>" as what lies between the two."""
+    known = dict(zip(names, text, strict=True))
+
+    def encode(texts):
+        return normalize(torch.stack([sum(known[name] for name in one.split(" and ")) for one in texts]), dim=1)
+
+    return encode
+
+
 def concepts(order=range(C)):
     """Classes, with everything that any detector may ask for."""
     text, shots = features(C, seed=1), features(2 * C, seed=3)
     order = list(order)
+    names, words, others = [f"class {i}" for i in order], [f"word {i}" for i in range(20)], features(20, seed=2)
     return Concepts(
-        names=[f"class {i}" for i in order],
+        names=names,
         text=text[order],
-        outlier_names=[f"word {i}" for i in range(20)],
-        outlier_text=features(20, seed=2),
+        outlier_names=words,
+        outlier_text=others,
         outlier_kinds=["noun"] * 14 + ["adjective"] * 6,
         no_text=features(C, seed=4)[order],
         shots=shots,
         shot_labels=[order.index(i % C) for i in range(2 * C)],
         logit_scale=100.0,
+        encode=tower([*names, *words], [*text[order], *others]),
     )
 
 
@@ -58,13 +70,19 @@ def fitted(name):
 
 @pytest.mark.parametrize("name", list_detectors())
 def test_what_a_detector_requires_is_what_it_cannot_do_without(name):
-    bare, detector = Concepts(names=["a", "b"], text=features(2)), get_detector(name)
+    detector, whole = get_detector(name), concepts()
     parts = [part for part in detector.requires if part != "patches"]
-    if not parts:
-        detector.fit(bare)
+    kept = {part: getattr(whole, part) for part in parts}
+    if "outlier_text" in parts:
+        kept["outlier_names"] = whole.outlier_names
+    if "shots" in parts:
+        kept["shot_labels"] = whole.shot_labels
+    detector.fit(Concepts(names=whole.names, text=whole.text, **kept))
     for part in parts:
+        belong = {"outlier_text": "outlier_names", "shots": "shot_labels"}
+        without = {field: value for field, value in kept.items() if field not in (part, belong.get(part))}
         with pytest.raises(MissingPartError) as raised:
-            detector.fit(bare)
+            detector.fit(Concepts(names=whole.names, text=whole.text, **without))
         assert raised.value.part == part
 
 
@@ -167,6 +185,8 @@ def test_what_was_learned_can_be_taken_back(name, example):
     assert all(key.endswith("_") for key in state)
     assert {type(value) for value in state.values()} <= {type(example.text), np.ndarray, float, int, tuple, type(None)}
     again = get_detector(name, **detector.get_params()).restore(state)
+    if "encode" in again.requires:
+        again.encode_ = example.encode
     for images in (features(20), features(20).numpy()):
         np.testing.assert_array_equal(again.score_samples(images), detector.score_samples(images))
     assert again.threshold_ == 0.25

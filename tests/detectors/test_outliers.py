@@ -13,7 +13,18 @@ from oodlib.detectors import _outliers, get_detector
 from oodlib.detectors._outliers import farthest, group_rows, known_odds, over_candidates
 from oodlib.errors import OodlibError
 
-WITH_LABELS = ["neg_label", "csp", "eoe", "clip_scope", "ada_neg", "outlier_softmax"]
+WITH_LABELS = [
+    *("neg_label", "csp", "eoe", "clip_scope", "ada_neg", "outlier_softmax"),
+    *("neg_refine", "dnm", "renyi_neg"),
+]
+FEW = {"dnm": {"weight": "safe"}}  # its own weight is none for as many words as classes
+
+
+def between(text):
+    """A text tower that knows these texts, and reads "<one> and <other>" as what lies between them."""
+    return lambda texts: normalize(
+        torch.stack([sum(text[name] for name in one.split(" and ")) for one in texts]), dim=1
+    )
 
 
 def features(n, seed, width=16):
@@ -22,8 +33,10 @@ def features(n, seed, width=16):
 
 def concepts(order=range(20)):
     order = list(order)
-    names = [f"word {i}" for i in order]
-    return Concepts([f"class {i}" for i in range(6)], features(6, 1), names, features(20, 2)[order])
+    names, classes = [f"word {i}" for i in order], [f"class {i}" for i in range(6)]
+    text, words = features(6, 1), features(20, 2)[order]
+    known = dict(zip([*classes, *names], [*text, *words], strict=True))
+    return Concepts(classes, text, names, words, encode=between(known))
 
 
 def test_mining_in_blocks_changes_nothing(monkeypatch):
@@ -47,6 +60,13 @@ def test_the_least_similar_of_each_kind_are_kept(values, keep, data):
         assert len(kept) == max(1, int(len(members) * keep))
         assert kept == sorted(members, key=lambda i: values[i])[: len(kept)]
     assert [kinds[i] for i in rows] == sorted((kinds[i] for i in rows), key=list(dict.fromkeys(kinds)).index)
+
+
+def test_a_kind_may_have_a_share_of_its_own():
+    kinds = ["noun"] * 4 + ["adjective"] * 4
+    rows = farthest(np.arange(8) / 10, kinds, 0.5, {"adjective": 0.25})
+    assert rows.tolist() == [0, 1, 4]
+    assert farthest(np.arange(8) / 10, [], 0.5, {"adjective": 0.25}).tolist() == [0, 1, 2, 3]
 
 
 @given(labels=st.integers(1, 60), groups=st.integers(1, 80), seed=st.integers(0, 5))
@@ -85,7 +105,7 @@ def test_what_is_summed_at_once_changes_nothing(kind, monkeypatch):
     assert summed == [(7, 3), (3, 2, 5), (3, 2, 5), (1, 2, 5)]
 
 
-@pytest.mark.parametrize("name", ["neg_label", "csp", "ada_neg"])
+@pytest.mark.parametrize("name", ["neg_label", "csp", "ada_neg", "neg_refine", "dnm", "renyi_neg"])
 @given(order=st.permutations(range(20)))
 def test_the_order_of_candidates_does_not_change_what_is_mined(name, order):
     detector, shuffled = (get_detector(name, keep=0.5).fit(c) for c in (concepts(), concepts(order)))
@@ -104,17 +124,21 @@ def test_says_that_labels_are_missing(name):
 @pytest.mark.parametrize("name", WITH_LABELS)
 def test_one_class_and_one_label_are_enough(name):
     eye = torch.eye(16)
-    detector = get_detector(name).fit(Concepts(["a"], eye[:1], ["b"], eye[1:2]))
+    encode = between({"a": eye[0], "b": eye[1]})
+    few = Concepts(["a"], eye[:1], ["b"], eye[1:2], encode=encode)
+    detector = get_detector(name, **FEW.get(name, {})).fit(few)
     inside, outside = detector.score_samples(eye[:2])
     assert inside > outside
     assert detector.labels_compared() == 2
 
 
-@pytest.mark.parametrize("name", WITH_LABELS)
+# Of renyi_neg it is not true: the best class is among what it is compared with.
+@pytest.mark.parametrize("name", [name for name in WITH_LABELS if name != "renyi_neg"])
 @pytest.mark.parametrize("step", [0.02, 0.2])
 def test_going_from_a_label_to_a_class_raises_the_score(name, step):
     eye = torch.eye(16)
-    concepts = Concepts(["a", "b"], eye[:2], ["c", "d"], eye[2:4])
+    encode = between(dict(zip("abcd", eye, strict=False)))
+    concepts = Concepts(["a", "b"], eye[:2], ["c", "d"], eye[2:4], encode=encode)
     angles = torch.arange(step, 1.5, step)
     path = angles[:, None].sin() * eye[0] + angles[:, None].cos() * eye[2]
     detector = get_detector(name, temperature=0.5).fit(concepts)
@@ -122,14 +146,18 @@ def test_going_from_a_label_to_a_class_raises_the_score(name, step):
     assert (scores.diff() > 0).all()
 
 
-@pytest.mark.parametrize("name", ["neg_label", "csp", "ada_neg"])
+WRONG = [
+    ({"quantile": 1.5}, "the quantile must lie between 0 and 1"),
+    ({"keep": 0.0}, "keep is the share of labels to keep"),
+    ({"keep_adjectives": 1.5}, "keep_adjectives is the share of labels to keep"),
+    ({"groups": 0}, "groups must be at least 1"),
+]
+MINING = ("neg_label", "csp", "ada_neg", "neg_refine", "dnm", "renyi_neg")
+
+
 @pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"quantile": 1.5}, "the quantile must lie between 0 and 1"),
-        ({"keep": 0.0}, "keep is the share of labels to keep"),
-        ({"groups": 0}, "groups must be at least 1"),
-    ],
+    ("name", "wrong", "message"),
+    [(name, *case) for name in MINING for case in WRONG if case[0].keys() <= get_detector(name).get_params().keys()],
 )
 def test_says_what_is_wrong(name, wrong, message):
     with pytest.raises(OodlibError, match=message):

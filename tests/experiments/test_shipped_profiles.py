@@ -29,6 +29,8 @@ NOT_MADE = {
     ("zero-shot", "MCM", "ViT-B/16", "0", "openoodvlm", FOUR): "its set of prompts, named simple, is not known here",
     ("near", "MCM", "ViT-B/16", "0", "openoodvlm", "NINCO, SSB-hard, mean of SSB-hard and NINCO"): "the same prompts",
     ("zero-shot", "CLIPN", "ViT-B/16", "0", "wang2023clipn", FOUR): 'the "no" tower cannot be loaded, as `clipn` says',
+    ("zero-shot", "DNM", "ViT-B/16", "0", "dnm2026", "SUN, iNaturalist"): "which FPR95 is meant is not known",
+    ("near", "NegRefine", "ViT-B/16", "0", "ansari2025negrefine", "NINCO, cleaned"): "the set has no card",
     ("encoders", "MCM", "AltCLIP ViT-L/14", "0", "zhang2024cover", FOUR): "open_clip has no such model",
     ("encoders", "MCM", "MetaCLIP ViT-B/16-quickgelu", "0", "zhang2024cover", FOUR): "which of two weights is not said",
     ("encoders", "MCM", "GroupViT", "0", "zhang2024cover", FOUR): "open_clip has no such model",
@@ -50,6 +52,7 @@ NO_NUMBER = {
     "spurious": "its OOD set has another name in the file of reported numbers",
     "neg-label-hard": "no reported number was read",
     "eoe-fine": "no reported number was read",
+    "renyi-neg": "no reported number was read",
     "fine-grained": "no reported number was read",
     "probe": "the reported probes learned from all of ImageNet-1k",
 }
@@ -149,7 +152,7 @@ def test_every_detector_and_tuner_takes_its_parameters(shipped, protocols):
 
 
 def test_every_protocol_has_the_words_that_its_detectors_need(protocols):
-    needy = {"neg_label", "ada_neg", "csp", "clip_scope", "ole", "eoe"}
+    needy = {"neg_label", "ada_neg", "csp", "clip_scope", "ole", "eoe", "neg_refine", "dnm", "renyi_neg"}
     for _, label, one in protocols:
         methods = {chosen.get("method", name) for name, chosen in one.detectors.items()}
         assert bool(one.words) == bool(methods & needy), label

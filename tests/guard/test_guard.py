@@ -265,6 +265,27 @@ def test_a_saved_guard_decides_the_same(pocket, album, tmp_path, drawings):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.safetensors"]
 
 
+@pytest.mark.parametrize("method", ["neg_refine", "dnm", "renyi_neg"])
+def test_a_guard_with_refined_words_is_saved_and_grows(pocket, drawings, tmp_path, method):
+    chosen = {"weight": "safe"} if method == "dnm" else {}
+    guard = Guard.make(LABELS, pocket, method, outliers=OUTLIERS, templates="bare", threshold=0.1, **chosen)
+    pictures = [drawings["banana"], drawings["bicycle"]]
+    expected = guard.detect(pictures)["score"]
+    assert expected[0] > expected[1]
+    guard.save(tmp_path / "mine.safetensors")
+    back = Guard.load(tmp_path / "mine.safetensors", pocket)
+    np.testing.assert_allclose(back.detect(pictures)["score"], expected, rtol=1e-5)
+    grown = back.with_labels(["bicycle"])  # no longer an outlier word
+    assert grown.detect(pictures)["best_label"].tolist() == ["banana", "bicycle"]
+
+
+def test_a_method_that_few_classes_break_says_what_to_pass(pocket):
+    with pytest.raises(
+        OodlibError, match=r'DNM.*: its denominator turns negative with 3 classes .*: pass weight="safe"'
+    ):
+        Guard.make(LABELS, pocket, "dnm", outliers=OUTLIERS, templates="bare", threshold=0.1, groups=1, keep=1.0)
+
+
 def test_a_saved_guard_is_refused_under_another_encoder(guard, tmp_path):
     path = tmp_path / "mine.safetensors"
     guard.save(path)

@@ -199,6 +199,7 @@ def test_the_outlier_label_page_sets_test_time_methods_apart(html, built):
     transductive = results.groupby("detector")["transductive"].all()
     assert set(transductive[transductive].index) == {"ada_neg", "clip_scope"}
     assert {"ole", "neg_label", "csp", "eoe-far", "clipn_atd", "raw", "oracle", "mcm"} <= set(transductive.index)
+    assert {"neg_refine", "dnm", "renyi_neg"} <= set(transductive.index)
     text = (html / "notebooks" / "outlier_methods.html").read_text(encoding="utf-8")
     tables = re.findall(r'<table[^>]*id="tab-outlier-methods-[^"]*".*?</table>', text, flags=re.DOTALL)
     assert len(tables) == 6
