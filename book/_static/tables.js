@@ -217,12 +217,13 @@
       };
       const found = tables.map((table) => [table, table.filter(active ? test(table) : null)]).filter(([, n]) => n);
       const rows = found.reduce((sum, [, n]) => sum + n, 0);
-      said.textContent = !active ? "" : rows ? `${rows} rows: ` : "No row of this page has all of that. Ask for less.";
+      said.textContent = !active ? "" : rows ? `Rows found: ${rows} (` : "No row of this page has all of that. Ask for less.";
       if (!active || !rows) return;
       found.forEach(([table, n], k) => {
         const name = textOf(table.table.querySelector(".caption-number") ?? table.table.caption);
         said.append(k ? ", " : "", `${n} in `, make("a", { href: `#${table.table.id}`, textContent: name }));
       });
+      said.append(").");
     };
     form.addEventListener("input", apply);
     form.addEventListener("reset", () => setTimeout(apply));

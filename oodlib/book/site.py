@@ -29,7 +29,7 @@ from oodlib.experiments.profiles import Profile, cannot_write, load_profile, pro
 
 BUILDERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "sphinxcontrib-bibtex")
 # The modules of the library that lay out and build the site.
-CODE = ("book/*.py", "coursework/*.py", "report/pages.py", "provenance.py")
+CODE = ("book/*.py", "coursework/*.py", "report/*.py", "provenance.py")
 
 
 def build(profile: str = "pocket", *, small: bool = False, published: Edition | None = None) -> tuple[Path, bool]:

@@ -57,6 +57,12 @@ def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
     _emit(figure_markdown(name, alt=alt, caption=caption), _figure_html(png, alt, caption))
 
 
+def draw(figure: Figure, name: str, source: Path) -> None:
+    """Write the file that `figure_markdown` shows into a site's sources, for a page that no notebook makes."""
+    (source / "figures").mkdir(parents=True, exist_ok=True)
+    (source / "figures" / f"{name}.png").write_bytes(_png(figure))
+
+
 def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = None) -> str:
     """The MyST directive that shows `figures/<name>.png`; for a second showing elsewhere, give another label.
 

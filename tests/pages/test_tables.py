@@ -166,7 +166,7 @@ def test_the_filter_shows_rows_that_have_all_of_it_and_says_so_if_none_has(opene
     assert shown(tab, "long") == ["e3"]
     assert shown(tab, "short") == []
     assert not tab.locator("#tab-short").is_visible()
-    assert found.inner_text() == "1 rows: 1 in Table long"
+    assert found.inner_text() == "Rows found: 1 (1 in Table long)."
     assert found.locator("a").get_attribute("href") == "#tab-long"
     words.fill("about short")
     assert len(shown(tab, "short")) == 4, "the caption counts"
