@@ -59,8 +59,8 @@ def open_page(source: Path, data: Mapping[str, Any], *, n_boot: int) -> None:
     names = int((data["name_set"] == ID_SET).sum())
     lost = str(asked.across("energy", far, near))
     said = (
-        f"**What students find.** Told {names} names and nothing else, how well does a model see that a picture shows "
-        f"none of them? {lost[0].upper()}{lost[1:]}. The five assignments lead there, and ask what can be done about it."
+        f"**What students find.** Told {names} names and no more, how well does a model see that a picture shows none "
+        f"of them? {lost[0].upper()}{lost[1:]}. The five assignments lead there, and ask what can be done about it."
     )
     other_kinds = np.concatenate([scores[name] for name in far])
     panels = {"far: things of other kinds": other_kinds, "near: siblings": scores["near"]}
