@@ -126,8 +126,9 @@ def test_no_table_has_a_column_of_differences_that_are_all_zero(built):
         for path in (built / name for name in record.products if name.startswith("tables/")):
             frame = pd.read_csv(path)
             for column in (name for name in frame if f"{name} low" in frame):
-                parts = frame[[column, f"{column} low", f"{column} high"]].apply(pd.to_numeric, errors="coerce")
-                assert (parts.dropna().abs() >= 0.05).any(axis=None), f"{path.name}: {column}"
+                three = [column, f"{column} low", f"{column} high"]
+                parts = frame[three].apply(pd.to_numeric, errors="coerce").dropna()
+                assert parts.empty or (parts.abs() >= 0.05).any(axis=None), f"{path.name}: {column}"
 
 
 def test_the_wall_time_of_every_notebook_is_on_a_page(html):
