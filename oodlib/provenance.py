@@ -194,6 +194,11 @@ def current_run() -> str:
     return os.environ.get(RUN_VARIABLE, "interactive")
 
 
+def run_link(run: str, text: str = "") -> str:
+    """A run's id, or another text, as a link in MyST Markdown to its record, which the site has by that name."""
+    return f"{{download}}`{text or run} </runs/{run}.json>`"
+
+
 def note(**facts: Any) -> None:
     """Leave facts for the record of the run that this code runs in; dictionaries grow, other values are replaced.
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from oodlib.book.launch import Edition
-from oodlib.provenance import RunRecord
+from oodlib.provenance import RunRecord, run_link
 
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -22,7 +22,7 @@ def wall_times(records: Mapping[str, RunRecord]) -> str:
     """
     rows = [
         f"| {{doc}}`/notebooks/{name}` | {record.wall_seconds:,.0f} | {_cpu(record)} | {_when(record.started)} "
-        f"| {_machine(record)} | `{record.run}` |"
+        f"| {_machine(record)} | {run_link(record.run)} |"
         for name, record in records.items()
     ]
     seconds = sum(record.wall_seconds for record in records.values())

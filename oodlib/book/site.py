@@ -28,8 +28,8 @@ from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, cannot_write, load_profile, project_root
 
 BUILDERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "sphinxcontrib-bibtex")
-# The modules that decide what is built.
-CODE = ("book/*.py", "coursework/*.py", "report/pages.py")  # of the library: what lays out and builds the site
+# The modules of the library that lay out and build the site.
+CODE = ("book/*.py", "coursework/*.py", "report/*.py", "provenance.py")
 
 
 def build(profile: str = "pocket", *, small: bool = False, published: Edition | None = None) -> tuple[Path, bool]:

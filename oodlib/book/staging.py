@@ -92,8 +92,7 @@ def _stage_products(root: Path, record: RunRecord, folder: Path, source: Path) -
     for path in record.products:
         place = {"explorer": static}.get(Path(path).parts[0], source)
         if Path(path).parts[0] in (*SHOWN, "explorer"):
-            (place / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / path, place / path)
+            _copy(folder / path, place / path)
     if (static / "explorer").is_dir() and not (static / "plotly").is_dir():
         script = root / "node_modules" / PLOTLY
         if not script.is_file():
@@ -103,7 +102,10 @@ def _stage_products(root: Path, record: RunRecord, folder: Path, source: Path) -
 
 
 def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, published: Edition | None) -> None:
-    """Put one executed notebook in its place, with its links above and its fold below, and what it links to."""
+    """Put one executed notebook in its place, with its links above and its fold below, and what it links to.
+
+    Every run's record goes to `runs/<id>.json`, where `oodlib.provenance.run_link` looks for it.
+    """
     from oodlib.report.pages import how_made  # imports IPython, not needed where nothing changed
 
     path = f"notebooks/{name}.ipynb"
@@ -112,14 +114,17 @@ def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, pu
     data = _data([*record.products, *reads], profile.folder)
     place = f"downloads/{profile.name}"  # two profiles of one book may have results of one name
     for taken in (path, *data):
-        (source / place / taken).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(profile.folder / taken, source / place / taken)
+        _copy(profile.folder / taken, source / place / taken)
+    _copy(profile.folder / "runs" / f"{name}.json", source / "runs" / f"{record.run}.json")
+    written = f"/downloads/source/{name}.source.ipynb"
+    _copy(source_path(name), source / written[1:])
     title, *rest = _open_with_the_finding(notebook["cells"])
-    below = [_markdown("data", _data_line(f"{place}/{one}" for one in data))] if data else []
+    linked = [f"/{place}/{one}" for one in data]
+    below = [_markdown("data", _data_line(linked))] if data else []
     warned = [_markdown("sample", SAMPLE)] if profile.is_sample else []
     run_it = _markdown("run-it", _run_line(name, f"{place}/{path}", published))
     notebook["cells"] = [title, *warned, run_it, *rest, *below]
-    notebook["cells"].append(_markdown("how-made", how_made(record)))
+    notebook["cells"].append(_markdown("how-made", how_made(record, written, linked)))
     _write(source / path, json.dumps(notebook))
     if published:
         stripped = json.loads(source_path(name).read_text(encoding="utf-8"))
@@ -146,7 +151,7 @@ def _run_line(name: str, path: str, published: Edition | None) -> str:
 
 def _data_line(paths: Iterable[str]) -> str:
     """The line at a page's end with the numbers behind its figures and tables."""
-    links = [f"{{download}}`{Path(path).name} </{path}>`" for path in paths]
+    links = [f"{{download}}`{Path(path).name} <{path}>`" for path in paths]
     return "```{container} take-it\nData of the figures and tables:\n" + "\n".join(links) + "\n```"
 
 
@@ -166,6 +171,11 @@ def _open_with_the_finding(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _markdown(name: str, text: str) -> dict[str, Any]:
     """A cell of text."""
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+
+
+def _copy(origin: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(origin, target)
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from oodlib.cache import replace_folder, write_atomically, write_text
 from oodlib.coursework import versions
 from oodlib.coursework.master import Master, read_master
@@ -133,9 +135,11 @@ def pack(path: Path, chosen: Sequence[Master], data: Path) -> None:
 def stage(source: Path, run: Profile) -> None:
     """Put what the site shows of the coursework into its source folder: the table, and what students may download.
 
-    Nothing but students' versions and the data goes there: `fragments/coursework.md` and `book/coursework/student/`.
+    Nothing but students' versions and the data goes to `book/coursework/student/`; beside it there are two fragments
+    and a figure for the page.
     """
     from oodlib.coursework.data import write_data
+    from oodlib.coursework.finding import open_page
 
     chosen, place = masters(), source / "book" / "coursework" / "student"
     for master in chosen:
@@ -143,6 +147,8 @@ def stage(source: Path, run: Profile) -> None:
     with tempfile.TemporaryDirectory() as work:
         write_data(Path(work) / "data", run)
         pack(place / ARCHIVE, chosen, Path(work) / "data")
+        with np.load(Path(work) / "data" / "emojishift.npz") as data:
+            open_page(source, data, n_boot=run.n_boot)
     text = table(chosen)
     write_text(source / "fragments" / "coursework.md", text)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 NBSP = "\N{NO-BREAK SPACE}"
+LINK = re.compile(r"\[([^\]]+)\]\(\w+\.ipynb\)|\{download\}`([^`<]+) <[^>]+>`")  # within the site
 
 
 def percent(share: float) -> str:
@@ -44,7 +45,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
     A column of intervals becomes three, `<name>`, `<name> low` and `<name> high`, in percent; a row without one stays
     empty there. A column in which other cells stand, too, is written as it is shown. Text loses the marks of
-    typesetting: spaces that do not break, and those of code type (`` `mcm` ``).
+    typesetting: spaces that do not break, code type (`` `mcm` ``), and links to pages and files of the site.
 
     Parameters
     ----------
@@ -68,5 +69,5 @@ def _plain(cell: object) -> object:
     """Text without the marks of typesetting; numbers as they are."""
     if not isinstance(cell, str | Interval):
         return cell
-    text = str(cell).replace(NBSP, " ")
+    text = LINK.sub(r"\1\2", str(cell).replace(NBSP, " "))
     return text[1:-1] if re.fullmatch(r"`[^`]+`", text) else text

@@ -10,7 +10,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from oodlib.errors import naming_extras
-from oodlib.provenance import RunRecord, product, recording
+from oodlib.provenance import RunRecord, current_run, product, recording, run_link
 from oodlib.report.cells import NBSP, write_csv
 
 with naming_extras():
@@ -57,6 +57,12 @@ def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
     _emit(figure_markdown(name, alt=alt, caption=caption), _figure_html(png, alt, caption))
 
 
+def draw(figure: Figure, name: str, source: Path) -> None:
+    """Write the file that `figure_markdown` shows into a site's sources, for a page that no notebook makes."""
+    (source / "figures").mkdir(parents=True, exist_ok=True)
+    (source / "figures" / f"{name}.png").write_bytes(_png(figure))
+
+
 def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = None) -> str:
     """The MyST directive that shows `figures/<name>.png`; for a second showing elsewhere, give another label.
 
@@ -67,13 +73,16 @@ def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = No
     return f"```{{figure}} /figures/{name}.png\n{options}\n\n{_typeset(caption)}\n```"
 
 
-def table_markdown(frame: pd.DataFrame, *, name: str, caption: str, data: str = "") -> str:
+def table_markdown(frame: pd.DataFrame, *, name: str, caption: str, data: str = "", run: str = "") -> str:
     """A table as a MyST directive with a caption and the label `tab-<name>`; cells are shown as they are.
 
-    `data` is the path of a file with its rows, in the site's sources; the caption then ends with a link to it.
+    `data` is the path of a file with its rows, in the site's sources, and `run` the id of the run that made them; the
+    caption then ends with links to that file and to the run's record.
     """
     if data:
         caption = f"{caption} {{download}}`Data (csv) <{data}>`"
+    if run:
+        caption = f"{caption} {run_link(run, f'Run {run}')}"
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.itertuples(index=False)]
     right = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     lines = [
@@ -88,7 +97,7 @@ def table(frame: pd.DataFrame, name: str, *, caption: str, group: str = "", fold
     """Put a table on the page: column names and cells as their texts, the index left out.
 
     A recorded run also writes its rows to `tables/<name>.csv` (`oodlib.report.cells.write_csv`), and the page links
-    that file.
+    that file and the run's record. In a browser, `book/_static/tables.js` folds a long table, sorts and copies it.
 
     Parameters
     ----------
@@ -103,14 +112,14 @@ def table(frame: pd.DataFrame, name: str, *, caption: str, group: str = "", fold
     fold : str
         For a table that few readers want to see whole: it stands in a fold with this title, shut at first.
     """
-    data = ""
+    links = {}
     if recording():
         write_csv(frame, product(f"tables/{name}.csv", Path()))
-        data = f"/tables/{name}.csv"
+        links = {"data": f"/tables/{name}.csv", "run": current_run()}
     if group:
         frame = frame.assign(**{group: frame[group].where(frame[group] != frame[group].shift(), "")})
     twin = f"<p><b>{html.escape(caption)}</b></p>" + frame.to_html(index=False)
-    markdown = table_markdown(frame, name=name, caption=caption, data=data)
+    markdown = table_markdown(frame, name=name, caption=caption, **links)
     if fold:
         twin = f"<details><summary>{html.escape(fold)}</summary>{twin}</details>"
         markdown = f"::::{{admonition}} {_typeset(fold)}\n:class: dropdown note table-fold\n\n{markdown}\n::::"
@@ -127,18 +136,29 @@ def _typeset(text: str) -> str:
     return text.replace(" %", f"{NBSP}%")
 
 
-def how_made(record: RunRecord) -> str:
-    """The fold "How this page was made" of an executed page, as MyST Markdown."""
+def how_made(record: RunRecord, source: str, data: Sequence[str] = ()) -> str:
+    """The fold "How this page was made" of an executed page, as MyST Markdown.
+
+    Parameters
+    ----------
+    record : RunRecord
+    source : str
+        Where the notebook lies as it was written, in the site's sources.
+    data : sequence of str
+        Where the files with the page's numbers lie there.
+    """
     state = "with changes that are not committed" if record.dirty else "as committed"
     rows = {
-        "Run": f"`{record.run}`, started {record.started}, {record.wall_seconds:.1f} s on {record.platform}",
-        "Sources": f"commit `{record.commit[:12]}`, {state}; notebook `{record.source_sha256[:12]}`, "
+        "Run": f"{run_link(record.run)}, started {record.started}, {record.wall_seconds:.1f} s on {record.platform}",
+        "Sources": f"commit `{record.commit[:12]}`, {state}; "
+        f"{{download}}`notebook <{source}>` `{record.source_sha256[:12]}`, "
         f"code `{record.code_sha256[:12]}`, lock `{record.lock_sha256[:12]}`",
         "Parameters": _pairs(record.parameters),
         "Model": f"{record.encoder.get('model', '')}, digest `{record.encoder.get('digest', '')[:12]}`, "
         f"{record.dtype} on {record.device}",
         "Pictures": _pairs({name: digest[:12] for name, digest in record.manifests.items()}) or "none",
         "Kept features": _pairs({name: key[:12] for name, key in record.embeddings.items()}) or "none",
+        "Numbers": ", ".join(f"{{download}}`{Path(path).name} <{path}>`" for path in data) or "on this page alone",
         "Seeds": _pairs(record.seeds) or "none",
         "Versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
     }

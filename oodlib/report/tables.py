@@ -18,7 +18,8 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
     """All detectors on all OOD sets of one ID set, with intervals.
 
     The first column, a set's name, kind and size, groups the rows. Encoder, tuning, shots, parameters and seed are
-    columns where they differ between rows. Test-time methods, which look at the test pictures, carry a sign: ⇄.
+    columns where they differ between rows; `page`, where results have one, is the last. Test-time methods, which look
+    at the test pictures, carry a sign: ⇄.
 
     Parameters
     ----------
@@ -34,12 +35,14 @@ def pair_table(results: pd.DataFrame, id_set: str) -> pd.DataFrame:
     if part.groupby("detector")["parameters"].nunique().max() > 1:
         varying.append("parameters")
     part["OOD set"] = [f"{row.ood_set} ({row.ood_kind}, {row.n_ood})" for row in part.itertuples()]
-    keys = ["OOD set", *varying, "detector"]
+    last = ["page"] if "page" in part else []
+    keys = ["OOD set", *varying, "detector", *last]
     # Rows of several files come file by file: each set's go together, sets in the order in which they first appear.
     place = pd.factorize(part["OOD set"])[0]
     order = pd.MultiIndex.from_frame(part[keys].iloc[place.argsort(kind="stable")]).unique()
     wide = part.pivot(index=keys, columns="metric", values="cell").reindex(order)
-    return wide[list(SHOWN)].reset_index().rename(columns=SHOWN).rename_axis(columns=None)
+    table = wide[list(SHOWN)].reset_index().rename(columns=SHOWN).rename_axis(columns=None)
+    return table[[name for name in table if name not in last] + last]
 
 
 def best_by_set(results: pd.DataFrame, metric: str) -> str:

@@ -29,6 +29,7 @@ RECORD = RunRecord(
     cpu_seconds=2001.6,
     processor="AMD EPYC, AVX2, no bfloat16",
 )
+LINK = "{download}`0123456789ab </runs/0123456789ab.json>` |"
 CITATION = {"title": "A: b", "version": "1.2.3", "authors": [{"name": "The group"}]}
 
 
@@ -45,9 +46,10 @@ def test_every_notebook_has_a_row_and_the_sum_is_theirs():
     text = wall_times({"one": RECORD, "two": old, "three": replace(RECORD, cpus=1, wall_seconds=0.2, cpu_seconds=1)})
     rows = [re.sub("\N{NO-BREAK SPACE}", " ", line) for line in text.splitlines() if line.startswith("|")][2:]
     assert rows == [
-        "| {doc}`/notebooks/one` | 1,234 | 2,002 | 2 Jan 2026 03:04 | Linux x86_64, 2 cores | `0123456789ab` |",
-        "| {doc}`/notebooks/two` | 65 | - | 31 Dec 2025 23:59 | Linux x86_64 | `bbbbbbbbbbbb` |",
-        "| {doc}`/notebooks/three` | 0 | 1 | 2 Jan 2026 03:04 | Linux x86_64, 1 core | `0123456789ab` |",
+        "| {doc}`/notebooks/one` | 1,234 | 2,002 | 2 Jan 2026 03:04 | Linux x86_64, 2 cores | " + LINK,
+        "| {doc}`/notebooks/two` | 65 | - | 31 Dec 2025 23:59 | Linux x86_64 | "
+        + LINK.replace("0123456789a", "b" * 11),
+        "| {doc}`/notebooks/three` | 0 | 1 | 2 Jan 2026 03:04 | Linux x86_64, 1 core | " + LINK,
         "| all 3 | 1,300 | 2,003 | | | |",
     ]
     assert text.startswith("Measured on: AMD EPYC, AVX2, no bfloat16.\n"), "said once"

@@ -57,8 +57,8 @@ def executed(tmp_path_factory) -> Path:
     (tmp_path / "book" / "index.md").write_text("# A book\n\nWith $x^2$ in it.\n", encoding="utf-8")
     (tmp_path / "book" / "references.bib").write_text("", encoding="utf-8")
     (tmp_path / "book" / "_static").mkdir()
-    (tmp_path / "book" / "_static" / "book.css").write_text("", encoding="utf-8")
-    shutil.copy(ROOT / "book" / "_static" / "favicon.svg", tmp_path / "book" / "_static")
+    for name in ("book.css", "tables.css", "tables.js", "favicon.svg"):
+        shutil.copy(ROOT / "book" / "_static" / name, tmp_path / "book" / "_static")
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     parameters = nbformat.v4.new_code_cell('profile = "pocket"\nsmall = False', metadata={"tags": ["parameters"]})
     shown = nbformat.v4.new_code_cell(CODE, metadata={"tags": ["lead", "hide-input"]})
@@ -127,7 +127,10 @@ def test_a_page_offers_its_notebook_and_the_data_of_its_tables(with_site):
     index, _ = site.build()
     page, folder = index.parent / "notebooks" / "page.html", index.parent.parent
     offered = downloads(page)
-    assert offered.keys() == {"page.ipynb", "made.csv", "counts.csv"}
+    run = json.loads((folder / "runs" / "page.json").read_text(encoding="utf-8"))["run"]
+    assert offered.keys() == {"page.ipynb", "page.source.ipynb", "made.csv", "counts.csv", f"{run}.json"}
+    assert offered[f"{run}.json"].read_bytes() == (folder / "runs" / "page.json").read_bytes()
+    assert offered["page.source.ipynb"].read_bytes() == (with_site / "notebooks" / "page.ipynb").read_bytes()
     assert offered["page.ipynb"].read_bytes() == (folder / "notebooks" / "page.ipynb").read_bytes()
     assert offered["counts.csv"].read_text(encoding="utf-8") == "score,AUROC,AUROC low,AUROC high\nmcm,90.0,80.0,95.0\n"
     text = page.read_text(encoding="utf-8")

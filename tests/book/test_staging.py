@@ -1,6 +1,7 @@
 """What Jupyter Book builds from: pages of two profiles in one book, and the warning on a made-up sample."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -61,7 +62,13 @@ def executed(project: Path, name: str, profile: str, *, about: str = "", reads: 
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(f"{name} under {profile}", encoding="utf-8")
     record = folder / "runs" / f"{name}.json"
-    facts = {"name": name, "profile": profile, "run": "r", "parameters": {}, "products": dict.fromkeys(products, "x")}
+    facts = {
+        "name": name,
+        "profile": profile,
+        "run": f"run-of-{name}",
+        "parameters": {},
+        "products": dict.fromkeys(products, "x"),
+    }
     facts |= {"inputs": {}, "source_sha256": "x", "started": "2026-01-01T00:00:00+00:00", "wall_seconds": 1.0}
     stamp(record, root=project, **facts)
     return read_record(record)
@@ -90,6 +97,11 @@ def test_each_page_brings_what_its_own_profile_made(project):
         for path in (f"figures/{name}.png", f"tables/{name}.csv", f"downloads/{profile}/results/{name}.csv"):
             assert (source / path).read_text(encoding="utf-8") == f"{name} under {profile}"
         assert (source / "downloads" / profile / "notebooks" / f"{name}.ipynb").is_file()
+        record = json.loads((source / "runs" / f"run-of-{name}.json").read_text(encoding="utf-8"))
+        assert (record["name"], record["profile"]) == (name, profile)
+        assert f"</downloads/source/{name}.source.ipynb>" in text_of(source, name)[-1]
+        written = (project / "notebooks" / f"{name}.ipynb").read_bytes()
+        assert (source / "downloads" / "source" / f"{name}.source.ipynb").read_bytes() == written
         assert text_of(source, name)[0] == f"# {name}"
     assert not (source / "results").exists(), "files that no page shows stay where they are"
 
@@ -104,7 +116,7 @@ def test_two_profiles_may_have_results_of_one_name(project):
     source = laid_out(project, "photos", pages)
     for name, profile in (("shared", "photos"), ("borrowed", "pocket")):
         below = "\n".join(text_of(source, name))
-        (path,) = [part.split("<")[1].split(">")[0] for part in below.splitlines() if "`shared.csv <" in part]
+        (path,) = set(re.findall(r"`shared\.csv <([^>]+)>", below))
         assert (source / path.lstrip("/")).read_text(encoding="utf-8") == f"shared under {profile}"
 
 

@@ -24,12 +24,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nbclient import NotebookClient
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from oodlib.cli.main import app
 from oodlib.coursework import data as coursework_data
+from oodlib.coursework import finding, versions
 from oodlib.coursework import make as coursework
-from oodlib.coursework import versions
 from oodlib.coursework.master import Cell, Master, read_master
 from oodlib.coursework.regions import UNWRITTEN, Region, split
 from oodlib.errors import OodlibError
@@ -498,12 +499,36 @@ def test_the_site_gets_students_versions_only(tmp_path):
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     folder = "book/coursework/student"
     names = {f"{folder}/{path.name}" for path in PATHS}
-    assert found == names | {f"{folder}/coursework.zip", "fragments/coursework.md"}
+    opening = {"fragments/coursework_finding.md", "figures/coursework.png"}
+    assert found == names | opening | {f"{folder}/coursework.zip", "fragments/coursework.md"}
     for path in PATHS:
         staged = json.loads((tmp_path / folder / path.name).read_text(encoding="utf-8"))
         assert staged == versions.student(read_master(path))
     table = (tmp_path / "fragments" / "coursework.md").read_text(encoding="utf-8")
     assert table.count("{download}") == len(PATHS)
+
+
+def test_the_page_opens_with_what_the_data_say(course, tmp_path):
+    with np.load(course / "data" / "emojishift.npz") as data:
+        finding.open_page(tmp_path, data, n_boot=20)
+        text = (tmp_path / "fragments" / "coursework_finding.md").read_text(encoding="utf-8")
+        text_features, features = (data[name].astype(np.float64) for name in ("text", "features"))
+        kappa, hands, sets = float(data["logit_scale"]), data["hand"], data["set"]
+        text_features = text_features[data["name_set"] == "animals-food"]
+    cosines = features @ text_features.T / np.outer(*(np.linalg.norm(x, axis=1) for x in (features, text_features)))
+    score = np.log(np.exp(kappa * cosines).sum(axis=1))
+    tested = np.isin(hands, ["twemoji", "fluent-emoji"])
+    inside = score[tested & (sets == "animals-food")]
+
+    def auroc(name: str) -> float:
+        outside = score[tested & (sets == name)]
+        return roc_auc_score(np.arange(len(inside) + len(outside)) < len(inside), np.r_[inside, outside])
+
+    far = np.mean([auroc(name) for name in ("travel-places", "objects", "activities", "symbols")])
+    said = [float(number) for number in re.findall(r"AUROC (\d+\.\d) %", text)]
+    assert said == pytest.approx([100 * far, 100 * auroc("near")], abs=0.06)
+    lost = re.search(r"`energy` (loses|cannot be said to lose or gain) (-?\d+\.\d)", text)
+    assert float(lost[2]) == pytest.approx(said[0] - said[1], abs=0.11)
 
 
 # data

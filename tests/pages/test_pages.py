@@ -111,6 +111,26 @@ def test_a_page_offers_its_notebook_and_its_data(html):
             assert {Path(path).name for path in made.products if re.match(r"results/.*\.csv$", path)} <= taken
 
 
+def test_chapters_link_words_to_the_glossary_and_numbers_to_their_pictures(html):
+    compare = {*("zero_shot", "outlier_words", "ole", "outlier_methods", "outlier_failures", "tuning"), "limits"}
+    compare |= {"embedding_spaces", "use_it", "conventions", "results"}
+    for name in notebooks.notebook_names():
+        text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
+        assert "glossary.html#term-" in text, name
+        assert "#tab-which-pictures" in text or name not in compare, name
+
+
+def test_no_table_has_a_column_of_differences_that_are_all_zero(built):
+    """A sentence says that in less room."""
+    for record in map(provenance.read_record, built.glob("runs/*.json")):
+        for path in (built / name for name in record.products if name.startswith("tables/")):
+            frame = pd.read_csv(path)
+            for column in (name for name in frame if f"{name} low" in frame):
+                three = [column, f"{column} low", f"{column} high"]
+                parts = frame[three].apply(pd.to_numeric, errors="coerce").dropna()
+                assert parts.empty or (parts.abs() >= 0.05).any(axis=None), f"{path.name}: {column}"
+
+
 def test_the_wall_time_of_every_notebook_is_on_a_page(html):
     text = re.sub(r"<[^>]+>", " ", (html / "book" / "reproduce.html").read_text(encoding="utf-8"))
     records = [provenance.read_record(path) for path in sorted((html.parent / "runs").glob("*.json"))]

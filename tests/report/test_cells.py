@@ -41,14 +41,15 @@ def test_the_file_of_a_table_byte_for_byte(tmp_path):
             "not run": [Interval(0.9, 0.8, 0.95), "–"],
             "best": ["**90.0**", Interval(0.9, 0.8, 0.95)],
             "p": [f"5{NBSP}%", ""],
+            "from": ["[zero shot](zero_shot.ipynb)", "{download}`0123456789ab </runs/0123456789ab.json>`"],
         },
         index=[3, 3],
     )
     write_csv(frame, tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes().decode() == (
-        "a,n,gain,gain low,gain high,not run,best,p\n"
-        'mcm,1,,,,"90.0 [80.0, 95.0]",**90.0**,5 %\n'
-        '"x, `y`",22,-1.5,-2.0,-1.0,–,"90.0 [80.0, 95.0]",\n'
+        "a,n,gain,gain low,gain high,not run,best,p,from\n"
+        'mcm,1,,,,"90.0 [80.0, 95.0]",**90.0**,5 %,zero shot\n'
+        '"x, `y`",22,-1.5,-2.0,-1.0,–,"90.0 [80.0, 95.0]",,0123456789ab\n'
     )
 
 

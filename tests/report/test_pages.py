@@ -64,15 +64,17 @@ def test_a_table_shows_what_it_is_given():
     ]
 
 
-def test_a_recorded_table_links_its_rows(shown, tmp_path, monkeypatch):
+def test_a_recorded_table_links_its_rows_and_its_run(shown, tmp_path, monkeypatch):
     frame = pd.DataFrame({"score": ["`mcm`"], "AUROC": [Interval(0.9, 0.8, 0.95)]})
     monkeypatch.delenv(provenance.PRODUCTS_VARIABLE, raising=False)
     pages.table(frame, "counts", caption="Counts.")
     monkeypatch.setenv(provenance.PRODUCTS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(provenance.RUN_VARIABLE, "0123456789ab")
     pages.table(frame, "counts", caption="Counts.")
+    data = "{download}`Data (csv) </tables/counts.csv>`"
     assert [part["text/markdown"].splitlines()[0] for part in shown] == [
         ":::{table} Counts.",
-        ":::{table} Counts. {download}`Data (csv) </tables/counts.csv>`",
+        f":::{{table}} Counts. {data} {{download}}`Run 0123456789ab </runs/0123456789ab.json>`",
     ]
     assert all("csv" not in part["text/html"] for part in shown), "there is no file beside a notebook program"
     rows = (tmp_path / "tables" / "counts.csv").read_text(encoding="utf-8")
@@ -160,7 +162,7 @@ def test_the_fold_names_every_ingredient():
         started="2026-01-02T03:04:05+00:00",
         wall_seconds=12.34,
     )
-    fold = pages.how_made(record)
+    fold = pages.how_made(record, "/source/page.ipynb", ["/results/a.csv"])
     for part in (
         "0123456789ab",
         "c" * 12,
@@ -182,7 +184,11 @@ def test_the_fold_names_every_ingredient():
         "float32 on cpu",
     ):
         assert part in fold
+    for link in ("0123456789ab </runs/0123456789ab.json>", "notebook </source/page.ipynb>", "a.csv </results/a.csv>"):
+        assert f"{{download}}`{link}`" in fold
     assert "**Model**: pocket, digest" in fold
-    assert "Model" not in pages.how_made(replace(record, encoder={})), "a page without one does not speak of it"
+    assert "Model" not in pages.how_made(replace(record, encoder={}), "/page.ipynb"), (
+        "a page without one does not speak of it"
+    )
     assert "dropdown" in fold
     json.dumps(fold)

@@ -48,6 +48,14 @@ def test_pair_table_adds_a_column_only_for_what_differs():
     assert "parameters" in pair_table(two, "pets").columns
 
 
+def test_pair_table_ends_with_the_page_that_made_a_row():
+    both = [results(page="one"), results(page="two")]
+    table = pair_table(pd.concat(both), "pets")
+    assert list(table.columns) == ["OOD set", "detector", "AUROC", "fpr95", "fpr95_ood", "page"]
+    assert list(table["page"][:2]) == ["one", "one"], "rows of a page go together"
+    assert len(table) == 8
+
+
 def test_pair_table_marks_methods_that_look_at_the_test_pictures():
     every = results()
     name = every["detector"].iloc[0]
