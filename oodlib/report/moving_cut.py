@@ -52,12 +52,12 @@ _BLOCK = """<link rel="stylesheet" href="../_static/cut.css">
 <p>ROC curve: to the right OOD accepted, upwards ID kept. Dashed: 95 % of ID kept. Dotted: 95 % of OOD caught.</p>
 </div>
 </div>
-<div class="cut-table"><table>
+<table>
 <thead><tr><th scope="col">Positive class</th><th scope="col">True positives (TPR)</th>
 <th scope="col">False positives (FPR)</th></tr></thead>
-<tbody><tr><th scope="row">ID</th><td class="cut-kept"></td><td class="cut-accepted"></td></tr>
-<tr><th scope="row">OOD</th><td class="cut-caught"></td><td class="cut-rejected"></td></tr></tbody>
-</table></div>
+<tbody><tr><th scope="row">ID (fpr95)</th><td class="cut-kept"></td><td class="cut-accepted"></td></tr>
+<tr><th scope="row">OOD (fpr95_ood)</th><td class="cut-caught"></td><td class="cut-rejected"></td></tr></tbody>
+</table>
 <p class="cut-moved" role="status"></p>
 <div class="cut-sides">
 <div><p>Rejected, and next to the cut</p><ul class="cut-below"></ul></div>
