@@ -66,9 +66,7 @@ _BLOCK = """<link rel="stylesheet" href="../_static/cut.css">
 </section>
 <script defer src="../_static/cut/{name}.js"></script>
 <script defer src="../_static/cut.js"></script>"""
-_NO_SCRIPT = (
-    "<noscript><p>The cut can be moved with JavaScript only; the figure above shows scores and cuts.</p></noscript>\n"
-)
+_NO_SCRIPT = "<noscript><p>Moving the cut needs JavaScript; the figure above shows the same scores.</p></noscript>\n"
 
 
 def write_cut(
