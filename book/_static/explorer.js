@@ -178,12 +178,17 @@
     return told;
   }
 
+  function hint(text) {
+    const line = document.createElement("p");
+    line.className = "explorer-hint";
+    line.textContent = text;
+    card.replaceChildren(line);
+  }
+
   function fillCard() {
+    card.classList.toggle("explorer-filled", current >= 0);
     if (current < 0) {
-      const hint = document.createElement("p");
-      hint.className = "explorer-hint";
-      hint.textContent = "Point at a picture.";
-      card.replaceChildren(hint);
+      hint("Point at a picture.");
       return;
     }
     const title = document.createElement("p");
@@ -218,6 +223,13 @@
     fillCard();
     said.textContent = !say || i < 0 ? "" : [data.name[i], ...lines(i).map((line) => line.filter(Boolean).join(": "))].join(". ");
     window.Plotly.relayout(plot, { shapes: ring() });
+  }
+
+  /** Say on the card and aloud that nothing was found. */
+  function miss(text) {
+    choose(-1);
+    hint(text);
+    said.textContent = text;
   }
 
   /* Moving ------------------------------------------------------------------------------------------------------- */
@@ -303,7 +315,7 @@
     const points = visible();
     const after = points.indexOf(current) + 1;
     const found = [...points.slice(after), ...points.slice(0, after)].find((i) => data.name[i].toLowerCase().includes(wanted));
-    if (found === undefined) said.textContent = `No point that is shown is called ${find.value}.`;
+    if (found === undefined) miss(`No point that is shown is called ${find.value}.`);
     else reach(found);
     event.preventDefault();
   });

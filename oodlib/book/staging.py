@@ -31,6 +31,7 @@ SAMPLE = """:::{warning}
 **The numbers on this page mean nothing.** The pictures are made up and the model has random weights: this run shows
 no more than that everything runs. Put the real sets into the folder of data sets and run again.
 :::"""
+READ = ("explorer", "cut")  # folders of a profile that the scripts of pages read
 DATA = {"results": ".csv", "scores": ".parquet"}  # what a page offers to readers, by folder
 
 
@@ -87,11 +88,11 @@ def stage(
 
 
 def _stage_products(root: Path, record: RunRecord, folder: Path, source: Path) -> None:
-    """Copy what a page shows or links to; and for the interactive map its points, its pictures, and plotly."""
+    """Copy what a page shows or links to; for the interactive map also plotly."""
     static = source / "book" / "_static"
     for path in record.products:
-        place = {"explorer": static}.get(Path(path).parts[0], source)
-        if Path(path).parts[0] in (*SHOWN, "explorer"):
+        if Path(path).parts[0] in (*SHOWN, *READ):
+            place = static if Path(path).parts[0] in READ else source
             _copy(folder / path, place / path)
     if (static / "explorer").is_dir() and not (static / "plotly").is_dir():
         script = root / "node_modules" / PLOTLY
@@ -164,6 +165,7 @@ def _open_with_the_finding(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
             finding += ["".join(part) for part in shown]
             cell["outputs"] = []
     title, _, text = "".join(cells[0]["source"]).partition("\n\n")
+    finding.sort(key=lambda part: not part.startswith("**The finding.**"))  # first in words, then in figures
     opening = [title, "\n\n".join(finding), text]
     return [*(_markdown(f"opening-{k}", part) for k, part in enumerate(opening) if part), *cells[1:]]
 

@@ -144,3 +144,27 @@ def test_mathjax_missing_is_said(project):
     (project / "node_modules").unlink()
     with pytest.raises(OodlibError, match="MathJax is missing"):
         laid_out(project, "photos", {})
+
+
+def test_what_scripts_read_lies_where_they_look(project):
+    record = executed(project, "moving", "pocket")
+    record.products["cut/moving.js"] = "x"
+    path = load_profile("pocket").folder / "cut" / "moving.js"
+    path.parent.mkdir()
+    path.write_text("window.oodlibCuts = {};", encoding="utf-8")
+    source = laid_out(project, "pocket", {"moving": record})
+    assert (source / "book" / "_static" / "cut" / "moving.js").is_file()
+    assert not (source / "book" / "_static" / "plotly").exists(), "plotly is for the map alone"
+
+
+def test_a_page_opens_with_its_finding_in_words_and_then_in_figures(project):
+    record = executed(project, "opening", "pocket")
+    path = load_profile("pocket").folder / "notebooks" / "opening.ipynb"
+    book = nbformat.read(path, as_version=4)
+    for text in ("the figure", "**The finding.** It is so.", "the map"):
+        data = {"text/markdown": text}
+        shown = nbformat.v4.new_output("display_data", data=data)
+        book.cells.append(nbformat.v4.new_code_cell("", outputs=[shown], metadata={"tags": ["lead"]}))
+    nbformat.write(book, path)
+    cells = text_of(laid_out(project, "pocket", {"opening": record}), "opening")
+    assert "**The finding.** It is so.\n\nthe figure\n\nthe map" in cells

@@ -79,6 +79,12 @@ def words_of(told, i: int) -> list[str]:
     return [told["near"]["words"][j] for rows in told["near"]["lists"].values() for j, _ in rows[i]]
 
 
+def test_the_map_stands_at_the_top_of_its_page_under_the_finding(html):
+    text = (html / PAGE).read_text(encoding="utf-8")
+    places = [text.index(part) for part in ("The finding.", 'id="fig-embedding-map"', 'class="explorer"', "<h2>")]
+    assert places == sorted(places)
+
+
 def test_every_point_is_drawn(visit, base, told):
     tab = visit(base)
     assert tab.locator(".explorer-plot .scatterlayer .point").count() == len(told["x"]) > 100
@@ -218,7 +224,10 @@ def test_a_name_is_found(visit, address, told):
     assert wanted in tab.locator(".explorer-name").inner_text()
     tab.locator(".explorer-find").fill("no such thing at all")
     tab.keyboard.press("Enter")
-    assert tab.locator(".explorer-said").inner_text() == "No point that is shown is called no such thing at all."
+    missed = "No point that is shown is called no such thing at all."
+    assert tab.locator(".explorer-said").inner_text() == missed
+    assert tab.locator(".explorer-card").inner_text() == missed, "for those who see, too"
+    assert tab.locator(".explorer-card").bounding_box()["height"] > 10
 
 
 def test_both_modes_and_the_switch_between_them(visit, address):
@@ -251,6 +260,15 @@ def test_a_telephone_shows_it_without_scrolling_sideways_and_a_tap_chooses(visit
     tab.touchscreen.tap(*place)
     tab.locator(".explorer-name").wait_for(timeout=5_000)
     assert tab.locator(".explorer-name").inner_text() == told["name"][i]
+    # The card is in view, even where the foot of the screen is that of the map.
+    plot.evaluate("e => scrollBy(0, e.getBoundingClientRect().bottom - innerHeight)")
+    tab.wait_for_function(
+        "() => Math.abs(document.querySelector('.explorer-map').getBoundingClientRect().bottom - innerHeight) < 2"
+    )
+    for part in (".explorer-card", ".explorer-name"):
+        box = tab.locator(part).bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 901
     assert tab.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
