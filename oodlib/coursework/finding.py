@@ -81,4 +81,5 @@ def open_page(source: Path, data: Mapping[str, Any], *, n_boot: int) -> None:
 
 def _unit(rows: np.ndarray) -> np.ndarray:
     rows = rows.astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
