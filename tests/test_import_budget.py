@@ -62,6 +62,17 @@ def test_detect_and_search_import_no_torch(album, tmp_path):
     assert imported("embed", album) == []
 
 
+def test_a_page_on_pocketclip_imports_no_open_clip():
+    program = """
+import sys
+from oodlib.experiments import Experiment, profiles
+Experiment.of(profiles.load_profile("pocket", small=True))
+print("HEAVY", *sorted({"torchvision", "open_clip", "transformers", "timm"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["HEAVY"]
+
+
 def test_a_picture_not_seen_before_needs_no_torch_either(drawings, album, tmp_path):
     run("detect", album, *LABELS)
     shutil.copy(drawings["banana"], tmp_path / "other.png")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,15 @@ from oodlib.datasets.base import Manifest
 from oodlib.datasets.emoji_sources import BENCHMARK_HANDS, credits
 from oodlib.embeddings.embedding import embed
 from oodlib.embeddings.texts import embed_texts
-from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.encoders.named import named_encoder
 from oodlib.experiments.profiles import Profile
 from oodlib.outlier_labels.envision import load_envisioned
 from oodlib.outlier_labels.lexicon import Lexicon
 from oodlib.prompts.sets import templates
+
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 ID_SET = "animals-food"
 UNKNOWN = ("unknown", "unknown object", "something else", "none of these", "other")
@@ -61,7 +65,7 @@ def write_data(folder: Path, run: Profile) -> None:
 
 def collect(run: Profile, pictures: Manifest) -> Arrays:
     """All arrays of the data file, see its README for what each is."""
-    encoder = load_encoder(**run.encoder.model_dump())
+    encoder = named_encoder(**run.encoder.options(), tensors=True)
     table, prompts = pictures.table, templates(run.templates)
     concepts = table.drop_duplicates("label")
     names, sets = concepts["label"].tolist(), concepts["set"].tolist()
@@ -118,7 +122,7 @@ def _pictures(run: Profile) -> Manifest:
     return Manifest(manifest.name, manifest.root, table.astype({"set": str, "hand": str}))
 
 
-def _encoded(encoder: Encoder, name: str, words: Sequence[str], prompts: Sequence[str]) -> Arrays:
+def _encoded(encoder: Encoder | LightEncoder, name: str, words: Sequence[str], prompts: Sequence[str]) -> Arrays:
     """A list of words and their text features: `<name>_words` and `<name>_text`."""
     return {f"{name}_words": _text(words), f"{name}_text": _half(embed_texts(encoder, words, prompts))}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from oodlib.arrays import as_numpy
 from oodlib.datasets.images import Read, readable
 from oodlib.machine import cores
 from oodlib.pocket.light import LightEncoder
@@ -40,7 +41,7 @@ def encode_groups(
         if first is None:
             features = np.empty((0, 0), np.float32)
         else:
-            features = encoder.encode_images(encoder.pixels(itertools.chain([first], pictures)))
+            features = as_numpy(encoder.encode_images(encoder.pixels(itertools.chain([first], pictures))))
         advance(len(batch))
         return features, bad
 

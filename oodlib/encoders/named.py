@@ -10,11 +10,18 @@ if TYPE_CHECKING:
 
 
 def named_encoder(
-    name: str, pretrained: str | None = None, *, precision: str = "fp32", device: str = "cpu", **trained: Any
+    name: str,
+    pretrained: str | None = None,
+    *,
+    precision: str = "fp32",
+    device: str = "cpu",
+    tensors: bool = False,
+    **trained: Any,
 ) -> Encoder | LightEncoder:
     """`pocket` on the CPU as a `LightEncoder`, every other encoder as `oodlib.encoders.load_encoder` loads it.
 
-    `trained` is what that function takes of weights in a file, and None counts as not given.
+    `trained` is what that function takes of weights in a file, and None counts as not given. With `tensors` a
+    `LightEncoder`, too, gives its features as tensors.
 
     Raises
     ------
@@ -25,7 +32,7 @@ def named_encoder(
     if (name, pretrained, precision, device) == ("pocket", None, "fp32", "cpu") and not trained:
         from oodlib.pocket.light import LightEncoder
 
-        return LightEncoder()
+        return LightEncoder(tensors=tensors)
     from oodlib.encoders.load import load_encoder
 
     return load_encoder(name, pretrained, precision=precision, device=device, **trained)

@@ -12,13 +12,14 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
 
 
 @dataclass(frozen=True)
 class NoTexts:
     """An encoder's "no" head as `oodlib.embeddings.embed_texts` takes an encoder: its features are kept, too."""
 
-    encoder: Encoder
+    encoder: Encoder | LightEncoder
 
     @property
     def digest(self) -> str:

@@ -18,6 +18,7 @@ AUROC, the false-positive rates and the detection accuracy are ratios of whole n
 rounded terms, whose last digit (1e-15) depends on the order of summation.
 """
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, get_args
@@ -225,18 +226,24 @@ def bootstrap_metrics(
 def _resamples(n_id: int, n_ood: int, n_boot: int, seed: int, ood_stream: int) -> Iterator[tuple[Array, Array]]:
     """Yield how often each picture is drawn, a few replicates at a time: (R, n_id) and (R, n_ood)."""
     # One stream for each set, so that the draws do not depend on the size of the blocks.
-    id_stream, *rest = np.random.default_rng(seed).spawn(2 + ood_stream)
-    streams = id_stream, rest[ood_stream]
+    drawn = _drawn(n_id, n_boot, seed, 0), _drawn(n_ood, n_boot, seed, 1 + ood_stream)
     block = max(1, _CELLS // (n_id + n_ood))
     for start in range(0, n_boot, block):
-        rows = np.arange(min(block, n_boot - start))[:, None]
-        id_weights, ood_weights = (
-            np.bincount((stream.integers(n, size=(len(rows), n)) + n * rows).ravel(), minlength=n * len(rows))
-            .reshape(len(rows), n)
-            .astype(np.float64)
-            for n, stream in zip((n_id, n_ood), streams, strict=True)
-        )
+        id_weights, ood_weights = (times[start : start + block].astype(np.float64) for times in drawn)
         yield id_weights, ood_weights
+
+
+@functools.lru_cache(maxsize=8)  # an ID set is drawn beside each OOD set, and all of them for every table of a page
+def _drawn(n: int, n_boot: int, seed: int, stream: int) -> Array:
+    """How often each of n pictures is drawn in each replicate, by one stream of the seed: (n_boot, n)."""
+    draw = np.random.default_rng(seed).spawn(stream + 1)[stream]
+    times = np.empty((n_boot, n), np.uint8)  # of n draws, 256 of one picture would need luck without parallel
+    block = max(1, _CELLS // n)
+    for start in range(0, n_boot, block):
+        rows = np.arange(min(block, n_boot - start))[:, None]
+        places = (draw.integers(n, size=(len(rows), n)) + n * rows).ravel()
+        times[start : start + block] = np.bincount(places, minlength=n * len(rows)).reshape(len(rows), n)
+    return times
 
 
 def _evaluate(id_scores: Array, ood_scores: Array, cut: Cut, aupr: Aupr) -> dict[str, float]:

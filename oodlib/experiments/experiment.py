@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -13,7 +14,7 @@ from oodlib.concepts import Concepts
 from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.embeddings.embedding import Embeddings, embed
 from oodlib.embeddings.texts import embed_texts, text_tower
-from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.encoders.named import named_encoder
 from oodlib.encoders.no_texts import NoTexts
 from oodlib.evaluation.scoring import classify
 from oodlib.experiments.pictures import pictures_of
@@ -24,6 +25,10 @@ from oodlib.outlier_labels.lexicon import Lexicon
 from oodlib.prompts.sets import templates
 from oodlib.provenance import note
 
+if TYPE_CHECKING:
+    from oodlib.encoders.encoder import Encoder
+    from oodlib.pocket.light import LightEncoder
+
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
@@ -32,7 +37,8 @@ class Experiment:
     Parameters
     ----------
     run : Profile
-    encoder : Encoder
+    encoder : Encoder or LightEncoder
+        Its features are tensors. PocketCLIP comes without open_clip, whose import takes as long as many a page.
     benchmarks : dict of str to Benchmark
         The profile's ID sets, the main one first.
     sets : dict of str to dict of str to Manifest
@@ -42,7 +48,7 @@ class Experiment:
     """
 
     run: Profile
-    encoder: Encoder
+    encoder: Encoder | LightEncoder
     benchmarks: dict[str, Benchmark]
     sets: dict[str, dict[str, Manifest]]
     embeddings: Embeddings
@@ -51,12 +57,23 @@ class Experiment:
     def of(cls, run: Profile) -> Experiment:
         """Load the model and the pictures of a profile, embed what is not embedded, and note it in the run record."""
         found = pictures_of(run)
-        encoder = load_encoder(**run.encoder.options())
+        encoder = named_encoder(**run.encoder.options(), tensors=True)
         embeddings = Embeddings.join([embed(encoder, part) for part in found.to_embed])
-        note(device=str(encoder.device), dtype=run.encoder.precision, seeds={"all": run.seed})
+        note(device=encoder.spec["device"], dtype=run.encoder.precision, seeds={"all": run.seed})
         note(encoder=encoder.spec | {"digest": encoder.digest}, embeddings={run.dataset: embeddings.key})
         note(manifests=found.digests)
         return cls(run, encoder, found.benchmarks, found.sets, embeddings)
+
+    @cached_property
+    def torch_encoder(self) -> Encoder:
+        """The encoder with its model in torch, for what needs the model itself: patches, training, its speed."""
+        from oodlib.encoders.load import load_encoder
+
+        if self.encoder.runtime == "torch":
+            return self.encoder
+        encoder = load_encoder(**self.run.encoder.options())
+        note(encoder={"in_torch": encoder.spec | {"digest": encoder.digest}})
+        return encoder
 
     @property
     def main(self) -> str:
@@ -104,6 +121,16 @@ class Experiment:
             for part, pictures in self.sets[id_set].items()
             if part == id_set or known[part] in kinds
         }
+
+    def features_of(self, pictures: Manifest) -> Tensor:
+        """Features of any pictures, (n, D): those of the profile are there already, others are encoded and kept."""
+        kept = self.embeddings if self._ids.issuperset(pictures.ids) else embed(self.encoder, pictures)
+        features: Tensor = kept.of(pictures)
+        return features
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.embeddings.ids)
 
     def correct(self, id_set: str) -> np.ndarray:
         """Whether the best-matching name of each ID picture is its own, bool (n,)."""

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from safetensors import safe_open
 
-from oodlib.arrays import as_numpy, normalize
+from oodlib.arrays import Array, as_numpy, as_tensor, normalize
 from oodlib.datasets.pixels import as_picture, several, without_far_ends
 from oodlib.errors import OodlibError
 from oodlib.machine import cores
@@ -46,6 +46,8 @@ class LightEncoder:
     ----------
     home : Path, optional
         Cache folder, in which the model is assembled on first use.
+    tensors : bool
+        Give features as tensors, for code that computes with torch; what is encoded is kept for both.
 
     Attributes
     ----------
@@ -62,8 +64,8 @@ class LightEncoder:
 
     runtime: Literal["onnx"] = "onnx"
 
-    def __init__(self, home: Path | None = None):
-        self._folder = assemble(home)
+    def __init__(self, home: Path | None = None, *, tensors: bool = False):
+        self._folder, self.tensors = assemble(home), tensors
         self.capabilities = read_capabilities(WEIGHTS.parent)
         self.spec: dict[str, Any] = {
             "model": "pocket",
@@ -103,9 +105,9 @@ class LightEncoder:
 
     logit_bias = 0.0
 
-    def as_features(self, kept: np.ndarray) -> np.ndarray:
+    def as_features(self, kept: np.ndarray) -> Array:
         """Kept features, as this encoder gives them."""
-        return kept
+        return as_tensor(kept) if self.tensors else kept
 
     def pixels(self, pictures: Iterable[Image.Image]) -> np.ndarray:
         """Pictures scaled and cut as `Encoder.pixels` does it: uint8 (N, 3, 128, 128), the same numbers."""
@@ -115,7 +117,7 @@ class LightEncoder:
         """A batch from `pixels`, as the tower takes it: float32 in [-1, 1]."""
         return (pixels.astype(np.float32) / 255 - np.float32(MEAN[0])) / np.float32(STD[0])
 
-    def encode_images(self, pictures: Sequence[Image.Image] | np.ndarray, batch_size: int = 16) -> np.ndarray:
+    def encode_images(self, pictures: Sequence[Image.Image] | np.ndarray, batch_size: int = 16) -> Array:
         """Image features: (N, 256) float32, L2-normalised.
 
         Parameters
@@ -133,15 +135,15 @@ class LightEncoder:
             some = pictures[start : start + batch_size]
             batch = some if ready else self.pixels(some)
             parts.append(normalize(self._image.run(None, {"x": self.normal(batch)})[0]))
-        return np.concatenate(parts)
+        return self.as_features(np.concatenate(parts))
 
     def encode_texts(
         self, texts: Sequence[str], templates: Sequence[str] | None = None, batch_size: int = BATCH
-    ) -> np.ndarray:
+    ) -> Array:
         """Text features, (C, 256) float32, as `Encoder.encode_texts` explains them."""
         prompts, each = check_prompts(texts, templates)
         features = self.pooled(prompts, batch_size) @ self._weight("text.proj.weight").T
-        return as_numpy(ensemble(features.reshape(len(texts), each, -1)))
+        return self.as_features(as_numpy(ensemble(features.reshape(len(texts), each, -1))))
 
     def shipped_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray | None:
         """Features of `oodlib.pocket.words`, if it is these texts in these templates that are asked for."""
@@ -153,12 +155,12 @@ class LightEncoder:
         rows = self._tokenizer.encode_batch([_clean(text) for text in texts])
         return [Reading(tuple(row.ids), row.ids.count(unknown), bool(row.overflowing)) for row in rows]
 
-    def encode_no(self, names: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:
+    def encode_no(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Array:
         """What the "no" head makes of names, (C, 256) float32, as `Encoder.encode_no` explains it."""
         prompts, each = check_prompts(names, templates)
         before = self.pooled(prompts)
         weight, bias = read_no_head(self.capabilities.no_head, self.spec["model"], before.shape[1])
-        return as_numpy(ensemble((before @ weight.T + bias).reshape(len(names), each, -1)))
+        return self.as_features(as_numpy(ensemble((before @ weight.T + bias).reshape(len(names), each, -1))))
 
     def pooled(self, prompts: Sequence[str], batch_size: int = BATCH) -> np.ndarray:
         """Output of the frozen text tower before its projection, (N, 384), on all cores."""

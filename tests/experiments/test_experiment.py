@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from oodlib import Guard
+from oodlib.datasets import emojishift
 from oodlib.datasets.wordnet import normal
+from oodlib.embeddings import embed
 from oodlib.experiments import profiles
 from oodlib.experiments.experiment import Experiment
 
@@ -21,6 +25,28 @@ def test_every_set_has_its_features(lab):
         assert {part: len(values) for part, values in features.items()} == {p: len(m) for p, m in parts.items()}
     far = lab.features(lab.main, ["far"])
     assert set(far) == {lab.main, "travel-places", "objects", "activities", "symbols"}
+
+
+def test_the_light_encoder_gives_tensors_and_torch_is_there_when_asked_for(lab, drawings):
+    light, full = lab.encoder, lab.torch_encoder
+    assert (light.runtime, full.runtime) == ("onnx", "torch")
+    some = lab.sets["hard-10"]["hard-10"]
+    some = some.select(some.table.index < 3)
+    assert torch.allclose(lab.embeddings.of(some), embed(full, some).features, atol=1e-5)
+    assert torch.allclose(light.encode_texts(["tiger"]), full.encode_texts(["tiger"]), atol=1e-5)
+    guard = Guard.make(["tiger", "banana"], light, "mcm", threshold=0.5)
+    in_memory = guard.detect([Image.open(path) for path in drawings.values()])["score"]
+    of_files = guard.detect(list(drawings.values()))["score"]
+    np.testing.assert_allclose(in_memory, of_files, atol=1e-5)
+
+
+def test_pictures_of_the_profile_are_not_encoded_again(lab, monkeypatch):
+    inside, manifest = lab.sets[lab.main][lab.main], emojishift.load()
+    others = manifest.select(~manifest.table["id"].isin(lab.embeddings.ids))
+    other = others.select(others.table.index < 1)
+    assert lab.features_of(other).shape == (1, lab.embeddings.features.shape[1])
+    monkeypatch.setattr("oodlib.experiments.experiment.embed", None)
+    assert torch.equal(lab.features_of(inside), lab.embeddings.of(inside))
 
 
 def test_concepts_have_a_no_feature_each(lab):
