@@ -85,8 +85,8 @@ class RenyiNeg(OutlierDetector):
     1.45, start -0.08, 5 steps); the defaults here are those that it names for ImageNet with ViT-B/16. Its powers
     overflow in float32 from cosines of about 0.6 on, and here they do not.
 
-    The mean is over the classes, too, and eta is above 1: a picture that fits its class better still may score less. The
-    method is meant for many times as many words as classes; with fewer, it compares the classes with themselves.
+    The mean is over the classes, too, and eta is above 1: a picture that fits its class better still may score less.
+    The method is meant for many times as many words as classes; with fewer, it compares the classes with themselves.
 
     References
     ----------
