@@ -86,6 +86,7 @@ class RenyiNeg(OutlierDetector):
     overflow in float32 from cosines of about 0.6 on, and here they do not.
 
     The mean is over the classes, too, and eta is above 1: a picture that fits its class better still may score less.
+    The method is meant for many times as many words as classes; with fewer, it compares the classes with themselves.
 
     References
     ----------
