@@ -34,15 +34,23 @@ def pictures(directions, low, high, n, seed):
 @pytest.fixture(scope="module")
 def known(directions):
     rows = torch.from_numpy(directions).float()
+    names, words = ([f"{kind} {i}" for i in range(count)] for kind, count in (("class", C), ("word", WORDS)))
+    place = {text: row for row, text in enumerate([*names, *words])}
+
+    def encode(pairs):
+        """Between the class and the word of "<class> and <word>"."""
+        return normalize(torch.stack([sum(rows[place[text]] for text in pair.split(" and ")) for pair in pairs]), dim=1)
+
     return Concepts(
-        names=[f"class {i}" for i in range(C)],
+        names=names,
         text=rows[:C],
-        outlier_names=[f"word {i}" for i in range(WORDS)],
+        outlier_names=words,
         outlier_text=rows[C : C + WORDS],
         no_text=rows[C + WORDS : 2 * C + WORDS],
         shots=pictures(directions, 0.24, 0.40, 10 * C, seed=3).float(),
         shot_labels=torch.arange(10 * C) % C,
         logit_scale=100.0,
+        encode=encode,
     )
 
 
