@@ -53,8 +53,8 @@ class Words(Source):
     References
     ----------
     Park et al., On the Powerfulness of Textual Outlier Exposure for Visual OoD Detection, NeurIPS 2023, and the
-    authors' code (wiarae/TOE). Their words are decoded from ID pictures, written by a language model, or captions; here they are
-    the outlier words of the concepts.
+    authors' code (wiarae/TOE). Their words are decoded from ID pictures, written by a language model, or captions; here
+    they are the outlier words of the concepts.
     """
 
     def __init__(self, variance: float = 0.016, offset: Offset = "none"):
