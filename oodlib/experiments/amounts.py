@@ -162,8 +162,8 @@ class OfMadeOutliers(Strict):
     ----------
     seeds : int
         How often everything is trained.
-    epochs : int
-        Passes over the shots.
+    steps : int
+        Steps of every training, about.
     per_class : int
         Outliers that are made for each class.
     draws : int
@@ -171,7 +171,7 @@ class OfMadeOutliers(Strict):
     """
 
     seeds: Count = 5
-    epochs: Count = 20
+    steps: Count = 40
     per_class: Count = 6
     draws: Count = 150
 

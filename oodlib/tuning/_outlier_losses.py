@@ -57,8 +57,11 @@ def to_uniform(logits: Tensor) -> Tensor:
     return (logits.logsumexp(dim=1) - logits.mean(dim=1)).mean()
 
 
-def logit_norm(logits: Tensor, temperature: float = 8.0) -> Tensor:
-    """Logits (n, C) of length 1 / temperature, for a cross-entropy that no longer logits can lower; 8 is NPOS's."""
+def logit_norm(logits: Tensor, temperature: float = 0.04) -> Tensor:
+    """Logits (n, C) of length 1 / temperature, for a cross-entropy that no longer logits can lower.
+
+    NPOS has a temperature of 8. A softmax of logits that short is flat, so that outliers have nothing to learn from it.
+    """
     return logits / (logits.norm(dim=1, keepdim=True) + 1e-7) / temperature
 
 

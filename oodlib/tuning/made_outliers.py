@@ -22,6 +22,7 @@ from oodlib.tuning.sources import Known, Source, get_source
 Loss = Literal["energy", "exposure", "logit_norm"]
 Head = Literal["names", "random"]
 WEIGHTS: dict[str, float] = {"energy": 0.1, "exposure": 0.5, "logit_norm": 0.5}
+LINE_RATE = 0.1  # VOS's learning rate: its line and weights start from nothing, and a small one leaves them there
 
 
 class MadeOutliers(Tuner):
@@ -39,7 +40,7 @@ class MadeOutliers(Tuner):
         "energy" is that of VOS: one line tells ID from outliers by their energy, with a learned weight for each class.
         "exposure" makes the classes of outliers equally likely. "logit_norm" does the same, and both terms read logits
         of one length, as NPOS trains its classifier. NPOS's own second term trains a network on frozen features beside
-        the head, which then says nothing to the head: the exposure in its place is ours.
+        the head, which then says nothing to the head: the exposure in its place is ours, and so is the temperature.
     weight : float, optional
         Of the second loss; None takes 0.1 for "energy", VOS's, and 0.5 for the others, TOE's.
     head : "names" or "random", default="names"
@@ -94,8 +95,11 @@ class MadeOutliers(Tuner):
         start = concepts.text if self.head == "names" else F.normalize(torch.randn(count, dims, generator=generator))
         trained = {"down": down, "up": up, "weight": start.clone().requires_grad_()}
         trained["bias"] = torch.zeros(count).requires_grad_()
+        groups = [{"params": list(trained.values())}]
         if self.loss == "energy":
-            trained |= _of_energy(count, generator)
+            line = _of_energy(count, generator)
+            trained |= line
+            groups.append({"params": list(line.values()), "lr": LINE_RATE})
 
         def logits_of(features: Tensor) -> Tensor:
             moved = mapped(features, trained["down"], trained["up"])
@@ -110,7 +114,7 @@ class MadeOutliers(Tuner):
 
         losses = train(
             trained,
-            torch.optim.Adam(list(trained.values()), self.lr),
+            torch.optim.Adam(groups, self.lr),
             epochs(len(shots), self.batch_size, self.epochs, session.seed),
             loss_of,
             with_bank(session, bank),
@@ -142,13 +146,11 @@ class MadeOutliers(Tuner):
 
 
 def _of_energy(count: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """VOS's weights of the classes, uniform in (0, 1) at first, and the line that reads the energy."""
-    line = torch.rand(2, 2, generator=generator) * 2 - 1  # as torch.nn.Linear(1, 2) starts
-    parts = {
-        "energy": torch.rand(count, generator=generator),
-        "slope": line[:, :1].clone(),
-        "offset": line[:, 1].clone(),
-    }
+    """VOS's weights of the classes, uniform in (0, 1) at first, and the line that reads the energy, flat at first.
+
+    Theirs starts as torch.nn.Linear does, with a sign that a short training may not live to turn.
+    """
+    parts = {"energy": torch.rand(count, generator=generator), "slope": torch.zeros(2, 1), "offset": torch.zeros(2)}
     return {name: tensor.requires_grad_() for name, tensor in parts.items()}
 
 

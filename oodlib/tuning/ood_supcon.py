@@ -41,7 +41,7 @@ class OODSupCon(Tuner):
     rank : int, default=16
     epochs, later_epochs : int, default=20, 5
         Passes over the shots in the two stages.
-    batch_size : int, default=256
+    batch_size : int, default=128
     lr : float, default=0.002
         Of Adam; it falls to 0 along half a cosine in each stage. The second begins at a tenth of it.
     per_class : int, default=6
@@ -67,7 +67,7 @@ class OODSupCon(Tuner):
         rank: int = 16,
         epochs: int = 20,
         later_epochs: int = 5,
-        batch_size: int = 256,
+        batch_size: int = 128,
         lr: float = 2e-3,
         per_class: int = 6,
     ):

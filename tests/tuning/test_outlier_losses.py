@@ -27,13 +27,28 @@ def test_logit_norm_agrees_with_the_official_code(official, temperature, name):
     np.testing.assert_allclose(loss.item(), g[name], rtol=1e-5)
 
 
+def test_at_the_released_temperature_outliers_teach_next_to_nothing():
+    """The exposure's gradient against that of the cross-entropy beside it."""
+    shares = {}
+    for temperature in (0.04, 8.0):
+        logits = 30 * torch.rand(20, 50, generator=torch.Generator().manual_seed(0))
+        inside, outside = logits[:10].clone().requires_grad_(), logits[10:].clone().requires_grad_()
+        (F.cross_entropy(logit_norm(inside, temperature), torch.arange(10))).backward()
+        to_uniform(logit_norm(outside, temperature)).backward()
+        shares[temperature] = float(outside.grad.norm() / inside.grad.norm())
+    assert shares[8.0] < 0.02 < 0.2 < shares[0.04]
+
+
 def test_contrast_agrees_with_the_official_code(official):
     """Their loss is multiplied by the temperature over a base temperature, 0.07 unless it is said."""
     g = official
-    two_views = contrastive(g["z"], g["z_label"], 0.07), contrastive(g["z"], g["z_label"], 0.1)
+    labels = g["z_label"][:12].repeat(2)  # the second half are other views of the first
+    two_views = contrastive(g["z"], labels, 0.07), contrastive(g["z"], labels, 0.1)
     np.testing.assert_allclose(two_views[0].item(), g["supcon_tau0p07_base0p07"], rtol=1e-5)
     np.testing.assert_allclose(two_views[1].item(), g["supcon_tau0p1_base0p1"], rtol=1e-5)
     np.testing.assert_allclose(0.1 / 0.07 * two_views[1].item(), g["supcon_tau0p1_base0p07"], rtol=1e-5)
+    one_view = contrastive(g["z"], g["one_view_label"], 0.1)
+    np.testing.assert_allclose(one_view.item(), g["supcon_one_view_tau0p1"], rtol=1e-5)
 
 
 def test_contrast_with_outliers_is_the_plain_loop():
