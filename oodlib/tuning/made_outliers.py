@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from oodlib.tuning.sources import Known, Source, get_source
 Loss = Literal["energy", "exposure", "logit_norm"]
 Head = Literal["names", "random"]
 WEIGHTS: dict[str, float] = {"energy": 0.1, "exposure": 0.5, "logit_norm": 0.5}
-LINE_RATE = 0.1  # VOS's learning rate: its line and weights start from nothing, and a small one leaves them there
+LINE_RATE = 0.1  # VOS's learning rate, here of its line alone: it starts flat, and a small one leaves it so
 
 
 class MadeOutliers(Tuner):
@@ -95,9 +95,13 @@ class MadeOutliers(Tuner):
         start = concepts.text if self.head == "names" else F.normalize(torch.randn(count, dims, generator=generator))
         trained = {"down": down, "up": up, "weight": start.clone().requires_grad_()}
         trained["bias"] = torch.zeros(count).requires_grad_()
-        groups = [{"params": list(trained.values())}]
+        groups: list[dict[str, Any]] = [{"params": list(trained.values())}]
         if self.loss == "energy":
-            line = _of_energy(count, generator)
+            # The weights stay at the small rate: scores do not know them, and at a large one they tell outliers alone.
+            trained["energy"] = torch.rand(count, generator=generator).requires_grad_()  # as theirs start
+            groups[0]["params"].append(trained["energy"])
+            # Theirs starts as torch.nn.Linear does, with a sign that a short training may not live to turn.
+            line = {"slope": torch.zeros(2, 1).requires_grad_(), "offset": torch.zeros(2).requires_grad_()}
             trained |= line
             groups.append({"params": list(line.values()), "lr": LINE_RATE})
 
@@ -143,15 +147,6 @@ class MadeOutliers(Tuner):
         else:
             second = to_uniform(outside)
         return first + (WEIGHTS[self.loss] if self.weight is None else self.weight) * second
-
-
-def _of_energy(count: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """VOS's weights of the classes, uniform in (0, 1) at first, and the line that reads the energy, flat at first.
-
-    Theirs starts as torch.nn.Linear does, with a sign that a short training may not live to turn.
-    """
-    parts = {"energy": torch.rand(count, generator=generator), "slope": torch.zeros(2, 1), "offset": torch.zeros(2)}
-    return {name: tensor.requires_grad_() for name, tensor in parts.items()}
 
 
 def bank_of(source: str | Source | None, concepts: Concepts, shots: Shots, n: int, seed: int) -> Tensor | None:

@@ -33,10 +33,11 @@ def test_at_the_released_temperature_outliers_teach_next_to_nothing():
     for temperature in (0.04, 8.0):
         logits = 30 * torch.rand(20, 50, generator=torch.Generator().manual_seed(0))
         inside, outside = logits[:10].clone().requires_grad_(), logits[10:].clone().requires_grad_()
-        (F.cross_entropy(logit_norm(inside, temperature), torch.arange(10))).backward()
+        F.cross_entropy(logit_norm(inside, temperature), torch.arange(10)).backward()
         to_uniform(logit_norm(outside, temperature)).backward()
         shares[temperature] = float(outside.grad.norm() / inside.grad.norm())
-    assert shares[8.0] < 0.02 < 0.2 < shares[0.04]
+    assert shares[8.0] < 0.02
+    assert shares[0.04] > 10 * shares[8.0]
 
 
 def test_contrast_agrees_with_the_official_code(official):
