@@ -44,8 +44,8 @@ Method = TypeVar("Method", bound=Estimator)
 class Registry(Generic[Method]):
     """The classes of a package's modules, by module name.
 
-    Every module counts but `base` and those whose name starts with an underscore, and each defines one class. A module
-    is imported when its class is asked for: a name costs no more than its own method.
+    Every module counts but `base` and those whose name starts with an underscore, and each defines one class; packages
+    inside do not count. A module is imported when its class is asked for: a name costs no more than its own method.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ class Registry(Generic[Method]):
     @cached_property
     def names(self) -> list[str]:
         """The names of all methods, in alphabetical order; nothing is imported."""
-        found = (info.name for info in pkgutil.iter_modules(sys.modules[self.package].__path__))
+        inside = pkgutil.iter_modules(sys.modules[self.package].__path__)
+        found = (info.name for info in inside if not info.ispkg)
         return sorted(name for name in found if name != "base" and not name.startswith("_"))
 
     def find(self, name: str) -> type[Method]:

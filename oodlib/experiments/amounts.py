@@ -155,6 +155,27 @@ class OfWithoutLabels(Strict):
     per_cell: Count = 60
 
 
+class OfMadeOutliers(Strict):
+    """The page `made_outliers`.
+
+    Attributes
+    ----------
+    seeds : int
+        How often everything is trained.
+    steps : int
+        Steps of every training, about.
+    per_class : int
+        Outliers that are made for each class.
+    draws : int
+        Noise that NPOS puts around a point.
+    """
+
+    seeds: Count = 5
+    steps: Count = 40
+    per_class: Count = 6
+    draws: Count = 150
+
+
 class OfCoursework(Strict):
     """The data of the coursework: of the outlier words of each kind, it has one in so many (`one_in`)."""
 
@@ -173,4 +194,5 @@ class Amounts(Strict):
     scale: OfScale = OfScale()
     how_far_out: OfHowFarOut = OfHowFarOut()
     without_labels: OfWithoutLabels = OfWithoutLabels()
+    made_outliers: OfMadeOutliers = OfMadeOutliers()
     coursework: OfCoursework = OfCoursework()

@@ -132,6 +132,31 @@ class Study:
         found = self._mean(tuning, shots, detector, parts)
         return self._interval(found if over is None else found - self._mean(*over, parts))
 
+    def gain(
+        self, pairs: Sequence[tuple[tuple[str, int, str], tuple[str, int, str]]], parts: Sequence[str]
+    ) -> Interval:
+        """Mean over pairs of what the first's mean AUROC over OOD sets is above the second's: value, low, high.
+
+        Parameters
+        ----------
+        pairs : sequence of two (str, int, str)
+            Tuning, shots and detector of both.
+        parts : sequence of str
+            OOD sets.
+        """
+        return self._interval(
+            np.mean([self._mean(*first, parts) - self._mean(*second, parts) for first, second in pairs], axis=0)
+        )
+
+    def accuracy_gain(self, pairs: Sequence[tuple[tuple[str, int], tuple[str, int]]]) -> Interval:
+        """Mean over pairs of what the first names right more often than the second: value, low, high."""
+        found = {
+            trial: self._over_seeds(*trial, [tried.accuracy for tried in self._trials[trial]])
+            for pair in pairs
+            for trial in pair
+        }
+        return self._interval(np.mean([found[first] - found[second] for first, second in pairs], axis=0))
+
     def spreads(
         self, trials: Sequence[tuple[str, int]], detectors: Sequence[str], parts: Sequence[str]
     ) -> dict[str, Interval]:

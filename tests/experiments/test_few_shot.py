@@ -46,6 +46,14 @@ def test_differences_are_paired_by_pictures(study):
     assert same == (0, 0, 0)
 
 
+def test_a_gain_is_the_mean_of_paired_differences(study):
+    coop, none = ("coop", 1, "mcm"), ("none", 0, "mcm")
+    alone = study.auroc(*coop, ["far"], over=none)
+    assert study.gain([(coop, none)], ["far"]) == alone
+    assert study.gain([(coop, none), (none, none)], ["far"]) == pytest.approx([number / 2 for number in alone])
+    assert study.accuracy_gain([(coop[:2], none[:2])]) == study.accuracy("coop", 1, over_zero_shot=True)
+
+
 def test_more_seeds_that_disagree_widen_the_interval():
     alone = Study("id", {"id": range(N), "far": range(M)}, {"far": "far"}, n_boot=500)
     alone.add("coop", 1, 0, np.ones(N), scores(1, 0))
