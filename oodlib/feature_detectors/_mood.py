@@ -45,7 +45,7 @@ class HeadEnergy(HeadMSP):
         return self._energy(X)
 
 
-def mood_v2(weight: Array, bias: Array) -> dict[str, FeatureDetector]:
+def mood_v2(weight: Array, bias: Array, rows: int | None = None) -> dict[str, FeatureDetector]:
     """The nine detectors of MOODv2's benchmark, not fitted yet: fit each to training features *and their classes*.
 
     They differ from the defaults here, which follow OpenOOD, in four ways: features as they come, not normalised;
@@ -57,6 +57,9 @@ def mood_v2(weight: Array, bias: Array) -> dict[str, FeatureDetector]:
     ----------
     weight, bias : array, shapes (C, D) and (C,)
         The classification head.
+    rows : int, optional
+        How many training features there will be: the principal space has at most half as many dimensions, or nothing
+        would lie outside it. With the 200,000 of MOODv2 that changes nothing.
 
     Returns
     -------
@@ -72,6 +75,7 @@ def mood_v2(weight: Array, bias: Array) -> dict[str, FeatureDetector]:
     weight, bias = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
     classes, columns = weight.shape
     dim = classes if columns >= 2048 else 512 if columns >= 768 else columns // 2
+    dim = dim if rows is None else min(dim, rows // 2)
     head = {"weight": weight, "bias": bias}
     return {
         "msp": HeadMSP(**head),

@@ -77,6 +77,8 @@ def test_second_version_agrees(golden, nine, name):
 def test_the_principal_space_has_their_dimensions(classes, columns, dim):
     detectors = mood_v2(np.ones((classes, columns)), np.zeros(classes))
     assert detectors["vim"].dim == detectors["residual"].dim == dim
+    few = mood_v2(np.ones((classes, columns)), np.zeros(classes), rows=20)
+    assert few["vim"].dim == few["residual"].dim == 10
 
 
 def test_grad_norm_is_the_norm_of_a_gradient(head):
