@@ -3,7 +3,7 @@
 import numpy as np
 
 from oodlib.errors import OodlibError
-from oodlib.feature_detectors._gaussian import class_places, whitening
+from oodlib.feature_detectors._gaussian import class_places
 from oodlib.feature_detectors.base import Array, FeatureDetector
 
 
@@ -18,8 +18,6 @@ class ClassMahalanobis(FeatureDetector):
     ----------
     combine : {"nearest", "mean"}, default="nearest"
         "mean" takes the mean of the :math:`d_c` over all classes instead of the smallest.
-    shrinkage : float, default=0
-        Share, 0 to 1, of the mean variance of a class times the identity in its covariance.
     contamination : float, default=0.05
         Share of training rows below `offset_`.
 
@@ -32,7 +30,7 @@ class ClassMahalanobis(FeatureDetector):
 
     Notes
     -----
-    A class of fewer rows than columns varies in few directions, and without shrinkage its distance sees no other: a
+    A class of fewer rows than columns varies in few directions, and its distance sees no other: a
     feature may be far in all of those that are not seen and have the distance 0. The class with the fewest rows then
     decides the smallest distance.
 
@@ -54,26 +52,35 @@ class ClassMahalanobis(FeatureDetector):
     means_: Array
     whitenings_: list[Array]
 
-    def __init__(self, combine: str = "nearest", shrinkage: float = 0.0, *, contamination: float = 0.05):
+    def __init__(self, combine: str = "nearest", *, contamination: float = 0.05):
         self.combine = combine
-        self.shrinkage = shrinkage
         self.contamination = contamination
 
     def learn(self, X: Array, labels: Array | None) -> None:
         if self.combine not in ("nearest", "mean"):
             raise OodlibError(f"combine is {self.combine!r}: choose from 'nearest', 'mean'.")
         places = np.zeros(len(X), int) if labels is None else class_places(labels)
-        remedy = "a class has one row, or equal rows only, and so no spread: pass more rows of every class."
         own = [X[places == place] for place in range(places.max() + 1)]
-        if min(map(len, own)) < 2:
-            raise OodlibError(remedy)
         self.means_ = np.stack([rows.mean(axis=0) for rows in own])
-        self.whitenings_ = [
-            whitening(rows - mean, self.shrinkage, remedy) for rows, mean in zip(own, self.means_, strict=True)
-        ]
+        nothing = 1e-12 * np.abs(X).max()  # equal rows differ from their mean by rounding
+        self.whitenings_ = [_whitening(rows - mean, nothing) for rows, mean in zip(own, self.means_, strict=True)]
 
     def score_block(self, X: Array) -> Array:
         parts = zip(self.means_, self.whitenings_, strict=True)
-        distances = np.stack([np.square((X - mean) @ whiten).sum(axis=1) for mean, whiten in parts])
+        distances = np.stack([np.square(X @ whiten - mean @ whiten).sum(axis=1) for mean, whiten in parts])
         score: Array = -(distances.min(axis=0) if self.combine == "nearest" else distances.mean(axis=0))
         return score
+
+
+def _whitening(centred: Array, nothing: float) -> Array:
+    """`oodlib.feature_detectors._gaussian.whitening` without shrinkage, from the few rows of a class: (n, D) -> (D, r).
+
+    The covariance of n rows has at most n directions. To look for them among all D would take minutes for some hundred
+    classes.
+    """
+    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    kept = lengths > max(nothing, lengths[0] * np.sqrt(centred.shape[1] * np.finfo(np.float64).eps))
+    if not kept.any():
+        raise OodlibError("a class has one row, or equal rows only, and so no spread: pass more rows of every class.")
+    whiten: Array = directions[kept].T / (lengths[kept] / np.sqrt(len(centred)))
+    return whiten

@@ -132,6 +132,10 @@ def test_labels_may_have_gaps_and_be_strings(inside):
 def test_a_class_of_one_row_is_refused(inside):
     with pytest.raises(OodlibError, match=r"a class has one row, .*: pass more rows of every class"):
         ClassMahalanobis().fit(inside[0][:5], [0, 0, 1, 1, 2])
+    with pytest.raises(OodlibError, match="or equal rows only"):
+        ClassMahalanobis().fit(
+            np.concatenate([inside[0][:5], np.full((3, inside[0].shape[1]), 0.1)]), [0] * 5 + [1] * 3
+        )
 
 
 def test_a_choice_that_is_none_is_refused(inside):
