@@ -57,6 +57,12 @@ class OfEmbeddingSpaces(Strict):
     words: Count = 700
 
 
+class OfMaskedPictures(Strict):
+    """The page `masked_pictures`: `classes` is how many ID names it knows, at most; None takes all."""
+
+    classes: Annotated[int, Field(ge=2)] | None = None
+
+
 class OfOutlierWords(Strict):
     """The page `outlier_words`: `sizes` is how many numbers of words its curve has."""
 
@@ -167,6 +173,7 @@ class Amounts(Strict):
     protocols: OfProtocols = OfProtocols()
     zero_shot: OfZeroShot = OfZeroShot()
     embedding_spaces: OfEmbeddingSpaces = OfEmbeddingSpaces()
+    masked_pictures: OfMaskedPictures = OfMaskedPictures()
     outlier_words: OfOutlierWords = OfOutlierWords()
     ole: OfOle = OfOle()
     use_it: OfUseIt = OfUseIt()

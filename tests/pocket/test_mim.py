@@ -13,7 +13,7 @@ from oodlib.errors import OodlibError
 from oodlib.pocket import mim
 from oodlib.pocket.mim import SHARES, MimRecipe, Run
 from oodlib.pocket.patch_drawings import drawings
-from oodlib.pocket.patch_tower import NAMES, PatchTower, hide, load_patch_tower, patches
+from oodlib.pocket.patch_tower import NAMES, PatchTower, hide, load_patch_tower, patches, weights_file
 
 MINI = MimRecipe(steps=30, batch=32, warmup=3, concepts=20)
 
@@ -150,3 +150,24 @@ def test_weights_that_are_damaged_or_of_no_tower_are_refused(tmp_path):
         load_patch_tower("named", tmp_path / "damaged.safetensors")
     with pytest.raises(OodlibError, match="there is no tower 'beit': choose one of masked, named"):
         load_patch_tower("beit")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shipped_towers_were_made_by_the_recipe_that_stands_in_the_code(name):
+    _, about = load_patch_tower(name)
+    recipe = replace(MimRecipe(), masked=SHARES[name])
+    assert about["recipe"] == asdict(recipe)
+    assert about["log"]["pictures"] == recipe.steps * recipe.batch
+    assert len(about["log"]["loss"]) == recipe.steps / 50
+    assert about["log"]["seconds"] < 15 * 60
+    assert weights_file(name).stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_tower_finds_a_concept_again_in_another_hand(name, data):
+    tower, _ = load_patch_tower(name)
+    shown = torch.nn.functional.interpolate(data.pictures.float() / 127.5 - 1, 48, mode="area")
+    with torch.inference_mode():
+        features = torch.nn.functional.normalize(tower.eval()(shown), dim=1)
+    nearest = (features @ features.T).fill_diagonal_(-1).argmax(1)
+    assert (data.concept[nearest] == data.concept).float().mean() > 0.3  # by chance less than 0.1
