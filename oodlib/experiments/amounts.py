@@ -58,9 +58,18 @@ class OfEmbeddingSpaces(Strict):
 
 
 class OfMaskedPictures(Strict):
-    """The page `masked_pictures`: `classes` is how many ID names it knows, at most; None takes all."""
+    """The page `masked_pictures`, which encodes its pictures with several models.
+
+    Attributes
+    ----------
+    classes : int or None
+        ID names, at most; None takes all.
+    pictures : int
+        Pictures of each OOD set, at most.
+    """
 
     classes: Annotated[int, Field(ge=2)] | None = None
+    pictures: Count = 150
 
 
 class OfOutlierWords(Strict):
