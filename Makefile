@@ -10,7 +10,7 @@ PY := $(BIN)/python
 OODLIB := $(BIN)/oodlib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock wordnet pocket-clip
+.PHONY: help setup reproduce test lint book coursework serve bench clean linkcheck lock wordnet pocket-clip pocket-mim
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,3 +68,7 @@ pocket-clip: setup
 	$(PY) tools/no_head.py
 	$(PY) -m oodlib.pocket.graphs
 	$(PY) -m oodlib.pocket.words
+
+# For maintainers: train the three small towers of the page on masked pictures and replace the weights.
+pocket-mim: setup
+	$(PY) -m oodlib.pocket.mim --ship

@@ -148,7 +148,7 @@ class Encoder:
         Returns
         -------
         Tensor
-            (N, D) float32 on the CPU, L2-normalised.
+            (N, D) float32 on the CPU, L2-normalised unless `spec` says otherwise.
 
         Raises
         ------
@@ -177,7 +177,8 @@ class Encoder:
             batch = some if isinstance(some, Tensor) else self.pixels(some)
             batch = self._normalised(batch.to(self.device)).contiguous(memory_format=torch.channels_last)
             with torch.inference_mode(), self._autocast():
-                parts.append(F.normalize(encode(batch).float(), dim=-1).cpu())
+                features = encode(batch).float()
+                parts.append((F.normalize(features, dim=-1) if self.spec["normalised"] else features).cpu())
         return torch.cat(parts).clone()
 
     def _check_batch(self, batch: Tensor) -> None:

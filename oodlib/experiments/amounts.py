@@ -57,6 +57,21 @@ class OfEmbeddingSpaces(Strict):
     words: Count = 700
 
 
+class OfMaskedPictures(Strict):
+    """The page `masked_pictures`, which encodes its pictures with several models.
+
+    Attributes
+    ----------
+    classes : int or None
+        ID names, at most; None takes all.
+    pictures : int
+        Pictures of each OOD set, at most.
+    """
+
+    classes: Annotated[int, Field(ge=2)] | None = None
+    pictures: Count = 150
+
+
 class OfOutlierWords(Strict):
     """The page `outlier_words`: `sizes` is how many numbers of words its curve has."""
 
@@ -188,6 +203,7 @@ class Amounts(Strict):
     protocols: OfProtocols = OfProtocols()
     zero_shot: OfZeroShot = OfZeroShot()
     embedding_spaces: OfEmbeddingSpaces = OfEmbeddingSpaces()
+    masked_pictures: OfMaskedPictures = OfMaskedPictures()
     outlier_words: OfOutlierWords = OfOutlierWords()
     ole: OfOle = OfOle()
     use_it: OfUseIt = OfUseIt()

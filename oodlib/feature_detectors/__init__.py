@@ -40,5 +40,9 @@ def on_concepts(name: str, **parameters: Any) -> OnConcepts:
 
 
 def __getattr__(name: str) -> Any:
-    """Let ``from oodlib.feature_detectors import KNN`` work for every class."""
+    """Let ``from oodlib.feature_detectors import KNN`` work for every class, and for `mood_v2`, which takes several."""
+    if name == "mood_v2":
+        from oodlib.feature_detectors._mood import mood_v2
+
+        return mood_v2
     return _registry.attribute(name)

@@ -1,6 +1,7 @@
 """What ReAct, ASH and SCALE share: the energy of features that were reshaped first."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class ShapingDetector(HeadDetector):
         "clip" sets negative entries to 0, which is what a ReLU would do; the head was not trained for that.
     """
 
+    ways: ClassVar[tuple[str, ...]] = ("refuse", "clip")  # what `negative` may be
+
     quantile: float
     negative: str
 
@@ -31,8 +34,8 @@ class ShapingDetector(HeadDetector):
         super().learn(X, labels)
         if not 0 <= self.quantile < 1:
             raise OodlibError(f"quantile is {self.quantile}: pass a number from 0 to below 1.")
-        if self.negative not in ("refuse", "clip"):
-            raise OodlibError(f"negative is {self.negative!r}: choose from 'refuse', 'clip'.")
+        if self.negative not in self.ways:
+            raise OodlibError(f"negative is {self.negative!r}: choose from {', '.join(map(repr, self.ways))}.")
 
     def score_block(self, X: Array) -> Array:
         return self._energy(self._shape(self._rectified(X)))
@@ -43,7 +46,7 @@ class ShapingDetector(HeadDetector):
                 f"{type(self).__name__} is made for activations behind a ReLU, but there are negative entries: "
                 "pass negative='clip' to set those to 0, or take another method."
             )
-        return np.maximum(X, 0)
+        return X if self.negative == "keep" else np.maximum(X, 0)
 
     @abstractmethod
     def _shape(self, X: Array) -> Array:

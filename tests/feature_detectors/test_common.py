@@ -25,10 +25,10 @@ def make(head):
     return lambda name, **parameters: get_feature_detector(name, **(head if name in WITH_HEAD else {}), **parameters)
 
 
-def test_all_fourteen_are_found():
+def test_all_seventeen_are_found():
     assert set(list_feature_detectors()) >= {
         *("ash", "fdbd", "gen", "knn", "mahalanobis", "nnguide", "one_class_svm", "react", "relative_mahalanobis"),
-        *("residual", "scale", "vim", "weiper_kld", "weiper_msp"),
+        *("residual", "scale", "vim", "weiper_kld", "weiper_msp", "class_mahalanobis", "grad_norm", "kl_matching"),
     }
 
 

@@ -4,7 +4,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oodlib.feature_detectors import get_feature_detector, list_feature_detectors
 
-PLAIN = ["knn", "mahalanobis", "one_class_svm", "relative_mahalanobis", "residual"]
+PLAIN = ["class_mahalanobis", "knn", "mahalanobis", "one_class_svm", "relative_mahalanobis", "residual"]
 
 
 def test_every_method_without_a_head_is_checked():

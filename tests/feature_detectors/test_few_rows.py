@@ -56,7 +56,7 @@ def test_scores_are_numbers_or_a_sentence_says_why_not(name, each, classes, labe
     try:
         detector.fit(rows, labels if labelled else None)
     except OodlibError:
-        assert name in ("mahalanobis", "relative_mahalanobis", "residual", "vim")
+        assert name in ("class_mahalanobis", "mahalanobis", "relative_mahalanobis", "residual", "vim")
         assert each == 1 or classes == 1 or not labelled
         return
     scores = detector.score_samples(drawn(5, seed=3)[0])

@@ -16,7 +16,7 @@ from oodlib.report.findings import Finding
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
 COMPARING = {  # pages whose finding compares detectors
     *("zero_shot", "outlier_words", "ole", "outlier_methods", "outlier_failures"),
-    *("embedding_spaces", "tuning", "made_outliers", "use_it", "limits", "change_one_thing"),
+    *("embedding_spaces", "masked_pictures", "tuning", "made_outliers", "use_it", "limits", "change_one_thing"),
 }
 
 

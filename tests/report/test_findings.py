@@ -121,3 +121,23 @@ def test_a_set_that_has_the_name_of_its_kind_is_named_once():
     frame = scores(a=3.0, b=1.0).replace({"set": {"wolves": "near"}})
     found = Comparison(frame, "pets", {"cars": "far", "near": "near"}, ["a", "b"], n_boot=20)
     assert " on the *near* set (" in str(found.between("a", "b", ["near"]))
+
+
+def test_a_spread_is_the_best_minus_the_worst():
+    found = compared(scores(a=3.0, b=1.5, c=1.0))
+    sets = found.sets("far")
+    spread = found.spread(["a", "b", "c"], sets)
+    assert spread.value == pytest.approx(found.between("a", "c", sets).value)
+    assert spread.low < spread.value < spread.high
+    assert found.spread(["b"], sets).value == 0
+    assert found.spread(["c", "b", "a"], sets) == spread
+
+
+def test_two_spreads_are_compared_on_the_same_pictures():
+    found = compared(scores(a=3.0, b=1.0, c=1.6, d=1.5))
+    sets = found.sets("far")
+    narrower = found.spread_between(["c", "d"], ["a", "b"], sets)
+    assert narrower.value == pytest.approx(found.spread(["c", "d"], sets).value - found.spread(["a", "b"], sets).value)
+    assert narrower.high < 0, "1.6 and 1.5 lie nearer to each other than 3 and 1"
+    same = found.spread_between(["a", "b"], ["b", "a"], sets)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
