@@ -62,7 +62,8 @@ def logit_norm(logits: Tensor, temperature: float = 0.04) -> Tensor:
 
     NPOS has a temperature of 8. A softmax of logits that short is flat, so that outliers have nothing to learn from it.
     """
-    return logits / (logits.norm(dim=1, keepdim=True) + 1e-7) / temperature
+    normal: Tensor = logits / (logits.norm(dim=1, keepdim=True) + 1e-7) / temperature
+    return normal
 
 
 def contrastive(features: Tensor, labels: Tensor, temperature: float, outliers: Tensor | None = None) -> Tensor:

@@ -142,8 +142,8 @@ class MadeOutliers(Tuner):
         if outside is None:
             return first
         if self.loss == "energy":
-            energies = (weighted_energy(logits, trained["energy"]) for logits in (inside, outside))
-            second = uncertainty(*energies, trained["slope"], trained["offset"])
+            known, made = (weighted_energy(logits, trained["energy"]) for logits in (inside, outside))
+            second = uncertainty(known, made, trained["slope"], trained["offset"])
         else:
             second = to_uniform(outside)
         return first + (WEIGHTS[self.loss] if self.weight is None else self.weight) * second

@@ -105,7 +105,8 @@ class Source(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no t
 
 def unit(features: Tensor) -> Tensor:
     """Features of length 1; a row of zeros becomes NaN, as in the released codes, and is not hidden."""
-    return features / features.norm(dim=1, keepdim=True)
+    scaled: Tensor = features / features.norm(dim=1, keepdim=True)
+    return scaled
 
 
 def mean_of(features: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ class NPMix(Source):
         own = torch.arange(len(queues)).repeat_interleave(n)
         other = near[own, torch.randint(others, (len(own),), generator=generator)]
         # NumPy draws from this distribution with a seed of its own; torch's do without a generator.
-        drawn = np.random.default_rng(generator.initial_seed()).beta(*[self.concentration] * 2, size=(len(own), 1))
+        alike = self.concentration
+        drawn = np.random.default_rng(generator.initial_seed()).beta(alike, alike, size=(len(own), 1))
         share = torch.from_numpy(drawn).float()
         return share * _one_of_each(queues, own, generator) + (1 - share) * _one_of_each(queues, other, generator)
 

@@ -111,4 +111,5 @@ class VOS(Source):
             )
         means, covariance = shared_gaussian(queues, self.jitter)
         noise = farthest_draws(n * len(means), self.sample, means.shape[1], generator)
-        return means.repeat_interleave(n, dim=0) + noise @ torch.linalg.cholesky(covariance).T
+        made: Tensor = means.repeat_interleave(n, dim=0) + noise @ torch.linalg.cholesky(covariance).T
+        return made
