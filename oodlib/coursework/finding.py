@@ -76,6 +76,7 @@ def open_page(source: Path, data: Mapping[str, Any], *, n_boot: int) -> None:
         "when 95 % of the known ones are kept.",
     )
     (source / "fragments").mkdir(parents=True, exist_ok=True)
+    figure = figure.replace("../_images/", "../../_images/")  # the page stands a folder deeper than the others
     (source / "fragments" / "coursework_finding.md").write_text(f"{said}\n\n{figure}\n", encoding="utf-8")
 
 

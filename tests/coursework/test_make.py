@@ -527,6 +527,7 @@ def test_the_page_opens_with_what_the_data_say(course, tmp_path):
     far = np.mean([auroc(name) for name in ("travel-places", "objects", "activities", "symbols")])
     said = [float(number) for number in re.findall(r"AUROC (\d+\.\d) %", text)]
     assert said == pytest.approx([100 * far, 100 * auroc("near")], abs=0.06)
+    assert ":target: ../../_images/coursework." in text, "the page stands a folder deeper than the others"
     lost = re.search(r"`energy` (loses|cannot be said to lose or gain) (-?\d+\.\d)", text)
     assert float(lost[2]) == pytest.approx(said[0] - said[1], abs=0.11)
 
