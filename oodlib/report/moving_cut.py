@@ -164,7 +164,7 @@ def cut_block(name: str, *, still: str = "", alt: str = "") -> str:
     alt : str
         What the figure shows.
     """
-    picture = f'<img src="../_images/{still}.png" alt="{html.escape(alt)}" loading="lazy">'
+    picture = f'<img src="../_images/{still}.png" alt="{html.escape(alt)}">'
     above = f'<figure class="cut-still">{picture}</figure>\n' if still else _NO_SCRIPT
     return f"```{{raw}} html\n{_BLOCK.format(name=name, still=above)}\n```"
 
