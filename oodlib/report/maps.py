@@ -12,7 +12,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from oodlib.report.plots import ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
+from oodlib.report.style import ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
+
+MANY = 300  # points of one layer, from which on they are kept as a picture: as marks, each takes a hundred bytes
 
 SCALE = (OOD_COLOUR, "#B8B8B8", ID_COLOUR)  # from low scores to high ones; book/_static/explorer.js has the same
 
@@ -34,21 +36,24 @@ class Layer:
         As matplotlib has them.
     size : float
         In square points.
+    alpha : float
+        How much they cover. A faint layer is seen on a light page and on a dark one.
     """
 
     places: Any
     label: str
-    colour: str = "#bbbbbb"
+    colour: str = "#888888"
     values: Any = None
     marker: str = "o"
     size: float = 4.0
+    alpha: float = 1.0
 
 
 def draw_layers(
     panels: Mapping[str, Sequence[Layer]],
     *,
     columns: int = 2,
-    height: float = 3.2,
+    height: float = 2.2,
     scale: str = "",
     shared: bool = True,
 ) -> Figure:
@@ -80,6 +85,8 @@ def draw_layers(
                     "s": layer.size,
                     "marker": layer.marker,
                     "linewidths": 0 if layer.marker in "osDv^" else 0.8,
+                    "alpha": layer.alpha,
+                    "rasterized": len(x) > MANY,
                 }
                 if layer.values is not None:
                     axes.scatter(x, y, c=np.asarray(layer.values), cmap=colours, vmin=0, vmax=1, **style)
@@ -92,11 +99,11 @@ def draw_layers(
                 axes.legend(*_listed(entries), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, markerscale=2)
         if scale:
             bar = figure.colorbar(
-                ScalarMappable(cmap=colours), ax=figure.axes, location="bottom", shrink=0.6, aspect=40, pad=0.02
+                ScalarMappable(cmap=colours), ax=figure.axes, location="bottom", shrink=0.8, aspect=40, pad=0.02
             )
             bar.set_label(scale)
         if legend:
-            figure.legend(*_listed(legend), loc="outside lower center", ncols=4, markerscale=2)
+            figure.legend(*_listed(legend), loc="outside lower center", ncols=2, markerscale=2)
     return figure
 
 

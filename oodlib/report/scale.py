@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from oodlib.report.plots import COLOURS, LINES, STYLE, WIDTH
+from oodlib.report.style import COLOURS, GRID, LINES, RULE, SMALLEST, STYLE, WIDTH
 
 HOUR = 3600
 
@@ -155,18 +156,24 @@ def lines(slopes: Mapping[str, tuple[Slope, float]], marks: Mapping[str, float])
     """
     counts = np.array([min(marks.values()) / 100, max(marks.values()) * 2])
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 4.4), layout="constrained", dpi=100)
+        figure = Figure(figsize=(WIDTH, 4.8), layout="constrained", dpi=100)
         axes = figure.add_subplot(xscale="log", yscale="log", xlabel="pictures", ylabel="hours")
         for k, (name, (slope_, workers)) in enumerate(slopes.items()):
             colour, style = COLOURS[k % len(COLOURS)], LINES[k % len(LINES)]
-            axes.plot(counts, [slope_.hours(n, workers) for n in counts], color=colour, linestyle=style, label=name)
+            axes.plot(
+                counts,
+                [slope_.hours(n, workers) for n in counts],
+                color=colour,
+                linestyle=style,
+                label=textwrap.fill(name, 56),
+            )
             low, high = (counts * seconds / workers / HOUR for seconds in (slope_.low, slope_.high))
             axes.fill_between(counts, low, high, color=colour, alpha=0.15, linewidth=0)
         for name, hours in (("a day", 24), ("a year", 24 * 365.25)):
-            axes.axhline(hours, color="#777777", linewidth=0.8)
-            axes.text(counts[0], hours * 1.15, name, fontsize=8.5, color="#555555")
+            axes.axhline(hours, color=RULE, linewidth=0.8)
+            axes.text(counts[0], hours * 1.15, name, fontsize=SMALLEST, color=RULE)
         for name, count in marks.items():
-            axes.axvline(count, color="#cccccc", linewidth=0.8, zorder=0)
-            axes.text(count, axes.get_ylim()[0], f" {name}", fontsize=8.5, color="#555555", rotation=90, va="bottom")
+            axes.axvline(count, color=GRID, linewidth=0.8, zorder=0)
+            axes.text(count, axes.get_ylim()[0], f" {name}", fontsize=SMALLEST, color=RULE, rotation=90, va="bottom")
         figure.legend(loc="outside lower left")
     return figure
