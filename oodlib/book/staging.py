@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from oodlib.book.back_matter import cite, wall_times
+from oodlib.book.folds import name_folds, show_parameters_once
 from oodlib.book.launch import Edition, launchable
 from oodlib.book.notebooks import profile_of, source_path
 from oodlib.cache import write_text
@@ -114,7 +115,9 @@ def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, pu
     for taken in (path, *data):
         (source / place / taken).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(profile.folder / taken, source / place / taken)
-    title, *rest = _open_with_the_finding(notebook["cells"])
+    cells = show_parameters_once(notebook["cells"])
+    name_folds(cells)
+    title, *rest = _open_with_the_finding(cells)
     below = [_markdown("data", _data_line(f"{place}/{one}" for one in data))] if data else []
     warned = [_markdown("sample", SAMPLE)] if profile.is_sample else []
     run_it = _markdown("run-it", _run_line(name, f"{place}/{path}", published))

@@ -96,7 +96,7 @@ def draw_layers(
             axes.set(title=title, xticks=[], yticks=[])
             axes.grid(visible=False)
             if not shared:
-                axes.legend(*_listed(entries), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, markerscale=2)
+                axes.legend(*_listed(entries), loc="upper center", bbox_to_anchor=(0.5, 0), markerscale=2)
         if scale:
             bar = figure.colorbar(
                 ScalarMappable(cmap=colours), ax=figure.axes, location="bottom", shrink=0.8, aspect=40, pad=0.02
