@@ -14,7 +14,7 @@ from oodlib.report.svg import hover
 
 MARKERS = "osD^vPXdh<"
 Estimate = tuple[float, float, float]  # the value and both ends of its interval
-FEW, WIDE = 0.15, 0.25  # shares: of points that may lie below a cut, of the range that must lie empty there
+FEW, WIDE = 0.15, 0.7  # the share of points that may lie below a cut; the gap there, by what the points above span
 
 
 def foot(panels: Sequence[Sequence[Estimate]]) -> float | None:
@@ -39,10 +39,11 @@ def foot(panels: Sequence[Sequence[Estimate]]) -> float | None:
     points = sorted(point for panel in panels for point in panel)
     values = np.array([value for value, _, _ in points])
     gaps = np.diff(values)
-    if not len(gaps) or gaps.max() <= WIDE * (values[-1] - values[0]):
+    if not len(gaps):
         return None
     below = int(gaps.argmax()) + 1
-    return min(low for _, low, _ in points[below:]) if below <= FEW * len(points) else None
+    is_wide = gaps.max() > WIDE * (values[-1] - values[below])
+    return min(low for _, low, _ in points[below:]) if is_wide and below <= FEW * len(points) else None
 
 
 def cloud(panels: Mapping[str, Mapping[str, tuple[Estimate, Estimate]]], *, xlabel: str, ylabel: str) -> Figure:

@@ -7,15 +7,16 @@ from typing import Any
 
 SMALLEST = 9  # pixels
 # What is wider than a box that neither scrolls nor lets it out; or sticks out of the page; or, on a wide screen, code
-# that one must scroll to read. A fold that is shut has no width.
+# that one must scroll to read. Folds are opened to look inside.
 CLIPPED = """wide => {
+    document.querySelectorAll('main details').forEach(fold => { fold.open = true; });
     const name = e => `${e.tagName.toLowerCase()}.${e.className}: ${e.innerText.trim().slice(0, 60)}`;
     const scrolls = e => ['auto', 'scroll'].includes(getComputedStyle(e).overflowX);
     const hides = e => ['hidden', 'clip'].includes(getComputedStyle(e).overflowX);
     const found = [];
     for (const e of document.querySelectorAll('main pre, main table')) {
         const box = e.getBoundingClientRect();
-        if (!box.width) continue;
+        if (!e.checkVisibility()) continue;
         const right = box.left + Math.max(box.width, e.scrollWidth);
         if (wide && e.tagName === 'PRE' && e.closest('.cell_input') && e.scrollWidth > e.clientWidth + 1)
             found.push(name(e));
@@ -31,8 +32,8 @@ CLIPPED = """wide => {
 SMALL = """least => {
     const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT), found = [];
     for (let node = walk.nextNode(); node; node = walk.nextNode()) {
-        const e = node.parentElement, box = e.getBoundingClientRect();
-        if (!node.data.trim() || !box.width || e.closest('mjx-container, script, style, sub, sup')) continue;
+        const e = node.parentElement;
+        if (!node.data.trim() || !e.checkVisibility() || e.closest('mjx-container, script, style, sub, sup')) continue;
         const scale = e.getScreenCTM ? Math.hypot(e.getScreenCTM().a, e.getScreenCTM().b) : 1;
         const size = scale * parseFloat(getComputedStyle(e).fontSize);
         if (size < least - 0.01) found.push(`${size.toFixed(1)} px: ${node.data.trim().slice(0, 60)}`);

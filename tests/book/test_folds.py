@@ -20,9 +20,9 @@ def code(source: str, *tags: str) -> dict:
     [
         ("# train every method\nimport os", "train every method"),
         ("import os\n\nrun = 1", "imports and settings"),
-        ("x = 1\npages.show(x)", "makes the figure"),
-        ("for k in range(2):\n    pages.table(k)\npages.show(1)", "makes the table and the figure"),
-        ("pages.table(1)\npages.table(2)", "makes the tables"),
+        ("x = 1\npages.show(x)", "make the figure"),
+        ("for k in range(2):\n    pages.table(k)\npages.show(1)", "make the table and the figure"),
+        ("pages.table(1)\npages.table(2)", "make the tables"),
         ("x = 1", ""),
         ("show(1)\nother.show(2)", ""),
     ],
@@ -70,7 +70,7 @@ def test_a_page_without_parameters_stays_as_it_is():
 
 def test_code_that_a_page_shows_is_at_most_80_columns_wide():
     long = []
-    for path in [*NOTEBOOKS, *(NOTEBOOKS[0].parent / "coursework").glob("*.ipynb")]:
+    for path in NOTEBOOKS:
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code" and "remove-input" not in cell["metadata"].get("tags", []):
                 lines = "".join(cell["source"]).splitlines()

@@ -59,7 +59,8 @@ def opened(browser, tmp_path):
         (f'<div class="cell_input"><pre style="overflow-x: auto; width: 300px">{LINE}</pre></div>', WIDE, 1),
         (f'<div class="cell_input"><pre style="overflow-x: auto; width: 300px">{LINE}</pre></div>', NARROW, 0),
         (f'<div style="overflow: hidden"><table><tr><td><code>{"x" * 99}</code></td></tr></table></div>', NARROW, 1),
-        (f"<details><summary>code</summary><pre>{LINE}</pre></details>", NARROW, 0),  # nobody sees it
+        (f"<details><summary>code</summary><pre>{LINE}</pre></details>", NARROW, 1),  # once it is opened
+        (f'<pre style="display: none">{LINE}</pre>', NARROW, 0),
     ],
 )
 def test_what_is_cut_off_is_found(opened, content, width, many):

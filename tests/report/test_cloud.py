@@ -23,6 +23,7 @@ HIGH = [around(value) for value in (0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96)]
         ([*HIGH, around(0.6), around(0.61), around(0.62)], None),  # too many to set apart
         ([around(0.9)], None),
         ([around(0.9)] * 9, None),  # all equal
+        ([around(0.8), around(0.9)], None),
     ],
 )
 def test_an_axis_is_cut_above_few_points_that_lie_far_below(points, cut):
