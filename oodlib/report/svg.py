@@ -43,6 +43,7 @@ def svg(figure: Figure) -> str:
     text = re.sub(r"(?s)<metadata>.*?</metadata>|<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*", "", text)
     text = re.sub(r"data:image/png;base64,\s*([^\"]+)", lambda found: _small(base64.b64decode(found[1])), text)
     text = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), text)  # of a point
+    text = re.sub(r"M (\S+) (\S+) \nL \1 \2 \n", r"M\1 \2h0", text)  # dots of `oodlib.report.maps`
     text = _with_titles(text)
     return re.sub(r"(<svg [^>]*>)", lambda root: f"{root[1]}<style>{_dark()}</style>", text, count=1)
 
