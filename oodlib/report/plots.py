@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -230,6 +230,7 @@ def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mappi
             axes.axvline(at, color=RULE, linewidth=1, linestyle=":")
             axes.annotate(label, (at, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom")
         axes.set(xscale="log", xlabel=xlabel, ylabel=METRICS[metric])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))  # exponents would be small print
         _legend(figure, [axes], 2)
     return figure
 
