@@ -24,8 +24,8 @@ DARK = dict(zip(COLOURS, ON_DARK, strict=True)) | {
 # On a cell that has its own colour in both, text keeps its own too: it is not quite white, and not quite black.
 ON_CELL = ("#fdfdfd", "#020202")
 
-WIDTH = 4.2  # inches, of all figures, so that their letters have one size
-SMALLEST = 8.5  # points: 9 pixels where a figure is 328 pixels wide, all that a telephone of 360 has for it
+WIDTH = 4.1  # inches, of all figures, so that their letters have one size
+SMALLEST = 8.6  # points: 9 pixels where a figure is 312 pixels wide, all that a telephone of 360 has for it
 STYLE: dict[str, Any] = {
     "figure.facecolor": GROUND,
     "savefig.facecolor": GROUND,

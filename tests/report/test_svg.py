@@ -39,7 +39,7 @@ def test_text_is_text_of_a_size_that_a_telephone_shows():
     sizes = [float(size) for size in re.findall(r"font(?:-size)?:[^;\"]*?([\d.]+)px", text)]
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])
     assert min(sizes) >= SMALLEST
-    assert min(sizes) * 328 / width >= 9
+    assert min(sizes) * 312 / width >= 9
 
 
 def test_a_dark_page_has_other_colours_for_all_of_the_houses():
