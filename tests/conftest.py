@@ -1,5 +1,6 @@
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place[item.path])
 
 
+# As root in a container, and without asking the network for anything.
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
 Golden = Callable[[str], dict[str, np.ndarray]]
 
 
@@ -90,3 +98,17 @@ def sample_tree(tmp_path_factory) -> Path:
     from tools.sample_tree import make
 
     return make(tmp_path_factory.mktemp("photos") / "root")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium; where there is none the tests are skipped, but for CI, where they must not be."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("no Chromium on this machine (Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield opened
+        opened.close()

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from oodlib.book.back_matter import cite, wall_times
+from oodlib.book.folds import name_folds, show_parameters_once
 from oodlib.book.launch import Edition, launchable
 from oodlib.book.notebooks import profile_of, source_path
 from oodlib.cache import write_text
@@ -119,7 +120,9 @@ def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, pu
     _copy(profile.folder / "runs" / f"{name}.json", source / "runs" / f"{record.run}.json")
     written = f"/downloads/source/{name}.source.ipynb"
     _copy(source_path(name), source / written[1:])
-    title, *rest = _open_with_the_finding(notebook["cells"])
+    cells = show_parameters_once(notebook["cells"])
+    name_folds(cells)
+    title, *rest = _open_with_the_finding(cells)
     linked = [f"/{place}/{one}" for one in data]
     below = [_markdown("data", _data_line(linked))] if data else []
     warned = [_markdown("sample", SAMPLE)] if profile.is_sample else []

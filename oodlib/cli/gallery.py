@@ -19,7 +19,7 @@ from oodlib.datasets.images import read_image
 from oodlib.datasets.listing import as_named
 from oodlib.errors import OodlibError
 from oodlib.guard.decisions import IN, OUT, UNREADABLE
-from oodlib.report.plots import ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
+from oodlib.report.style import ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
 
 SIDE = 112  # pixels of a thumbnail
 
@@ -148,13 +148,13 @@ def _histogram(scored: pd.DataFrame) -> dict[str, str]:
     edges = cut + width * np.arange(-below, above + 1)
     edges[0] = min(edges[0], low)  # rounding
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 2.2), layout="constrained", dpi=110)
+        figure = Figure(figsize=(WIDTH, 2.2), layout="constrained", dpi=160)
         axes = figure.add_subplot()
         for part, colour, label in ((scores[scores >= cut], ID_COLOUR, IN), (scores[scores < cut], OOD_COLOUR, OUT)):
             axes.stairs(np.histogram(part, edges)[0], edges, color=colour, fill=True, label=f"{label} ({len(part)})")
         axes.axvline(cut, color="black", linestyle="--", label=f"threshold {cut:.4g}")
         axes.set(xlabel="score (larger = more in-distribution)", ylabel="pictures")
-        figure.legend(loc="outside right center")
+        figure.legend(loc="outside lower center", ncols=3)
         stream = io.BytesIO()
         figure.savefig(stream, format="png")
     alt = (

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from oodlib.report.plots import STYLE, WIDTH
+from oodlib.report.style import ON_CELL, STYLE, WIDTH
 
 
 def heat_maps(
@@ -46,14 +46,14 @@ def heat_maps(
             last = place == len(tables) - 1
             axes.set(title=title, ylabel=ylabel, xlabel=xlabel if last else "")
             axes.set_xticks(range(len(columns)), [column.replace(" ", "\n") for column in columns] if last else [])
-            axes.set_yticks(range(len(rows)), rows)
+            axes.set_yticks(range(len(rows)), [row.replace(" ", "\n") for row in rows])
             axes.tick_params(length=0)
             axes.grid(visible=False)
             axes.spines[:].set_visible(False)
             for (row, column), value in np.ndenumerate(values):
                 dark = value > 0.45 * low + 0.55 * high
                 text = "–" if np.isnan(value) else f"{100 * value:.0f}"
-                axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", size=9)
+                axes.text(column, row, text, ha="center", va="center", color=ON_CELL[0] if dark else ON_CELL[1])
     return figure
 
 

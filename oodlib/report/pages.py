@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from oodlib.errors import naming_extras
 from oodlib.provenance import RunRecord, current_run, product, recording, run_link
 from oodlib.report.cells import NBSP, write_csv
+from oodlib.report.svg import svg
 
 with naming_extras():
     from IPython.display import Markdown, display
-
-DPI = 160
-BANDS = (
-    1.5  # mean difference, of 255, from which on a palette shows: photographs are above it, drawings and curves below
-)
 
 
 def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
@@ -38,7 +31,7 @@ def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
     ----------
     figure : Figure
     name : str
-        Its file `figures/<name>.png` and its label: other pages refer to it with ``{numref}`fig-<name>` ``.
+        Its file `figures/<name>.svg` and its label: other pages refer to it with ``{numref}`fig-<name>` ``.
     alt : str
         What the figure shows, for a reader who cannot see it: say the finding, with its numbers.
     caption : str
@@ -51,26 +44,26 @@ def show(figure: Figure, name: str, *, alt: str, caption: str) -> None:
     """
     if len(alt.strip()) < 20:
         raise ValueError(f"the figure {name!r} needs alternative text that says what it shows: pass alt=...")
-    png = _png(figure)
+    drawing = svg(figure).encode()
     if recording():
-        product(f"figures/{name}.png", Path()).write_bytes(png)
-    _emit(figure_markdown(name, alt=alt, caption=caption), _figure_html(png, alt, caption))
+        product(f"figures/{name}.svg", Path()).write_bytes(drawing)
+    _emit(figure_markdown(name, alt=alt, caption=caption), _figure_html(drawing, alt, caption))
 
 
 def draw(figure: Figure, name: str, source: Path) -> None:
     """Write the file that `figure_markdown` shows into a site's sources, for a page that no notebook makes."""
     (source / "figures").mkdir(parents=True, exist_ok=True)
-    (source / "figures" / f"{name}.png").write_bytes(_png(figure))
+    (source / "figures" / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
 
 
 def figure_markdown(name: str, *, alt: str, caption: str, label: str | None = None) -> str:
-    """The MyST directive that shows `figures/<name>.png`; for a second showing elsewhere, give another label.
+    """The MyST directive that shows `figures/<name>.svg`; for a second showing elsewhere, give another label.
 
-    The figure links to itself: on a telephone, a tap shows it alone and as large as it is.
+    The figure links to itself: a click shows it alone, with values on hover. Its class keeps the theme from greying it.
     """
     quoted = json.dumps(" ".join(alt.split()), ensure_ascii=False)
-    options = f":name: fig-{label or name}\n:target: ../_images/{name}.png\n:alt: {quoted}"
-    return f"```{{figure}} /figures/{name}.png\n{options}\n\n{_typeset(caption)}\n```"
+    options = f":name: fig-{label or name}\n:target: ../_images/{name}.svg\n:class: dark-light\n:alt: {quoted}"
+    return f"```{{figure}} /figures/{name}.svg\n{options}\n\n{_typeset(caption)}\n```"
 
 
 def table_markdown(frame: pd.DataFrame, *, name: str, caption: str, data: str = "", run: str = "") -> str:
@@ -173,25 +166,12 @@ def _pairs(values: Mapping[str, object]) -> str:
     return ", ".join(f"`{name} = {value}`" for name, value in values.items())
 
 
-def _png(figure: Figure) -> bytes:
-    """A figure as PNG, with a palette of 256 colours where nobody sees the difference: a third of the bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})  # read back at once
-    with Image.open(buffer) as drawn:
-        full = drawn.convert("RGB")
-    few = full.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    apart = np.abs(np.asarray(few.convert("RGB"), dtype=np.int16) - np.asarray(full, dtype=np.int16)).mean()
-    small = io.BytesIO()
-    (few if apart < BANDS else full).save(small, format="png", optimize=True, dpi=(DPI, DPI))
-    return small.getvalue()
-
-
-def _figure_html(png: bytes, alt: str, caption: str) -> str:
+def _figure_html(drawing: bytes, alt: str, caption: str) -> str:
     """The figure for a notebook program: the picture inside the page, the alternative text real."""
-    data = base64.b64encode(png).decode()
+    data = base64.b64encode(drawing).decode()
     return (
-        f'<figure style="background:white"><img alt="{html.escape(alt)}" style="max-width:100%" '
-        f'src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+        f'<figure><img alt="{html.escape(alt)}" style="width:34rem;max-width:100%" '
+        f'src="data:image/svg+xml;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
     )
 
 

@@ -1,4 +1,4 @@
-"""Every figure of the book, in one house style: opaque (readable on a dark page), colour-blind safe, labelled in place.
+"""Every figure of the book, in one house style (`oodlib.report.style`), labelled in place.
 
 Scores are larger for in-distribution pictures, as everywhere in `oodlib`. Each function returns a figure and shows
 nothing; `oodlib.report.pages.show` puts it on a page with its alternative text.
@@ -16,47 +16,27 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
+
+from oodlib.report.style import COLOURS, ID_COLOUR, LINES, OOD_COLOUR, RULE, SMALLEST, STYLE, WIDTH
+from oodlib.report.svg import hover
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
 
-# Four of Okabe & Ito's colours and three darker ones: each has a contrast of 3:1 to white, as a thin line needs, and no
-# two look alike to a reader who lacks one kind of cone.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#882255", "#000000", "#8C6D31", "#CC79A7")
-ID_COLOUR, OOD_COLOUR = COLOURS[0], COLOURS[1]
-LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))  # curves differ by more than colour
-WIDTH = 6.8  # inches; all figures have the page's width, so that their letters have one size
-STYLE: dict[str, Any] = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "font.size": 9.5,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#444444",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e4e4e4",
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-}
 METRICS = {"auroc": "AUROC (%)", "fpr95": "fpr95 (%)", "fpr95_ood": "fpr95_ood (%)"}
 
 
 def _grid(
     n: int, *, height: float, columns: int | None = None, xlabel: str = "", ylabel: str = ""
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of the page's width with `n` panels in rows of at most `columns` (two or three).
+    """A figure of the house's width with `n` panels in rows of at most `columns`, by default two.
 
     `height` is that of a row in inches. The labels stand under the lowest panels and left of the first ones only.
     """
-    columns = min(n, columns or (2 if n in (2, 4) else 3))
+    columns = min(n, columns or 2)
     rows = math.ceil(n / columns)
     figure = Figure(figsize=(WIDTH, height * rows), layout="constrained", dpi=100)
     panels = [figure.add_subplot(rows, columns, k + 1) for k in range(n)]
@@ -66,13 +46,9 @@ def _grid(
 
 
 def _legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
-    """One legend for all panels: below them, or at the side of a single one."""
+    """One legend for all panels, below them."""
     handles, labels = panels[0].get_legend_handles_labels()
-    if len(labels) == 1:  # nothing to tell apart
-        return
-    if len(panels) == 1:
-        figure.legend(handles, labels, loc="outside right center")
-    else:
+    if len(labels) > 1:  # else there is nothing to tell apart
         figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
@@ -109,7 +85,7 @@ def score_histogram(id_scores: ArrayLike, ood_scores: Mapping[str, ArrayLike], *
     bins = np.linspace(everything.min(), everything.max(), 41)
     with rc_context(STYLE):
         figure, panels = _grid(
-            len(ood_scores), height=1.8 if len(ood_scores) > 1 else 2.6, xlabel=xlabel, ylabel="density"
+            len(ood_scores), height=1.5 if len(ood_scores) > 1 else 2.4, xlabel=xlabel, ylabel="density"
         )
         for axes, (name, scores) in zip(panels, ood_scores.items(), strict=True):
             # Set again below: seaborn writes labels of its own where there are none.
@@ -121,7 +97,7 @@ def score_histogram(id_scores: ArrayLike, ood_scores: Mapping[str, ArrayLike], *
             axes.axvline(keep, color=ID_COLOUR, linestyle="--", linewidth=1.2, label="keeps 95 % of ID")
             axes.axvline(catch, color=OOD_COLOUR, linestyle=":", linewidth=1.6, label="catches 95 % of OOD")
             axes.set(title=name, yticks=[], **labels)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_locator(MaxNLocator(3))
         _legend(figure, panels, 2)
     return figure
 
@@ -146,8 +122,9 @@ def roc(scores: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]]) -> Figu
     scores : mapping of OOD set to mapping of detector to (ID scores (N,), OOD scores (M,))
     """
     with rc_context(STYLE):
-        height = {1: 3.4, 2: 3.2, 4: 3.2}.get(len(scores), 2.3)
-        figure, panels = _grid(len(scores), height=height, xlabel="OOD accepted (%)", ylabel="ID kept (%)")
+        figure, panels = _grid(
+            len(scores), height=3.6 if len(scores) == 1 else 2.2, xlabel="OOD accepted (%)", ylabel="ID kept (%)"
+        )
         for axes, (name, detectors) in zip(panels, scores.items(), strict=True):
             for k, (detector, pair) in enumerate(detectors.items()):
                 x, y = roc_points(*pair)
@@ -155,8 +132,8 @@ def roc(scores: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]]) -> Figu
                 level, upright = np.argmax(y >= 0.95), np.flatnonzero(x <= 0.05)[-1]
                 axes.plot(100 * x[level], 100 * y[level], "o", color=COLOURS[k % 7], markersize=4)
                 axes.plot(100 * x[upright], 100 * y[upright], "s", color=COLOURS[k % 7], markersize=4)
-            axes.axhline(95, color="#666666", linestyle="--", linewidth=0.9)
-            axes.axvline(5, color="#666666", linestyle=":", linewidth=1.2)
+            axes.axhline(95, color=RULE, linestyle="--", linewidth=0.9)
+            axes.axvline(5, color=RULE, linestyle=":", linewidth=1.2)
             ticks = (0, 25, 50, 75, 100)
             axes.set(title=name, xlim=(0, 100), ylim=(0, 100.5), xticks=ticks, yticks=ticks, aspect="equal")
         _legend(figure, panels, 3)
@@ -176,7 +153,7 @@ def forest(frame: pd.DataFrame, metric: str) -> Figure:
     rows = frame[frame["metric"] == metric]
     detectors, sets = list(dict.fromkeys(rows["detector"])), list(dict.fromkeys(rows["ood_set"]))
     with rc_context(STYLE):
-        figure, panels = _grid(len(sets), height=0.6 + 0.2 * len(detectors), xlabel=METRICS[metric])
+        figure, panels = _grid(len(sets), height=0.5 + 0.19 * len(detectors), xlabel=METRICS[metric])
         lowest, highest = 100 * rows["low"].min(), 100 * rows["high"].max()
         for axes, name in zip(panels, sets, strict=True):
             part = (
@@ -185,7 +162,9 @@ def forest(frame: pd.DataFrame, metric: str) -> Figure:
             value, low, high = (100 * part[column].to_numpy() for column in ("value", "low", "high"))
             at = np.arange(len(detectors))[::-1]
             axes.hlines(at, low, high, color=ID_COLOUR, linewidth=2)
-            axes.plot(value, at, "o", color=ID_COLOUR, markersize=5)
+            (marks,) = axes.plot(value, at, "o", color=ID_COLOUR, markersize=5)
+            said = zip(detectors, value, low, high, strict=True)
+            hover(marks, [f"{d}: {v:.1f} [{a:.1f}, {b:.1f}]" for d, v, a, b in said if not np.isnan(v)])
             first = axes.get_position().x0 == panels[0].get_position().x0  # in the left column
             axes.set(title=name, yticks=at, yticklabels=detectors if first else [], ylim=(-0.6, len(detectors) - 0.4))
             axes.set_xlim(lowest - 2, highest + 2)  # one scale for all panels: they are there to be compared
@@ -240,7 +219,7 @@ def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mappi
     """
     rows = frame[frame["metric"] == metric]
     with rc_context(STYLE):
-        figure, (axes,) = _grid(1, height=3.4)
+        figure, (axes,) = _grid(1, height=3.6)
         for k, (name, part) in enumerate(rows.groupby("ood_set", sort=False)):
             ordered = part.sort_values(x)
             axes.plot(ordered[x], 100 * ordered["value"], color=COLOURS[k % 7], linestyle=LINES[k % 6], label=str(name))
@@ -248,15 +227,16 @@ def sweep(frame: pd.DataFrame, x: str, metric: str, *, xlabel: str, marks: Mappi
                 ordered[x], 100 * ordered["low"], 100 * ordered["high"], color=COLOURS[k % 7], alpha=0.15, linewidth=0
             )
         for label, at in (marks or {}).items():
-            axes.axvline(at, color="#666666", linewidth=1, linestyle=":")
-            axes.annotate(label, (at, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=9)
+            axes.axvline(at, color=RULE, linewidth=1, linestyle=":")
+            axes.annotate(label, (at, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom")
         axes.set(xscale="log", xlabel=xlabel, ylabel=METRICS[metric])
-        _legend(figure, [axes], 1)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))  # exponents would be small print
+        _legend(figure, [axes], 2)
     return figure
 
 
 def contact_sheet(
-    manifest: Manifest, n: int = 24, *, captions: Sequence[str] | None = None, columns: int = 6
+    manifest: Manifest, n: int = 24, *, captions: Sequence[str] | None = None, columns: int = 4
 ) -> Figure:
     """Pictures side by side, the first `n` of a manifest.
 
@@ -272,14 +252,14 @@ def contact_sheet(
     """
     paths = manifest.paths()[:n]
     given = list(manifest.table["label"]) if captions is None else list(captions)
-    labels = ["\n".join(textwrap.fill(line, 100 // columns) for line in label.splitlines()) for label in given[:n]]
+    labels = ["\n".join(textwrap.fill(line, 60 // columns) for line in label.splitlines()) for label in given[:n]]
     lines = max(label.count("\n") + 1 for label in labels)
     with rc_context(STYLE):
-        figure, panels = _grid(len(paths), columns=columns, height=WIDTH / columns + 0.13 * lines)
+        figure, panels = _grid(len(paths), columns=columns, height=WIDTH / columns + 0.14 * lines)
         for axes, path, label in zip(panels, paths, labels, strict=True):
             with Image.open(path) as picture:
                 axes.imshow(np.asarray(picture.convert("RGB")), interpolation="lanczos")
             axes.set_axis_off()
             axes.set_anchor("N")  # at the top of its place, so that the text below has all the room
-            axes.text(0.5, -0.03, label, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
+            axes.text(0.5, -0.03, label, transform=axes.transAxes, ha="center", va="top", fontsize=SMALLEST)
     return figure

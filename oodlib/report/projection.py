@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from oodlib.errors import OodlibError, naming_extras
-from oodlib.report.plots import COLOURS, ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
+from oodlib.report.style import COLOURS, ID_COLOUR, OOD_COLOUR, STYLE, WIDTH
 
 FEWEST = 4  # rows: UMAP needs more neighbours than coordinates
 BLOCK = 1024  # rows compared with all others at a time
@@ -135,5 +135,5 @@ def draw_map(table: pd.DataFrame) -> Figure:
         outside = table[table["set"] == "outside"]
         axes.scatter(outside["x"], outside["y"], s=18, color=OOD_COLOUR, marker="x", linewidths=1, label="outside")
         axes.set(xticks=[], yticks=[])
-        figure.legend(loc="outside right center")
+        figure.legend(loc="outside lower center", ncols=3)
     return figure

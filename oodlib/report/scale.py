@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from oodlib.report.plots import COLOURS, LINES, STYLE, WIDTH
+from oodlib.report.style import COLOURS, LINES, STYLE, WIDTH
 
 HOUR = 3600
+TIMES = {"1 s": 1 / HOUR, "1 min": 1 / 60, "1 h": 1.0, "1 day": 24.0, "1 year": 24 * 365.25, "100 years": 2400 * 365.25}
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def words(amount: float, unit: str) -> str:
 
 
 def lines(slopes: Mapping[str, tuple[Slope, float]], marks: Mapping[str, float]) -> Figure:
-    """Pictures against hours, both logarithmic: a line for every stage, its band from the fastest round to the slowest.
+    """Pictures against time, both logarithmic: a line for every stage, its band from the fastest round to the slowest.
 
     Parameters
     ----------
@@ -155,18 +157,23 @@ def lines(slopes: Mapping[str, tuple[Slope, float]], marks: Mapping[str, float])
     """
     counts = np.array([min(marks.values()) / 100, max(marks.values()) * 2])
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 4.4), layout="constrained", dpi=100)
-        axes = figure.add_subplot(xscale="log", yscale="log", xlabel="pictures", ylabel="hours")
+        figure = Figure(figsize=(WIDTH, 4.8), layout="constrained", dpi=100)
+        axes = figure.add_subplot(xscale="log", yscale="log", xlabel="pictures", ylabel="time")
         for k, (name, (slope_, workers)) in enumerate(slopes.items()):
             colour, style = COLOURS[k % len(COLOURS)], LINES[k % len(LINES)]
-            axes.plot(counts, [slope_.hours(n, workers) for n in counts], color=colour, linestyle=style, label=name)
+            axes.plot(
+                counts,
+                [slope_.hours(n, workers) for n in counts],
+                color=colour,
+                linestyle=style,
+                label=textwrap.fill(name, 48),
+            )
             low, high = (counts * seconds / workers / HOUR for seconds in (slope_.low, slope_.high))
             axes.fill_between(counts, low, high, color=colour, alpha=0.15, linewidth=0)
-        for name, hours in (("a day", 24), ("a year", 24 * 365.25)):
-            axes.axhline(hours, color="#777777", linewidth=0.8)
-            axes.text(counts[0], hours * 1.15, name, fontsize=8.5, color="#555555")
-        for name, count in marks.items():
-            axes.axvline(count, color="#cccccc", linewidth=0.8, zorder=0)
-            axes.text(count, axes.get_ylim()[0], f" {name}", fontsize=8.5, color="#555555", rotation=90, va="bottom")
+        for axis, ticks in ((axes.xaxis, marks), (axes.yaxis, TIMES)):
+            shown = axis.get_view_interval()
+            axis.set_ticks(list(ticks.values()), list(ticks))
+            axis.set_ticks([], minor=True)
+            axis.set_view_interval(*shown, ignore=True)  # ticks would widen it
         figure.legend(loc="outside lower left")
     return figure

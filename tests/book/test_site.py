@@ -57,7 +57,7 @@ def executed(tmp_path_factory) -> Path:
     (tmp_path / "book" / "index.md").write_text("# A book\n\nWith $x^2$ in it.\n", encoding="utf-8")
     (tmp_path / "book" / "references.bib").write_text("", encoding="utf-8")
     (tmp_path / "book" / "_static").mkdir()
-    for name in ("book.css", "tables.css", "tables.js", "favicon.svg"):
+    for name in ("book.css", "print.js", "tables.css", "tables.js", "favicon.svg"):
         shutil.copy(ROOT / "book" / "_static" / name, tmp_path / "book" / "_static")
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     parameters = nbformat.v4.new_code_cell('profile = "pocket"\nsmall = False', metadata={"tags": ["parameters"]})

@@ -57,7 +57,7 @@ def executed(project: Path, name: str, profile: str, *, about: str = "", reads: 
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
     for path in (project / "notebooks", folder / "notebooks"):
         nbformat.write(book, path / f"{name}.ipynb")
-    products = [f"figures/{name}.png", f"tables/{name}.csv", f"results/{name}.parquet", f"results/{name}.csv"]
+    products = [f"figures/{name}.svg", f"tables/{name}.csv", f"results/{name}.parquet", f"results/{name}.csv"]
     for path in products:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(f"{name} under {profile}", encoding="utf-8")
@@ -94,7 +94,7 @@ def test_each_page_brings_what_its_own_profile_made(project):
     }
     source = laid_out(project, "photos", pages)
     for name, profile in (("mine", "photos"), ("borrowed", "pocket")):
-        for path in (f"figures/{name}.png", f"tables/{name}.csv", f"downloads/{profile}/results/{name}.csv"):
+        for path in (f"figures/{name}.svg", f"tables/{name}.csv", f"downloads/{profile}/results/{name}.csv"):
             assert (source / path).read_text(encoding="utf-8") == f"{name} under {profile}"
         assert (source / "downloads" / profile / "notebooks" / f"{name}.ipynb").is_file()
         record = json.loads((source / "runs" / f"run-of-{name}.json").read_text(encoding="utf-8"))
@@ -104,6 +104,24 @@ def test_each_page_brings_what_its_own_profile_made(project):
         assert (source / "downloads" / "source" / f"{name}.source.ipynb").read_bytes() == written
         assert text_of(source, name)[0] == f"# {name}"
     assert not (source / "results").exists(), "files that no page shows stay where they are"
+
+
+def test_a_page_shows_its_parameters_once_and_names_its_folds(project):
+    pages = {"mine": executed(project, "mine", "photos")}
+    path = load_profile("photos").folder / "notebooks" / "mine.ipynb"
+    book = nbformat.read(path, as_version=4)
+    for source, tag in (
+        ("small = False", "parameters"),
+        ("small = True", "injected-parameters"),
+        ("import os", "hide-input"),
+    ):
+        book["cells"].append(nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}))
+    nbformat.write(book, path)
+    source = laid_out(project, "photos", pages)
+    cells = json.loads((source / "notebooks" / "mine.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert ["".join(cell["source"]) for cell in code] == ["small = True", "import os"]
+    assert code[1]["metadata"]["mystnb"]["code_prompt_show"] == "Code: imports and settings"
 
 
 def test_two_profiles_may_have_results_of_one_name(project):

@@ -5,7 +5,6 @@ Under the small setting, in a folder of the tests; `OODLIB_TEST_BOOK=whole` look
 
 import functools
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,11 +17,6 @@ from filelock import FileLock
 from oodlib.book import notebooks, site
 
 ROOT = Path(__file__).parent.parent.parent
-# As root in a container, and without asking the network for anything.
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 
 
 @pytest.fixture(scope="session")
@@ -70,17 +64,3 @@ def address(html: Path) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium; where there is none the tests are skipped, but for CI, where they must not be."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("no Chromium on this machine (Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield opened
-        opened.close()

@@ -1,10 +1,14 @@
 """The built pages in Chromium: over HTTP and from disk, light and dark, wide and narrow, with and without a mouse."""
 
+import io
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
+
+from tests.book.layout import clipped, small_letters
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TOC = (Path(__file__).parents[2] / "_toc.yml").read_text(encoding="utf-8")
@@ -89,21 +93,37 @@ def test_a_telephone_shows_a_page_without_scrolling_sideways(browser, address, p
                 if (['auto', 'scroll'].includes(getComputedStyle(p).overflowX)) return false; return true; })
             .map(e => e.outerHTML.slice(0, 80))"""
         assert visit.tab.evaluate(outside) == []
+        assert clipped(visit.tab) == []
+        assert small_letters(visit.tab) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_follows_the_readers_scheme_and_figures_stay_readable(browser, address, scheme):
-    with Visit(browser, address, "notebooks/zero_shot", scheme=scheme) as visit:
-        assert visit.tab.evaluate("() => document.documentElement.dataset.theme") == scheme
-        # Mean brightness of the corner of a figure as painted: figures bring their own light ground.
-        brightness = visit.tab.evaluate(
-            """() => { const i = document.querySelector('main figure img');
-                const c = document.createElement('canvas'); c.width = c.height = 8;
-                const x = c.getContext('2d'); x.drawImage(i, 0, 0, 8, 8, 0, 0, 8, 8);
-                const d = x.getImageData(0, 0, 8, 8).data; return [d[0], d[3]]; }"""
-        )
-        assert brightness[0] > 240
-        assert brightness[1] == 255
+@pytest.mark.parametrize("page", PAGES)
+def test_a_wide_page_shows_all_of_its_code_and_tables(browser, address, page):
+    with Visit(browser, address, page, width=1280) as visit:
+        assert clipped(visit.tab) == []
+        assert small_letters(visit.tab) == []
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+@pytest.mark.parametrize("chosen", ["light", "dark"])
+def test_figures_follow_the_scheme_of_the_page(browser, address, system, chosen):
+    """It is the system's, until the reader chooses another."""
+    with Visit(browser, address, "notebooks/zero_shot", scheme=system) as visit:
+        assert visit.tab.evaluate("() => document.documentElement.dataset.theme") == system
+        visit.tab.evaluate("chosen => { document.documentElement.dataset.theme = chosen; }", chosen)
+        painted = visit.tab.locator("main figure img").first.screenshot()
+        with Image.open(io.BytesIO(painted)) as picture:
+            corner = picture.convert("L").getpixel((8, 8))
+        assert corner > 240 if chosen == "light" else corner < 40
+
+
+def test_a_page_is_printed_in_its_light_colours(browser, address):
+    with Visit(browser, address, "notebooks/zero_shot", scheme="dark") as visit:
+        theme = "document.documentElement.dataset.theme"
+        visit.tab.evaluate(f"() => addEventListener('beforeprint', () => {{ window.printed = {theme}; }})")
+        visit.tab.pdf()
+        assert visit.tab.evaluate("() => window.printed") == "light"
+        assert visit.tab.evaluate(f"() => {theme}") == "dark"
 
 
 @pytest.mark.parametrize("page", PAGES)

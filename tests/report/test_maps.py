@@ -1,9 +1,13 @@
 """Figures of maps: every layer is drawn and named."""
 
+import re
+
 import numpy as np
 from matplotlib.colors import to_hex
 
 from oodlib.report.maps import SCALE, Layer, draw_layers
+from oodlib.report.style import WIDTH
+from oodlib.report.svg import svg
 
 POINTS = np.array([[0.0, 0], [1, 1], [2, 0]])
 
@@ -13,7 +17,17 @@ def test_one_legend_names_every_layer_once():
     figure = draw_layers({"before": layers, "after": layers})
     assert [axes.get_title() for axes in figure.axes] == ["before", "after"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["words", "pictures"]
-    np.testing.assert_allclose(figure.axes[0].collections[1].get_offsets(), POINTS + 1)
+    np.testing.assert_allclose(figure.axes[0].collections[0].get_offsets(), POINTS)
+    np.testing.assert_allclose(figure.axes[0].patches[0].get_path().vertices[::2], POINTS + 1)
+
+
+def test_dots_take_few_bytes_and_are_all_inside():
+    rng = np.random.default_rng(0)
+    text, without = (svg(draw_layers({"": [Layer(rng.normal(size=(n, 2)), "", "#0072B2")]})) for n in (1000, 1))
+    assert text.count("h0") == 1000
+    assert len(text) - len(without) < 20_000
+    across = [float(x) for x in re.findall(r"M([\d.]+) [\d.]+h0", text)]
+    assert 0 < min(across) < max(across) < WIDTH * 72
 
 
 def test_panels_may_have_legends_of_their_own():

@@ -13,7 +13,7 @@ from PIL import Image
 
 from oodlib.datasets.base import Manifest
 from oodlib.evaluation.metrics import ood_metrics
-from oodlib.report import plots
+from oodlib.report import plots, style
 
 score = st.integers(-8, 8).map(float)
 scores = st.lists(score, min_size=2, max_size=60)
@@ -163,15 +163,22 @@ def lab(rgb: np.ndarray) -> np.ndarray:
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+@pytest.mark.parametrize("colours", [style.COLOURS, style.ON_DARK])
 @pytest.mark.parametrize("eye", EYES)
-def test_colours_can_be_told_apart(eye):
-    seen = [lab(np.array(EYES[eye]) @ linear(colour)) for colour in plots.COLOURS]
+def test_colours_can_be_told_apart(eye, colours):
+    seen = [lab(np.array(EYES[eye]) @ linear(colour)) for colour in colours]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
 
 
-def test_lines_stand_out_from_white_and_differ_in_more_than_colour():
-    for colour in plots.COLOURS:
-        assert 1.05 / (linear(colour) @ [0.2126, 0.7152, 0.0722] + 0.05) > 3, colour
+def light(colour: str) -> float:
+    """Relative luminance, with the glare that contrasts are reckoned with."""
+    return float(linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05
+
+
+def test_lines_stand_out_from_their_ground_and_differ_in_more_than_colour():
+    for colour, on_dark in zip(style.COLOURS, style.ON_DARK, strict=True):
+        assert light(style.GROUND) / light(colour) > 3, colour
+        assert light(on_dark) / light(style.DARK_GROUND) > 3, on_dark
     assert len(set(map(str, plots.LINES))) == len(plots.LINES)
 
 

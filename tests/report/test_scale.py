@@ -94,6 +94,8 @@ def test_lines_are_labelled_and_logarithmic():
     figure.canvas.draw()
     (legend,) = figure.legends
     assert legend.get_window_extent().width < figure.bbox.width, "no name is cut off"
-    assert {text.get_text().strip() for text in axes.texts} == {"a day", "a year", "a million"}
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a million"]
+    low, high = axes.get_ylim()
+    assert low < axes.lines[0].get_ydata().min() < axes.lines[0].get_ydata().max() < high < 24 * 365
     (x, y) = axes.lines[0].get_data()
     assert y[0] == pytest.approx(x[0] * 0.01 / 2 / 3600)
