@@ -54,6 +54,11 @@ class MadeOutliers(Tuner):
     per_class : int, default=6
         Outliers that are made for each class before training (`Source.bank`).
 
+    Notes
+    -----
+    The line of "energy" is free to take *high* energies for outliers. Where outliers match better than pictures at first
+    it does, and then drives them further up: ``slope[0] > slope[1]`` in the state says so.
+
     References
     ----------
     Du et al., VOS, ICLR 2022; Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, ICLR 2019; Wei et al.,
