@@ -31,16 +31,18 @@ def fold_name(source: str) -> str:
     if source.startswith("#"):
         return source.splitlines()[0].lstrip("# ")
     body = ast.parse(source).body
-    made = [MADE[name] for node in ast.walk(ast.Module(body, [])) if (name := _page_call(node)) in MADE]
+    calls = [node for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Call)]
+    calls.sort(key=lambda call: (call.lineno, call.col_offset))  # the walk goes level by level
+    made = [MADE[name] for call in calls if (name := _page_call(call)) in MADE]
     if made:
         kinds = [f"{kind}s" if made.count(kind) > 1 else kind for kind in dict.fromkeys(made)]
         return "make the " + " and the ".join(kinds)
     return "imports and settings" if isinstance(body[0], ast.Import | ast.ImportFrom) else ""
 
 
-def _page_call(node: ast.AST) -> str:
-    """The name of a function of `pages` that is called here."""
-    called = node.func if isinstance(node, ast.Call) else None
+def _page_call(call: ast.Call) -> str:
+    """The name of the function of `pages` that is called, or nothing."""
+    called = call.func
     of_pages = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "pages"
     return called.attr if of_pages and isinstance(called, ast.Attribute) else ""
 
