@@ -499,7 +499,7 @@ def test_the_site_gets_students_versions_only(tmp_path):
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     folder = "book/coursework/student"
     names = {f"{folder}/{path.name}" for path in PATHS}
-    opening = {"fragments/coursework_finding.md", "figures/coursework.png"}
+    opening = {"fragments/coursework_finding.md", "figures/coursework.svg"}
     assert found == names | opening | {f"{folder}/coursework.zip", "fragments/coursework.md"}
     for path in PATHS:
         staged = json.loads((tmp_path / folder / path.name).read_text(encoding="utf-8"))
