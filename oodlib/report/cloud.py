@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -70,13 +71,18 @@ def cloud(panels: Mapping[str, Mapping[str, tuple[Estimate, Estimate]]], *, xlab
             for k, (name, (x, y)) in enumerate(methods.items()):
                 _mark(axes, k, name, x, y, cut if name in low else None)
             for k, (name, x) in enumerate(sorted(low.items(), key=lambda item: item[1])):
-                style = {"textcoords": "offset points", "xytext": (0, 7), "fontsize": SMALLEST}
+                style: dict[str, Any] = {"textcoords": "offset points", "xytext": (0, 7), "fontsize": SMALLEST}
                 side = "right" if k < len(low) - 1 else "left"
                 axes.annotate(f"{100 * methods[name][1][0]:.0f}↓", (100 * x[0], 100 * (cut or 0)), ha=side, **style)
             axes.set(title=title, ylabel=ylabel if place % 2 == 0 else "")
             axes.set_xlabel(xlabel if place >= len(panels) - 2 else "")
             if cut is not None:
-                strokes = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 8, "color": EDGE, "clip_on": False}
+                strokes: dict[str, Any] = {
+                    "marker": [(-1, -0.5), (1, 0.5)],
+                    "markersize": 8,
+                    "color": EDGE,
+                    "clip_on": False,
+                }
                 axes.plot([0, 0], [0.05, 0.1], transform=axes.transAxes, linestyle="", **strokes)
                 axes.set_ylim(bottom=100 * cut - 1)
         if first is not None:
@@ -90,6 +96,6 @@ def _mark(axes: Axes, k: int, name: str, x: Estimate, y: Estimate, cut: float | 
     if cut is None:
         axes.plot([100 * x[0]] * 2, [100 * y[1], 100 * y[2]], color=colour, linewidth=1, alpha=0.6)
         axes.plot([100 * x[1], 100 * x[2]], [100 * y[0]] * 2, color=colour, linewidth=1, alpha=0.6)
-    style = {"marker": MARKERS[(k - 1) % len(MARKERS)] if k else "*", "s": 24 if k else 54, "zorder": 3}
+    style: dict[str, Any] = {"marker": MARKERS[(k - 1) % len(MARKERS)] if k else "*", "s": 24 if k else 54, "zorder": 3}
     mark = axes.scatter(100 * x[0], 100 * (y[0] if cut is None else cut), color=colour, label=name, **style)
     hover(mark, [f"{name}: {100 * x[0]:.1f}, {100 * y[0]:.1f} [{100 * y[1]:.1f}, {100 * y[2]:.1f}]"])

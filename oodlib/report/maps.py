@@ -88,7 +88,8 @@ def draw_layers(
                     entries.setdefault(layer.label, _draw(axes, layer))
                 else:
                     inks: dict[str, Any] = {"c": np.asarray(layer.values), "cmap": colours, "vmin": 0, "vmax": 1}
-                    axes.scatter(*np.asarray(layer.places).T, **inks, **_style(layer))
+                    x, y = np.asarray(layer.places).T
+                    axes.scatter(x, y, **inks, **_style(layer))
             axes.set(title=title, xticks=[], yticks=[])
             axes.grid(visible=False)
             if not shared:
