@@ -57,7 +57,7 @@ class MadeOutliers(Tuner):
     Notes
     -----
     The line of "energy" is free to take *high* energies for outliers. Where outliers match better than pictures at
-    first it does, and then drives them further up: ``slope[0] > slope[1]`` in the state says so.
+    first, it does, and then drives them further up: ``slope[0] > slope[1]`` in the state says so.
 
     References
     ----------
