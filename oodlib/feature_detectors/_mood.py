@@ -4,6 +4,8 @@ The three on logits are `MSP`, `MaxLogit` and `Energy` of `oodlib.detectors` for
 length. A vision-language model has those already, so they have no name in this package.
 """
 
+from typing import Any
+
 import numpy as np
 
 from oodlib.detectors._log_odds import largest_share
@@ -76,7 +78,7 @@ def mood_v2(weight: Array, bias: Array, rows: int | None = None) -> dict[str, Fe
     classes, columns = weight.shape
     dim = classes if columns >= 2048 else 512 if columns >= 768 else columns // 2
     dim = dim if rows is None else min(dim, rows // 2)
-    head = {"weight": weight, "bias": bias}
+    head: dict[str, Any] = {"weight": weight, "bias": bias}
     return {
         "msp": HeadMSP(**head),
         "max_logit": HeadMaxLogit(**head),

@@ -63,9 +63,9 @@ def drawings(limit: int | None = None, n_watched: int = 200, home: Path | None =
     manifest = emojishift.load(home)
     part = manifest.select(manifest.table["split"] == "pretraining")
     if limit is not None:
-        names = sorted(part.table["concept"].unique())
-        part = part.select(part.table["concept"].isin(names[:: -(-len(names) // limit)]))
-    names, concept, counts = np.unique(part.table["concept"], return_inverse=True, return_counts=True)
+        every = sorted(part.table["concept"].unique())
+        part = part.select(part.table["concept"].isin(every[:: -(-len(every) // limit)]))
+    _, concept, counts = np.unique(part.table["concept"], return_inverse=True, return_counts=True)
     common = np.flatnonzero(counts >= 3)
     chosen = common[:: max(4, -(-len(common) // n_watched))]
     rows = [np.flatnonzero(concept == k) for k in chosen]
