@@ -179,4 +179,4 @@ def test_a_shipped_tower_finds_a_concept_again_in_another_hand(name, data):
     with torch.inference_mode():
         features = torch.nn.functional.normalize(tower.eval()(shown), dim=1)
     nearest = (features @ features.T).fill_diagonal_(-1).argmax(1)
-    assert (data.concept[nearest] == data.concept).float().mean() > 0.3  # by chance less than 0.1
+    assert (data.concept[nearest] == data.concept).float().mean() > 0.15  # by chance 0.05
