@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -13,11 +14,11 @@ from oodlib.cache import sha256_of
 from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
 from oodlib.pocket.assemble import IMAGE_SIZE, TOWER
-from oodlib.pocket.patch_tower import NAMES, SIDE, load_patch_tower, weights_file
+from oodlib.pocket.patch_tower import NAMES, SIDE, load_patch_tower, untaught, weights_file
 from oodlib.pocket.start import image_tower_file, image_tower_weights
 
-IMAGENET = "imagenet"
-TOWERS = (IMAGENET, *NAMES)
+IMAGENET, UNTAUGHT = "imagenet", "untaught"
+TOWERS = (IMAGENET, UNTAUGHT, *NAMES)
 # All were taught on pixels scaled to [-1, 1].
 HALF = (0.5, 0.5, 0.5)
 
@@ -41,7 +42,8 @@ def load_tower(name: str) -> Encoder:
     ----------
     name : str
         "imagenet": EfficientNet-Lite0 as its package has it, taught ImageNet's classes (1,280 numbers, none negative).
-        Or one of the three small towers of `oodlib.pocket.mim`: "masked", "named", "masked-then-named" (128 numbers).
+        Or one of the three small towers of `oodlib.pocket.mim`: "masked", "named", "masked-then-named" (128 numbers);
+        or "untaught", what they were before.
 
     Returns
     -------
@@ -57,9 +59,12 @@ def load_tower(name: str) -> Encoder:
     if name not in TOWERS:
         raise OodlibError(f"there is no tower {name!r}: choose one of {', '.join(TOWERS)}")
     tower: Any
+    file: Path | None
     if name == IMAGENET:
         tower, side, file = timm.create_model(TOWER, num_classes=0), IMAGE_SIZE, image_tower_file()
         tower.load_state_dict(image_tower_weights(tower))
+    elif name == UNTAUGHT:
+        tower, side, file = untaught(), SIDE, None
     else:
         (tower, _), side, file = load_patch_tower(name), SIDE, weights_file(name)
 
@@ -69,7 +74,7 @@ def load_tower(name: str) -> Encoder:
     spec = {
         "model": f"tower:{name}",
         "pretrained": None,
-        "weights_sha256": sha256_of(file),
+        "weights_sha256": sha256_of(file) if file else None,
         "files_sha256": None,
         "quick_gelu": False,
         "preprocess": {

@@ -10,7 +10,6 @@ uninterrupted one.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import math
 import shutil
@@ -18,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,8 @@ class Run:
         tower = self.model["tower"]
         if filling:
             hidden = hide(len(pictures), self.recipe.squares, generator)
-            apart: Tensor = (tower.restored(pictures, hidden) - patches(pictures)).abs()[hidden].mean()
-            return apart
+            differences: Tensor = (tower.restored(pictures, hidden) - patches(pictures)).abs()
+            return differences[hidden].mean()
         return F.cross_entropy(self.model["head"](tower(pictures)), concept, label_smoothing=self.recipe.smooth)
 
     def step(self, step: int, rows: Tensor, generator: torch.Generator) -> float:
@@ -201,8 +201,8 @@ def main(arguments: list[str] | None = None) -> None:
         for name in towers:
             train(replace(MimRecipe(**given), masked=SHARES[name]), folder / name)
             if ship:
-                weights = folder / name / "weights.safetensors"
-                write_atomically(weights_file(name), functools.partial(shutil.copy, weights))
+                copy_to = partial(shutil.copyfile, folder / name / "weights.safetensors")
+                write_atomically(weights_file(name), copy_to)
     except OodlibError as error:
         sys.exit(f"error: {error}")
 

@@ -57,7 +57,7 @@ def test_features_are_kept_as_they_are(tmp_path):
 
 
 def test_what_is_no_tower_or_has_no_texts_says_so():
-    with pytest.raises(OodlibError, match="there is no tower 'beit': choose one of imagenet, masked, named"):
+    with pytest.raises(OodlibError, match="there is no tower 'beit': choose one of imagenet, untaught, masked"):
         load_tower("beit")
     with pytest.raises(OodlibError, match="the tower 'masked' has no texts: take an encoder of load_encoder"):
         load_tower("masked").encode_texts(["a cat"])

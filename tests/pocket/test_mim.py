@@ -13,7 +13,7 @@ from oodlib.errors import OodlibError
 from oodlib.pocket import mim
 from oodlib.pocket.mim import SHARES, MimRecipe, Run
 from oodlib.pocket.patch_drawings import drawings
-from oodlib.pocket.patch_tower import NAMES, PatchTower, hide, load_patch_tower, patches, weights_file
+from oodlib.pocket.patch_tower import NAMES, PatchTower, hide, load_patch_tower, patches, untaught, weights_file
 
 MINI = MimRecipe(steps=30, batch=32, warmup=3, concepts=20)
 
@@ -64,6 +64,15 @@ def test_patches_are_laid_out_as_the_tower_has_them():
     weight = torch.eye(192).view(192, 3, 8, 8)
     as_tower = torch.nn.functional.conv2d(pictures, weight, stride=8).flatten(2).transpose(1, 2)
     assert torch.equal(as_tower, patches(pictures))
+
+
+def test_the_untaught_tower_is_where_all_set_out(data):
+    before = torch.random.get_rng_state()
+    start = untaught().state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for share in SHARES.values():
+        tower = Run(replace(MimRecipe(), masked=share), data).model["tower"].state_dict()
+        assert all(torch.equal(tower[name], start[name]) for name in start)
 
 
 def test_hidden_pixels_are_not_seen_and_the_others_are():
@@ -170,4 +179,4 @@ def test_a_shipped_tower_finds_a_concept_again_in_another_hand(name, data):
     with torch.inference_mode():
         features = torch.nn.functional.normalize(tower.eval()(shown), dim=1)
     nearest = (features @ features.T).fill_diagonal_(-1).argmax(1)
-    assert (data.concept[nearest] == data.concept).float().mean() > 0.3  # by chance less than 0.1
+    assert (data.concept[nearest] == data.concept).float().mean() > 0.15  # by chance 0.05
