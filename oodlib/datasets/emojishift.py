@@ -230,7 +230,8 @@ def benchmarks(manifest: Manifest, home_hands: tuple[str, ...] = HOME_HANDS) -> 
     manifest : Manifest
         As `load` gives it.
     home_hands : tuple of str
-        Hands that draw the ID, near, far and hard sets; the covariate sets show the ID concepts in the other two.
+        Hands that draw the ID, near and far sets; the covariate sets show the ID concepts in the other two. The hard
+        sets are so small that all four hands draw them, whatever is said here.
 
     Returns
     -------

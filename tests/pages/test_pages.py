@@ -13,6 +13,7 @@ import pytest
 
 from oodlib import provenance
 from oodlib.book import notebooks, site
+from oodlib.experiments.profiles import load_profile
 from oodlib.report.reported import load_reported
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
@@ -227,6 +228,13 @@ def test_the_outlier_label_page_sets_test_time_methods_apart(html, built):
         for row in re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL):
             marked = "⇄" in row
             assert marked == any(f">{name}<" in row for name in ("ada_neg", "clip_scope")), row
+
+
+def test_no_hand_that_draws_shots_draws_a_test_picture(built, small):
+    results = pd.read_parquet(built / "results" / "few_shot.parquet")
+    hands = set(load_profile("pocket", small=small).few_shot.test)
+    ten = results[results["id_set"] == "few-shot-ten"]
+    assert set(ten["n_id"]) == {10 * len(hands)}
 
 
 def test_the_conventions_page_reconciles_released_scores(html):
