@@ -159,12 +159,12 @@ def cut_block(name: str, *, still: str = "", alt: str = "") -> str:
     ----------
     name : str
     still : str
-        A figure of the book, `figures/<still>.png`, that stands in the cut's place until the script has started.
+        A figure of the book, `figures/<still>.svg`, that stands in the cut's place until the script has started.
         Without one the figure above the block has to do.
     alt : str
         What the figure shows.
     """
-    picture = f'<img src="../_images/{still}.png" alt="{html.escape(alt)}">'
+    picture = f'<img src="../_images/{still}.svg" alt="{html.escape(alt)}">'
     above = f'<figure class="cut-still">{picture}</figure>\n' if still else _NO_SCRIPT
     return f"```{{raw}} html\n{_BLOCK.format(name=name, still=above)}\n```"
 

@@ -217,7 +217,7 @@ def test_fit_predict_learns_the_classes_it_is_given(make, inside):
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(OodlibError, match="unknown feature detector 'nn': choose from ash, fdbd"):
+    with pytest.raises(OodlibError, match="unknown feature detector 'nn': choose from ash, class_mahalanobis, fdbd"):
         get_feature_detector("nn")
     with pytest.raises(OodlibError, match=r"knn has no parameter 'k': .*n_neighbors"):
         get_feature_detector("knn", k=3)

@@ -49,6 +49,8 @@ def page(scores, tmp_path_factory) -> str:
     for folder in ("pages", "_static/cut", "_images"):
         (site / folder).mkdir(parents=True)
     Image.new("RGB", (80, 40), "teal").save(site / "_images" / "still.png")
+    square = '<svg xmlns="http://www.w3.org/2000/svg" width="80" height="40"><rect width="80" height="40"/></svg>'
+    (site / "_images" / "still.svg").write_text(square, encoding="utf-8")
     sets = {}
     for name, n in SIZES.items():
         labels = [f"{name} {k} {BAD}" for k in range(n)]

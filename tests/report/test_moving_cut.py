@@ -130,5 +130,5 @@ def test_a_recorded_run_writes_the_files_and_the_page_gets_the_block(sets, tmp_p
 
 def test_a_page_without_the_figure_brings_one_for_readers_without_scripts():
     block = cut_block("page", still="curve", alt='A "curve" & more')
-    assert '<figure class="cut-still"><img src="../_images/curve.png" alt="A &quot;curve&quot; &amp; more"' in block
+    assert '<figure class="cut-still"><img src="../_images/curve.svg" alt="A &quot;curve&quot; &amp; more"' in block
     assert "<noscript>" not in block
