@@ -35,6 +35,7 @@ class Page(HTMLParser):
         self.inside = False
         self.ids: set[str] = set()
         self.links: list[str] = []
+        self.folder = path.parent
         self.text = path.read_text(encoding="utf-8")
         self.feed(self.text)
 
@@ -72,9 +73,9 @@ def test_alternative_texts_are_written_for_readers(page):
         assert not re.search(r"\.(png|svg|jpe?g|gif)$", alt), "the default is the file's path"
 
 
-def test_a_figure_leads_to_itself_in_full_size(page, html):
+def test_a_figure_leads_to_itself_in_full_size(page):
     for address in re.findall(r'<a class="[^"]*image-reference[^"]*" href="([^"]+)"', page.text):
-        assert (html / "notebooks" / address).resolve().is_file(), address
+        assert (page.folder / address).resolve().is_file(), address
 
 
 def test_every_link_inside_the_site_leads_somewhere(html):
