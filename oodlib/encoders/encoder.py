@@ -178,7 +178,7 @@ class Encoder:
             batch = self._normalised(batch.to(self.device)).contiguous(memory_format=torch.channels_last)
             with torch.inference_mode(), self._autocast():
                 features = encode(batch).float()
-                parts.append((F.normalize(features, dim=-1) if self.spec["normalised"] else features).cpu())
+                parts.append((F.normalize(features, dim=-1) if self.spec.get("normalised", True) else features).cpu())
         return torch.cat(parts).clone()
 
     def _check_batch(self, batch: Tensor) -> None:

@@ -170,10 +170,10 @@ def lines(slopes: Mapping[str, tuple[Slope, float]], marks: Mapping[str, float])
             )
             low, high = (counts * seconds / workers / HOUR for seconds in (slope_.low, slope_.high))
             axes.fill_between(counts, low, high, color=colour, alpha=0.15, linewidth=0)
+        limits = {"xlim": axes.get_xlim(), "ylim": axes.get_ylim()}
         for axis, ticks in ((axes.xaxis, marks), (axes.yaxis, TIMES)):
-            shown = axis.get_view_interval()
             axis.set_ticks(list(ticks.values()), list(ticks))
             axis.set_ticks([], minor=True)
-            axis.set_view_interval(*shown, ignore=True)  # ticks would widen it
+        axes.set(**limits)  # ticks have widened them
         figure.legend(loc="outside lower left")
     return figure

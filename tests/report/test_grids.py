@@ -1,6 +1,7 @@
 import numpy as np
 
 from oodlib.report.grids import cell_pictures, heat_maps
+from oodlib.report.style import ON_CELL
 
 
 def test_cells_show_their_numbers_and_empty_ones_a_dash():
@@ -8,8 +9,7 @@ def test_cells_show_their_numbers_and_empty_ones_a_dash():
     figure = heat_maps(tables, ["near", "far"], ["same hand", "grey"], xlabel="style", ylabel="meaning")
     first, second = figure.axes
     assert [text.get_text() for text in first.texts] == ["50", "100", "75", "–"]
-    assert first.texts[1].get_color() == "white"
-    assert first.texts[0].get_color() == "black"
+    assert (first.texts[1].get_color(), first.texts[0].get_color()) == ON_CELL
     assert (first.get_title(), first.get_xlabel(), second.get_xlabel()) == ("first", "", "style")
     assert [label.get_text() for label in second.get_xticklabels()] == ["same\nhand", "grey"]
     figure.canvas.draw()
