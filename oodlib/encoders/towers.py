@@ -8,10 +8,11 @@ from typing import Any
 import open_clip
 import timm
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from oodlib.cache import sha256_of
 from oodlib.encoders.encoder import Encoder
+from oodlib.encoders.timm_towers import Pictures
 from oodlib.errors import OodlibError
 from oodlib.pocket.assemble import IMAGE_SIZE, TOWER
 from oodlib.pocket.patch_tower import NAMES, SIDE, load_patch_tower, untaught, weights_file
@@ -21,18 +22,6 @@ IMAGENET, UNTAUGHT = "imagenet", "untaught"
 TOWERS = (IMAGENET, UNTAUGHT, *NAMES)
 # All were taught on pixels scaled to [-1, 1].
 HALF = (0.5, 0.5, 0.5)
-
-
-class _Pictures(nn.Module):
-    """A tower where an `Encoder` expects a model with two."""
-
-    def __init__(self, visual: nn.Module):
-        super().__init__()
-        self.visual = visual
-
-    def encode_image(self, batch: Tensor) -> Tensor:
-        features: Tensor = self.visual(batch)
-        return features
 
 
 def load_tower(name: str) -> Encoder:
@@ -91,4 +80,4 @@ def load_tower(name: str) -> Encoder:
         "versions": {"timm": timm.__version__, "torch": torch.__version__.split("+")[0]},
     }
     steps = open_clip.image_transform(side, is_train=False, mean=HALF, std=HALF, interpolation="bicubic")
-    return Encoder(_Pictures(tower), steps, no_texts, spec)
+    return Encoder(Pictures(tower), steps, no_texts, spec)
