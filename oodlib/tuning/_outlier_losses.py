@@ -108,3 +108,8 @@ def contrastive(features: Tensor, labels: Tensor, temperature: float, outliers: 
 def away_from_prototypes(outliers: Tensor, prototypes: Tensor, margin: float) -> Tensor:
     """How much outliers (m, D) match prototypes (C, D) beyond a margin, on average; all are L2-normalised."""
     return (outliers @ prototypes.T - margin).relu().mean()
+
+
+def closer_than(distances: Tensor, margin: float) -> Tensor:
+    """By how much distances (n,) fall short of a margin, on average; those beyond it count nothing."""
+    return (margin - distances).relu().mean()
