@@ -45,6 +45,14 @@ def digest_of_files(hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
+def digest_of_tensors(tensors: Mapping[str, Any]) -> str:
+    """One SHA-256 for the weights of a model, torch tensors by name; their order does not count."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def writable(folder: Path) -> Path:
     """Make a folder and see that files can be written in it.
 

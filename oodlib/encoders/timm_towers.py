@@ -11,7 +11,7 @@ from timm.data.config import resolve_model_data_config
 from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 
-from oodlib.cache import sha256_of
+from oodlib.cache import digest_of_tensors
 from oodlib.encoders.encoder import Encoder
 from oodlib.encoders.weights import RANDOM
 from oodlib.errors import OodlibError
@@ -78,7 +78,7 @@ def load_timm(name: str, pretrained: str | None = None, *, device: str = "cpu") 
     spec = {
         "model": f"timm:{name}",
         "pretrained": file.name if file else pretrained or tower.pretrained_cfg.get("tag"),
-        "weights_sha256": sha256_of(file) if file else None,
+        "weights_sha256": digest_of_tensors(tower.state_dict()),  # of a download, the tag alone says too little
         "files_sha256": None,
         "quick_gelu": False,
         "preprocess": {

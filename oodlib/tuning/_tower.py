@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from oodlib.cache import digest_of_tensors
 from oodlib.concepts import Concepts
 from oodlib.encoders.encoder import Encoder
 from oodlib.errors import OodlibError
@@ -112,10 +112,7 @@ def finished(
     """What is tuned: an encoder whose specification names the new weights, and concepts that match by the head."""
     weight, bias = (part.cpu() for part in head)
     kept = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
-    digest = hashlib.sha256()
-    for name in sorted(kept):
-        digest.update(name.encode() + kept[name].contiguous().numpy().tobytes())
-    spec = {**encoder.spec, "tuned": digest.hexdigest()}
+    spec = {**encoder.spec, "tuned": digest_of_tensors(kept)}
 
     def match(features: Tensor) -> Tensor:
         return F.linear(features, weight.to(features), bias.to(features)) / concepts.logit_scale

@@ -32,6 +32,21 @@ def test_features_are_those_of_timm_with_its_own_preprocessing_and_a_weight_file
     assert encoder.digest != load_timm("test_vit", "random").digest
 
 
+def test_other_weights_under_one_name_have_another_digest(monkeypatch):
+    """Those that timm downloads may change while name and tag stay."""
+    made = timm.create_model
+
+    def changed(name, **how):
+        tower = made(name, **how)
+        with torch.no_grad():
+            next(tower.parameters()).add_(1e-3)
+        return tower
+
+    before = load_timm("test_vit", "random").digest
+    monkeypatch.setattr(timm, "create_model", changed)
+    assert load_timm("test_vit", "random").digest != before
+
+
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
 def test_a_detector_takes_the_features_of_a_random_tower(name, some):
     encoder = load_timm(name, "random")

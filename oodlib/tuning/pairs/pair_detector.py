@@ -62,7 +62,7 @@ class PairDetector:
 
     References
     ----------
-    WOOD: Weakly supervised detection of general multi-modal OOD, arXiv:2307.13069, TMLR 2024.
+    Duong et al., General-Purpose Multi-Modal OOD Detection Framework (WOOD), arXiv:2307.13069, TMLR 2024.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class PairDetector:
         def loss_of(rows: Tensor, _: torch.Generator) -> Tensor:
             logit, cosine = _forward(parameters, v[rows], t[rows])
             hinge = torch.where(outside[rows], cosine - self.without, self.within - cosine).relu()
-            told = F.binary_cross_entropy_with_logits(logit, inside[rows], reduction="none")
-            return (share[rows] * (told + self.weight * hinge)).mean()
+            entropy = F.binary_cross_entropy_with_logits(logit, inside[rows], reduction="none")
+            return (share[rows] * (entropy + self.weight * hinge)).mean()
 
         optimizer = torch.optim.Adam(list(parameters.values()), self.lr)
         batches = epochs(len(v), self.batch_size, self.epochs, self.seed)
@@ -154,8 +154,8 @@ class PairDetector:
             raise OodlibError(f"features have {v.shape[1]} numbers, those of fit had {asked}: use the same encoder")
         with torch.inference_mode():
             logit, cosine = _forward(self.state_, v, t)
-        told, match = logit.sigmoid(), ((1 + cosine) / 2).clamp(0, 1)
-        score: np.ndarray = {"both": (told + match) / 2, "classifier": told, "match": match}[reading].numpy()
+        p, match = logit.sigmoid(), ((1 + cosine) / 2).clamp(0, 1)
+        score: np.ndarray = {"both": (p + match) / 2, "classifier": p, "match": match}[reading].numpy()
         return score
 
     def _start(self, size: int, generator: torch.Generator) -> dict[str, Tensor]:
