@@ -30,6 +30,8 @@ class OfProtocols(Strict):
         The first numbers of shots.
     views, epochs : int or None
         Random views of each shot, and epochs of whatever trains in epochs.
+    taught : int or None
+        Pictures of each class that teach a detector on features.
     patches : bool
         Whether scores that read patches are among those of a tuned model: they take a pass over all pictures for each.
     """
@@ -40,6 +42,7 @@ class OfProtocols(Strict):
     shots: Count | None = None
     views: Count | None = None
     epochs: Count | None = None
+    taught: Annotated[int, Field(ge=2)] | None = None
     patches: bool = True
 
 
