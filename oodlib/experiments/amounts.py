@@ -194,6 +194,40 @@ class OfMadeOutliers(Strict):
     draws: Count = 150
 
 
+class OfPseudoOOD(Strict):
+    """The page `pseudo_ood`, on texts.
+
+    Attributes
+    ----------
+    seeds : int
+        How often everything is trained.
+    epochs : int
+        Of every training.
+    per_class : int
+        Texts of each class that are trained on.
+    changed : int
+        Texts of each class that outliers are made from.
+    held : int
+        ID texts that give the margin.
+    tested, of_a_set : int
+        ID texts of the test, and texts of each OOD set.
+    real : int
+        Real outliers from each of two sets.
+    left_out : list of str
+        Sets of the benchmark that are not among the tests.
+    """
+
+    seeds: Count = 2
+    epochs: Count = 10
+    per_class: Count = 300
+    changed: Count = 50
+    held: Count = 300
+    tested: Count = 500
+    of_a_set: Count = 200
+    real: Count = 125
+    left_out: list[str] = Field(default=["french-keywords", "japanese-keywords"])
+
+
 class OfCoursework(Strict):
     """The data of the coursework: of the outlier words of each kind, it has one in so many (`one_in`)."""
 
@@ -214,4 +248,5 @@ class Amounts(Strict):
     how_far_out: OfHowFarOut = OfHowFarOut()
     without_labels: OfWithoutLabels = OfWithoutLabels()
     made_outliers: OfMadeOutliers = OfMadeOutliers()
+    pseudo_ood: OfPseudoOOD = OfPseudoOOD()
     coursework: OfCoursework = OfCoursework()
