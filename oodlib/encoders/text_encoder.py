@@ -103,6 +103,10 @@ class TextEncoder:
         """Kept features, as this encoder gives them."""
         return kept
 
+    def lengths(self, texts: Sequence[str]) -> np.ndarray:
+        """Tokens of each text that are read, the marks of beginning and end among them: int64 (N,)."""
+        return np.array([len(row) for row in self._tower.tokens(list(texts), self.length)], np.int64)
+
     def encode_texts(
         self, texts: Sequence[str], templates: Sequence[str] | None = None, batch_size: int = BATCH
     ) -> np.ndarray:

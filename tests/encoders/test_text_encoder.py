@@ -95,6 +95,11 @@ def test_a_longer_neighbour_changes_no_feature(masked, texts, other):
     np.testing.assert_allclose(found, masked.encode_texts(texts), atol=2e-5)
 
 
+def test_lengths_are_those_that_are_read(masked, by_hand):
+    np.testing.assert_array_equal(masked.lengths(TEXTS), by_hand(TEXTS)[1].sum((1, 2)).numpy())
+    assert masked.lengths(TEXTS).max() == masked.length
+
+
 def test_templates_are_averaged(masked):
     both = masked.encode_texts(["a bird", "one bird"])
     np.testing.assert_allclose(masked.encode_texts(["bird"], ["a {}", "one {}"])[0], both.mean(0), atol=1e-6)

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from oodlib.errors import OodlibError
-from oodlib.pocket import light
 from oodlib.pocket.light import LightEncoder
 from oodlib.pocket.no_head import HEAD
 from oodlib.pocket.sessions import session
