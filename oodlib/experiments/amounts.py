@@ -191,6 +191,25 @@ class OfMadeOutliers(Strict):
     draws: Count = 150
 
 
+class OfPicturesWithText(Strict):
+    """The page `pictures_with_text`.
+
+    Attributes
+    ----------
+    concepts : int or None
+        ID concepts, and new ones, at most; None takes all.
+    shares : list of float
+        Labelled OOD pairs of each scenario, as shares of the pairs of training; the first is that of all comparisons.
+    seeds, epochs : int
+        How often everything is trained, and passes over the pairs.
+    """
+
+    concepts: Annotated[int, Field(ge=8)] | None = None
+    shares: list[Annotated[float, Field(gt=0, lt=0.3)]] = Field(default=[0.01, 0.03, 0.1], min_length=1)
+    seeds: Count = 3
+    epochs: Count = 30
+
+
 class OfCoursework(Strict):
     """The data of the coursework: of the outlier words of each kind, it has one in so many (`one_in`)."""
 
@@ -211,4 +230,5 @@ class Amounts(Strict):
     how_far_out: OfHowFarOut = OfHowFarOut()
     without_labels: OfWithoutLabels = OfWithoutLabels()
     made_outliers: OfMadeOutliers = OfMadeOutliers()
+    pictures_with_text: OfPicturesWithText = OfPicturesWithText()
     coursework: OfCoursework = OfCoursework()
