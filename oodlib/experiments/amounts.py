@@ -228,6 +228,25 @@ class OfPseudoOOD(Strict):
     left_out: list[str] = Field(default=["french-keywords", "japanese-keywords"])
 
 
+class OfPicturesWithText(Strict):
+    """The page `pictures_with_text`.
+
+    Attributes
+    ----------
+    concepts : int or None
+        ID concepts, and new ones, at most; None takes all.
+    shares : list of float
+        Labelled OOD pairs of each scenario, as shares of the pairs of training; the first is that of all comparisons.
+    seeds, epochs : int
+        How often everything is trained, and passes over the pairs.
+    """
+
+    concepts: Annotated[int, Field(ge=8)] | None = None
+    shares: list[Annotated[float, Field(gt=0, lt=0.3)]] = Field(default=[0.01, 0.03, 0.1], min_length=1)
+    seeds: Count = 3
+    epochs: Count = 30
+
+
 class OfCoursework(Strict):
     """The data of the coursework: of the outlier words of each kind, it has one in so many (`one_in`)."""
 
@@ -249,4 +268,5 @@ class Amounts(Strict):
     without_labels: OfWithoutLabels = OfWithoutLabels()
     made_outliers: OfMadeOutliers = OfMadeOutliers()
     pseudo_ood: OfPseudoOOD = OfPseudoOOD()
+    pictures_with_text: OfPicturesWithText = OfPicturesWithText()
     coursework: OfCoursework = OfCoursework()
