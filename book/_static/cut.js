@@ -1,7 +1,7 @@
 /* A cut that the reader moves over kept scores: histogram, point on the ROC curve, counts, and the pictures beside it.
  *
  * The scores stand in window.oodlibCuts (cut/NAME.js, written by oodlib.report.moving_cut), small pictures on one sheet
- * beside them; rates.js counts. Nothing is rounded but on the way to the page, and nothing is fetched, so that this also
+ * beside them; rates.js counts. Nothing is rounded but on the way to the page. Nothing is fetched, so that this also
  * works from disk.
  */
 (() => {

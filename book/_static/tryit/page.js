@@ -68,7 +68,8 @@ async function startTrying(root, engine) {
 
   async function use(wanted, told) {
     const onProgress = (done, total) => told(`Loading: ${megabytes(done)} of ${megabytes(total)}.`);
-    const notes = wanted.length ? (await engine.setNames(wanted, { onProgress })).notes : ["There are no names: add one."];
+    const none = { notes: ["There are no names: add one."] };
+    const { notes } = wanted.length ? await engine.setNames(wanted, { onProgress }) : none;
     names = wanted;
     cuts.clear();
     tellAll();

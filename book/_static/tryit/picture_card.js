@@ -91,7 +91,8 @@ export class PictureCard {
   cut(cut) {
     const isIn = this.score >= cut;
     const [state, side] = isIn ? ["in", "at or above"] : ["out", "below"];
-    const told = `${this.label} ${shown(this.reading.shown)}, score ${shown(this.score)}, ${side} the cut ${shown(cut)}.`;
+    const score = `${this.label} ${shown(this.reading.shown)}, score ${shown(this.score)}`;
+    const told = `: ${score}, ${side} the cut ${shown(cut)}.`;
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const given = { class: "tryit-small", role: "img", preserveAspectRatio: "none", viewBox: "0 0 100 100" };
     for (const [name, value] of Object.entries(given)) svg.setAttribute(name, value);
@@ -99,7 +100,7 @@ export class PictureCard {
     draw(svg, this.reference, cut, [this.score]);
     this.element.dataset.state = state;
     this.body.replaceChildren(
-      make("p", { className: "tryit-verdict" }, make("strong", {}, isIn ? "In" : "Out"), `: ${told}`),
+      make("p", { className: "tryit-verdict" }, make("strong", {}, isIn ? "In" : "Out"), told),
       make("p", { className: "tryit-why", textContent: because(this.reading, isIn) }),
       svg,
       make("div", { className: "tryit-lists" }, this.names, this.words),

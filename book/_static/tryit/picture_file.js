@@ -5,7 +5,7 @@ const MOST_PIXELS = 100e6; // as in oodlib.datasets.pixels
 const MOST_BYTES = 2 ** 28;
 const ASKED = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 
-/** What is wrong with the bytes of a JPEG that a browser would let pass: printing colours, or an end that is missing. */
+/** What is wrong with a JPEG that a browser would let pass: the colours of printers, or an end that is missing. */
 export function jpegTrouble(bytes) {
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return "";
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
