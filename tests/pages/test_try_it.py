@@ -409,7 +409,7 @@ def test_the_cut_counts_what_the_library_counts_and_moves_every_decision(visit):
     tab.keyboard.press("End")
     assert counts(tab) == {"kept": 0, "accepted": 0, "caught": 1, "rejected": 1}
     heard = slider.get_attribute("aria-valuetext")
-    assert re.fullmatch(r"cut [\d.]+: 0.0\s% of ID kept, 0.0\s% of OOD accepted", heard), heard
+    assert re.fullmatch(r"cut [\d.]+: 0.0\s% of ID kept, 0.0\s% of OOD accepted, 0 of 2 of your pictures in", heard), heard
     tab.select_option(".tryit-detector", label="OLE")
     assert counts(tab)["kept"] == 1, "each detector has its own cut"
     tab.select_option(".tryit-detector", label="MSP")

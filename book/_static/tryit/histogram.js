@@ -64,9 +64,11 @@ export function startCut(root, moved) {
     slider.value = Math.round((STEPS * (cut - ends[0])) / (ends[1] - ends[0]));
     const value = `cut ${shown(cut)}`;
     part("value").textContent = value;
-    slider.setAttribute("aria-valuetext", `${value}: ${kept} of ID kept, ${accepted} of OOD accepted`);
-    const own = marks.length ? `, and ${several(marks.length, "picture")} of yours` : "";
-    const said = `Histograms of ${label}, ID and far drawings, with the ${value}${own}`;
+    const own = `${marks.filter((score) => score >= cut).length} of ${marks.length}`;
+    part("own").replaceChildren(make("b", {}, own));
+    const rates = `${kept} of ID kept, ${accepted} of OOD accepted, ${own} of your pictures in`;
+    slider.setAttribute("aria-valuetext", `${value}: ${rates}`);
+    const said = `Histograms of ${label}, ID and far drawings, with the ${value}; of your pictures ${own} are in`;
     part("histogram").setAttribute("aria-label", said);
     draw(part("histogram"), reference, cut, marks);
   }

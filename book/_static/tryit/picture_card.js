@@ -43,14 +43,16 @@ export class PictureCard {
     this.title = title;
     this.features = null;
     this.place = make("div", { className: "tryit-picture" });
+    this.verdict = make("div");
     this.body = make("div", { className: "tryit-told" });
     const cross = make("button", { type: "button", "aria-label": `Remove ${title}`, onclick: () => remove(this) }, "×");
     this.element = make(
       "li",
       { className: "tryit-card" },
       this.place,
-      make("div", {}, make("h3", { dir: "auto", textContent: title }), this.body),
+      make("div", {}, make("h3", { dir: "auto", textContent: title }), this.verdict),
       cross,
+      this.body,
     );
     this.say("wait", "Waiting.");
   }
@@ -58,7 +60,8 @@ export class PictureCard {
   /** A sentence in place of a decision. */
   say(state, text) {
     this.element.dataset.state = state;
-    this.body.replaceChildren(make("p", { className: "tryit-verdict", textContent: text }));
+    this.verdict.replaceChildren(make("p", { textContent: text }));
+    this.body.replaceChildren();
   }
 
   /** The picture is there. */
@@ -99,12 +102,11 @@ export class PictureCard {
     svg.setAttribute("aria-label", `Place of the picture among the book's drawings: ${side} the cut`);
     draw(svg, this.reference, cut, [this.score]);
     this.element.dataset.state = state;
-    this.body.replaceChildren(
+    this.verdict.replaceChildren(
       make("p", { className: "tryit-verdict" }, make("strong", {}, isIn ? "In" : "Out"), told),
-      make("p", { className: "tryit-why", textContent: because(this.reading, isIn) }),
-      svg,
-      make("div", { className: "tryit-lists" }, this.names, this.words),
+      make("p", { textContent: because(this.reading, isIn) }),
     );
+    this.body.replaceChildren(svg, make("div", { className: "tryit-lists" }, this.names, this.words));
     return state;
   }
 }

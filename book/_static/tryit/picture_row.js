@@ -1,6 +1,6 @@
 /* The reader's pictures, the newest first: they are read one after the other, and each has a card. */
 
-import { make, several } from "./elements.js";
+import { make, sentence, several } from "./elements.js";
 import { PictureCard } from "./picture_card.js";
 
 /**
@@ -27,14 +27,20 @@ export function startRow(root, decide, tell, changed) {
 
   async function read({ card, open }) {
     card.say("wait", "Reading.");
+    let bitmap;
     try {
-      const bitmap = await open();
+      bitmap = await open();
+    } catch (error) {
+      return card.say("bad", `${card.title} ${error.message}`);
+    }
+    try {
       card.picture(bitmap);
       card.features = (await decide(bitmap)).features;
-      bitmap.close();
       tell(card);
     } catch (error) {
-      card.say("bad", `${card.title} ${error.message}`);
+      card.say("bad", sentence(error));
+    } finally {
+      bitmap.close();
     }
   }
 
@@ -58,7 +64,7 @@ export function startRow(root, decide, tell, changed) {
     card.element.remove();
     clear.hidden = !cards.length;
     status.textContent = `${card.title} removed, ${several(cards.length, "picture")} left.`;
-    (cards[Math.min(at, cards.length - 1)]?.element.lastElementChild ?? part("files")).focus();
+    (cards[Math.min(at, cards.length - 1)]?.element.querySelector("button") ?? part("files")).focus();
     changed();
   }
 
