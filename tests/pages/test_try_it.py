@@ -48,10 +48,12 @@ def site(tmp_path_factory) -> Path:
     for name in ("rates.js", "detect.png"):
         shutil.copy(STATIC / name, folder / "_static")
     shutil.copy(Path(__file__).parent / "colour_engine.js", tryit / "engine.js")
-    (tryit / "manifest.json").write_text(json.dumps({"bytes": 12_500_000}), encoding="utf-8")
     (tryit / "drawings").mkdir(exist_ok=True)
     for colour in ("red", "yellow", "black"):
         Image.new("RGB", (64, 64), colour).save(tryit / "drawings" / f"{colour}.png")
+    drawings = [{"src": f"drawings/{colour}.png", "name": f"{colour} square"} for colour in ("red", "yellow", "black")]
+    manifest = {"bytes": 12_500_000, "drawings": drawings}
+    (tryit / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
 
 
@@ -175,6 +177,7 @@ def test_the_button_names_the_size_and_nothing_is_loaded_before_it(visit, site):
     assert button.inner_text() == "Load the detector (12.5\u00a0MB)"
     assert not tab.locator(".tryit-body").is_visible(), "no control that does nothing yet"
     assert not tab.locator(".tryit-still").is_visible()
+    assert tab.get_by_alt_text("yellow square").is_visible(), "what is ready is shown"
     assert "Nothing leaves this machine" in tab.locator(".tryit-load").inner_text()
     assert not [url for url in asked if "engine.js" in url]
     files = [site / url.split("/v1/")[1].split("?")[0] for url in asked if "/v1/" in url]
@@ -409,7 +412,8 @@ def test_the_cut_counts_what_the_library_counts_and_moves_every_decision(visit):
     tab.keyboard.press("End")
     assert counts(tab) == {"kept": 0, "accepted": 0, "caught": 1, "rejected": 1}
     heard = slider.get_attribute("aria-valuetext")
-    assert re.fullmatch(r"cut [\d.]+: 0.0\s% of ID kept, 0.0\s% of OOD accepted, 0 of 2 of your pictures in", heard), heard
+    rates = r"cut [\d.]+: 0.0\s% of ID kept, 0.0\s% of OOD accepted, 0 of 2 of your pictures in"
+    assert re.fullmatch(rates, heard), heard
     tab.select_option(".tryit-detector", label="OLE")
     assert counts(tab)["kept"] == 1, "each detector has its own cut"
     tab.select_option(".tryit-detector", label="MSP")

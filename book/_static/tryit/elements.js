@@ -26,7 +26,7 @@ export function shown(value) {
 
 /** What went wrong, as a sentence that says what to do. */
 export function sentence(error) {
-  if (error instanceof RangeError || /memory/i.test(error.message))
+  if (/memory|allocat/i.test(error.message))
     return "The browser has too little memory for this: close other pages and try again.";
   if (error instanceof TypeError && /fetch|network|load/i.test(error.message))
     return "A file could not be loaded: the connection is gone. Try again.";

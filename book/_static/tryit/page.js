@@ -1,6 +1,6 @@
 /* The page on which readers try the detector: it is loaded on a click, and decisions follow pictures, names and cut. */
 
-import { megabytes, sentence } from "./elements.js";
+import { make, megabytes, sentence } from "./elements.js";
 import { compared, startCut } from "./histogram.js";
 import { startNames } from "./names_list.js";
 import { readPicture } from "./picture_file.js";
@@ -9,12 +9,13 @@ import { showDrawings, startRow, takeFiles } from "./picture_row.js";
 const BASE = new URL(".", import.meta.url).href;
 const KINDS = { in: "In: one of the names", near: "Near: like one of the names", far: "Far: something else" };
 
-/** Name the size on the button, and load what it promises on a click. */
+/** Show what is ready, name the size on the button, and load what it promises on a click. */
 export async function start(root) {
-  const [button, progress, loaded, trouble] = ["start", "progress", "loaded", "trouble"].map((name) =>
-    root.querySelector(`.tryit-${name}`),
-  );
-  const { bytes } = await (await fetch(`${BASE}manifest.json`)).json();
+  const part = (name) => root.querySelector(`.tryit-${name}`);
+  const [button, progress, loaded, trouble] = ["start", "progress", "loaded", "trouble"].map(part);
+  const { bytes, drawings } = await (await fetch(`${BASE}manifest.json`)).json();
+  const ready = drawings.map(({ src, name }) => make("img", { src: BASE + src, alt: name, width: 48, height: 48 }));
+  part("ready").replaceChildren(...ready);
   button.textContent = `Load the detector (${megabytes(bytes)})`;
   button.disabled = false;
   const onProgress = (done, total) => {
@@ -91,7 +92,7 @@ async function startTrying(root, engine) {
   detector.addEventListener("change", tellAll);
 
   await startNames(root, engine.defaults.names, use);
-  part("loading").hidden = true;
+  for (const name of ["loading", "ready"]) part(name).hidden = true;
   part("body").hidden = false;
   part("drawings").querySelector("button").focus({ preventScroll: true });
   root.dataset.ready = "true";

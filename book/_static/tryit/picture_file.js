@@ -47,11 +47,11 @@ async function sizeOf(file) {
 export async function readPicture(file) {
   if (!file.size) throw new Error("is empty: choose another file.");
   if (file.size > MOST_BYTES) throw new Error("is too large for this page: save it smaller.");
-  const trouble = jpegTrouble(new Uint8Array(await file.arrayBuffer()));
-  if (trouble) throw new Error(trouble);
   const unreadable = () => {
     throw new Error("cannot be read: it is damaged, or no picture that this browser knows (PNG, JPEG, WebP, GIF).");
   };
+  const trouble = jpegTrouble(new Uint8Array(await file.arrayBuffer().catch(unreadable)));
+  if (trouble) throw new Error(trouble);
   const [width, height] = await sizeOf(file).catch(unreadable);
   if (width * height > MOST_PIXELS) {
     const [w, h] = [width, height].map((side) => side.toLocaleString("en"));
