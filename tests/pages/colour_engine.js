@@ -42,9 +42,9 @@ export async function open({ onProgress }) {
       if (unknown.length) told(5e5, 1e6);
       if (unknown.length) await held("names");
       if (unknown.length && test().failNames) throw new TypeError("Failed to fetch");
-      names = wanted;
-      const strange = unknown.filter((name) => !/[a-z]/.test(name));
-      return { unknown, notes: strange.length ? [`Not told apart: ${strange.join(", ")}.`] : [] };
+      names = wanted.filter((name) => /[a-z]/.test(name));
+      const strange = wanted.filter((name) => !names.includes(name));
+      return { names, notes: strange.map((name) => `Not known: ${name}.`) };
     },
     async decide(bitmap) {
       if (used) throw new Error("decides two pictures at once.");
@@ -60,11 +60,11 @@ export async function open({ onProgress }) {
     read(features, key) {
       const found = names.map((name) => ({ name, p: likeness(features, vector(name)) })).sort((a, b) => b.p - a.p);
       const words = Object.entries(WORDS)
-        .map(([word, of]) => ({ word, cosine: likeness(features, of), weight: likeness(features, of) }))
+        .map(([word, of]) => ({ word, cosine: likeness(features, of), weight: key === "ole" ? likeness(features, of) : 0 }))
         .sort((a, b) => b.cosine - a.cosine);
       const pulledBy = key === "ole" && words[0].cosine > found[0].p ? words[0].word : null;
       const score = found[0].p - (key === "ole" ? words[0].cosine : 0);
-      return { score, shown: score, names: found, words: key === "ole" ? words : [], pulledBy };
+      return { score, shown: key === "ole" ? (score + 1) / 2 : score, names: found, words, pulledBy };
     },
     reference(key) {
       const known = names.some((name) => name in COLOURS);

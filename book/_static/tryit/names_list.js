@@ -26,8 +26,10 @@ export function joined(names, added) {
  * Start the list.
  *
  * @param {Element} root
- * @param {(names: string[], told: (text: string) => void) => Promise<string[]>} apply
- *   What takes a changed list and gives the notes on it; where it fails the list goes back.
+ * @param {string[]} defaults
+ * @param {(names: string[], told: (text: string) => void) => Promise<{names: string[], notes: string[]}>} apply
+ *   What takes a changed list and gives the names that can be used and notes on the others; where it fails, the list
+ *   goes back.
  */
 export function startNames(root, defaults, apply) {
   const part = (name) => root.querySelector(`.tryit-${name}`);
@@ -55,7 +57,12 @@ export function startNames(root, defaults, apply) {
         const wanted = names;
         const found = await apply(wanted, (text) => say(...said, text));
         applied = wanted;
-        say(...said, ...found);
+        // What was left out goes from the list, unless the reader has changed it meanwhile.
+        if (names === wanted && found.names.length < wanted.length) {
+          names = applied = found.names;
+          show();
+        }
+        say(...said, ...found.notes);
       }
     } catch (error) {
       names = applied;
@@ -76,8 +83,7 @@ export function startNames(root, defaults, apply) {
     const found = joined(names, namesIn(field.value));
     if (found.names.length === names.length) return say(...found.said);
     field.value = "";
-    const n = found.names.length - names.length;
-    return change(found.names, [`${several(n, "name")} added, ${found.names.length} in the list.`, ...found.said]);
+    return change(found.names, [`${several(found.names.length - names.length, "name")} added.`, ...found.said]);
   }
 
   root.querySelector(".tryit-form").addEventListener("submit", (event) => {
@@ -93,7 +99,7 @@ export function startNames(root, defaults, apply) {
     const button = target.closest("button");
     if (!button) return;
     const k = Number(button.value);
-    change(names.toSpliced(k, 1), [`“${names[k]}” removed, ${names.length - 1} left.`]);
+    change(names.toSpliced(k, 1), [`“${names[k]}” removed.`]);
     (list.querySelectorAll("button")[Math.min(k, names.length - 1)] ?? field).focus();
   });
   part("defaults").addEventListener("click", () => change([...defaults], ["The names of the book."]));

@@ -69,12 +69,16 @@ async function startTrying(root, engine) {
 
   async function use(wanted, told) {
     const onProgress = (done, total) => told(`Loading: ${megabytes(done)} of ${megabytes(total)}.`);
-    const none = { notes: ["There are no names: add one."] };
-    const { notes } = wanted.length ? await engine.setNames(wanted, { onProgress }) : none;
-    names = wanted;
+    const none = { names: [], notes: ["There are no names: add one."] };
+    const found = wanted.length ? await engine.setNames(wanted, { onProgress }) : none;
+    if (wanted.length && !found.names.length) {
+      if (names.length) await engine.setNames(names);
+      throw new Error(found.notes.join(" "));
+    }
+    names = found.names;
     cuts.clear();
     tellAll();
-    return notes;
+    return found;
   }
 
   const panel = startCut(root, (to) => {

@@ -19,7 +19,7 @@ function small(bitmap) {
   return canvas;
 }
 
-/** A list of words with bars: rows of a text, a share from 0 to 1, and what stands behind the bar. */
+/** A titled list with bars: rows of a text, a share from 0 to 1, and what stands behind the bar. */
 function bars(title, rows) {
   const items = rows.map(([text, share, value]) => {
     const bar = make("span", { className: "tryit-bar", "aria-hidden": "true" });
@@ -29,12 +29,29 @@ function bars(title, rows) {
   return make("div", {}, make("p", {}, title), make("ol", {}, ...items));
 }
 
+const percent = (share) => `${(100 * share).toFixed(0)}\u00a0%`;
+
+/** The names that fit best, and the outlier words: with their shares beside the names', or the nearest of them. */
+function lists({ names, words }) {
+  const told = names.slice(0, MOST).map(({ name, p }) => [name, p, percent(p)]);
+  const found = [bars("Names", told)];
+  const taking = words.filter(({ weight }) => weight > 0).slice(0, MOST);
+  if (taking.length) {
+    const shares = taking.map(({ word, weight }) => [word, weight, percent(weight)]);
+    found.push(bars("Outlier words", shares));
+  } else if (words.length) {
+    const near = words.slice(0, MOST).map(({ word, cosine }) => [word, cosine, shown(cosine)]);
+    found.push(bars("Nearest words, not used (cosine)", near));
+  }
+  return make("div", { className: "tryit-lists" }, ...found);
+}
+
 /** Why a picture is in or out, in a sentence. */
 function because({ names, pulledBy }, isIn) {
-  const best = names[0]?.name;
-  if (isIn) return `“${best}” fits best, and well enough.`;
-  if (pulledBy) return `“${pulledBy}” pulled it out: this word fits better than the names do together.`;
-  return `“${best}” fits best, but not well enough.`;
+  const best = names[0].name;
+  if (pulledBy && isIn) return `“${pulledBy}” fits better than the names, but does not pull it below this cut.`;
+  if (pulledBy) return `“${pulledBy}” pulled it out: outlier words fit better than the names, and this one best.`;
+  return isIn ? `“${best}” fits best, and well enough.` : `“${best}” fits best, but not well enough.`;
 }
 
 /** One card; `remove` is called when the reader takes it away. */
@@ -75,18 +92,7 @@ export class PictureCard {
     this.reading = reading;
     this.label = label;
     this.reference = reference;
-    this.names = bars(
-      "Names",
-      reading.names.slice(0, MOST).map(({ name, p }) => [name, p, `${(100 * p).toFixed(0)}\u00a0%`]),
-    );
-    const words = reading.words.slice(0, MOST);
-    const most = Math.max(...words.map(({ weight }) => weight), 1e-9);
-    this.words = words.length
-      ? bars(
-          "Outlier words",
-          words.map(({ word, cosine, weight }) => [word, weight / most, shown(cosine)]),
-        )
-      : "";
+    this.lists = lists(reading);
     this.cut(cut);
   }
 
@@ -94,8 +100,8 @@ export class PictureCard {
   cut(cut) {
     const isIn = this.score >= cut;
     const [state, side] = isIn ? ["in", "at or above"] : ["out", "below"];
-    const score = `${this.label} ${shown(this.reading.shown)}, score ${shown(this.score)}`;
-    const told = `: ${score}, ${side} the cut ${shown(cut)}.`;
+    const paper = this.reading.shown === this.score ? "" : ` as log-odds, ${this.label} ${shown(this.reading.shown)}`;
+    const told = `: score ${shown(this.score)}${paper}; ${side} the cut ${shown(cut)}.`;
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const given = { class: "tryit-small", role: "img", preserveAspectRatio: "none", viewBox: "0 0 100 100" };
     for (const [name, value] of Object.entries(given)) svg.setAttribute(name, value);
@@ -106,7 +112,7 @@ export class PictureCard {
       make("p", { className: "tryit-verdict" }, make("strong", {}, isIn ? "In" : "Out"), told),
       make("p", { textContent: because(this.reading, isIn) }),
     );
-    this.body.replaceChildren(svg, make("div", { className: "tryit-lists" }, this.names, this.words));
+    this.body.replaceChildren(svg, this.lists);
     return state;
   }
 }
