@@ -1,54 +1,18 @@
 /* A cut that the reader moves over kept scores: histogram, point on the ROC curve, counts, and the pictures beside it.
  *
  * The scores stand in window.oodlibCuts (cut/NAME.js, written by oodlib.report.moving_cut), small pictures on one sheet
- * beside them. A picture passes when its score is at or above the cut, as in oodlib.evaluation; everything is counted,
- * nothing is rounded but on the way to the page. Nothing is fetched, so that this also works from disk.
+ * beside them; rates.js counts. Nothing is rounded but on the way to the page. Nothing is fetched, so that this also
+ * works from disk.
  */
 (() => {
   "use strict";
+  const { below, keeping, catching, curve, range, shares, outline, percent } = window.oodlibRates;
   const STEPS = 1000; // of the slider
   const BINS = 40;
   const BESIDE = 6; // pictures on either side of the cut
   const SHOWN = 48; // CSS pixels of a picture
 
-  /* Counting ----------------------------------------------------------------------------------------------------- */
-
   const decoded = (text) => new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
-
-  /** How many of some rising scores lie below a cut. */
-  function below(rising, cut) {
-    let [low, high] = [0, rising.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (rising[middle] < cut) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  /** The fewest of n that are at least 95 % of them. */
-  function most(n) {
-    let k = 1;
-    while (k / n < 0.95) k++;
-    return k;
-  }
-
-  /** The largest cut that keeps 95 % of the ID pictures: behind `fpr95`. */
-  const keeping = (inside) => inside[inside.length - most(inside.length)];
-
-  /** The smallest score above the OOD score that 95 % of them do not exceed, or null: behind `fpr95_ood`. */
-  function catching(inside, outside) {
-    const last = outside[most(outside.length) - 1];
-    const above = [inside, outside].map((rising) => rising.find((score) => score > last) ?? Infinity);
-    return Math.min(...above);
-  }
-
-  /** OOD accepted and ID kept, as shares, at every cut from the strictest to the most lenient. */
-  function curve(inside, outside) {
-    const cuts = [...new Set([...inside, ...outside])].sort((a, b) => b - a);
-    const share = (rising, cut) => (rising.length - below(rising, cut)) / rising.length;
-    return [[0, 0], ...cuts.map((cut) => [share(outside, cut), share(inside, cut)])];
-  }
 
   /* Drawing ------------------------------------------------------------------------------------------------------ */
 
@@ -60,14 +24,6 @@
     return element;
   }
 
-  /** The outline of a histogram of shares in a square of 100, as high as `top`. */
-  function steps(shares, top) {
-    const width = 100 / shares.length;
-    const heights = shares.map((share) => 100 - (96 * share) / top);
-    return `M0,100${heights.map((y, k) => `L${k * width},${y}H${(k + 1) * width}`).join("")}V100Z`;
-  }
-
-  const percent = (k, n) => `${((100 * k) / n).toFixed(1)}\u00a0%`;
   const text = (kind, textContent, className = "") =>
     Object.assign(document.createElement(kind), { textContent, className });
 
@@ -85,9 +41,7 @@
     /** Take the scores of another detector, and the cut that keeps 95 % of ID. */
     function read() {
       scores = data.detectors[detector.value].scores.map(decoded);
-      const all = scores.flatMap((part) => [...part]).sort((a, b) => a - b);
-      const room = 0.02 * (all.at(-1) - all[0]) || 1; // so that the cut can lie beyond every score
-      [low, high] = [all[0] - room, all.at(-1) + room];
+      [low, high] = range(scores.map((part) => part.slice().sort()));
       inside = scores[0].slice().sort();
       cut = keeping(inside);
       compare();
@@ -96,17 +50,13 @@
     /** Draw ID against another OOD set. */
     function compare() {
       outside = scores[Number(chosen.value)].slice().sort();
-      const shares = [inside, outside].map((rising) => {
-        const counts = new Array(BINS).fill(0);
-        for (const score of rising) counts[Math.min(BINS - 1, Math.floor((BINS * (score - low)) / (high - low)))]++;
-        return counts.map((count) => count / rising.length);
-      });
-      const top = Math.max(...shares.flat());
+      const heights = [inside, outside].map((rising) => shares(rising, [low, high], BINS));
+      const top = Math.max(...heights.flat());
       line = drawn("line", "cut-line", { y1: 0, y2: 100 });
       part("histogram").setAttribute("viewBox", "0 0 100 100");
       part("histogram").replaceChildren(
-        drawn("path", "cut-area", { d: steps(shares[0], top) }),
-        drawn("path", "cut-outline", { d: steps(shares[1], top) }),
+        drawn("path", "cut-area", { d: outline(heights[0], top) }),
+        drawn("path", "cut-outline", { d: outline(heights[1], top) }),
         line,
       );
       const corners = curve(inside, outside).map(([x, y]) => `${100 * x},${100 - 100 * y}`);
@@ -169,12 +119,12 @@
       point.setAttribute("cx", (100 * accepted) / m);
       point.setAttribute("cy", (100 * rejected) / n);
       const value = `cut ${cut.toPrecision(4)}`;
-      const shares = `${percent(kept, n)} of ID kept, ${percent(accepted, m)} of OOD accepted`;
+      const rates = `${percent(kept, n)} of ID kept, ${percent(accepted, m)} of OOD accepted`;
       part("value").textContent = value;
-      slider.setAttribute("aria-valuetext", `${value}: ${shares}`);
+      slider.setAttribute("aria-valuetext", `${value}: ${rates}`);
       const { name } = data.detectors[detector.value];
       part("histogram").setAttribute("aria-label", `Histograms of the ${name} score, ID and OOD, with the ${value}`);
-      part("roc").setAttribute("aria-label", `ROC curve of ${name} with a point at the cut: ${shares}`);
+      part("roc").setAttribute("aria-label", `ROC curve of ${name} with a point at the cut: ${rates}`);
       showPictures();
     }
 

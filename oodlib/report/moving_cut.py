@@ -2,7 +2,7 @@
 
 The scores go out as they are kept, as the bytes of float32 numbers, so that the page counts what `oodlib.evaluation`
 counts, to the last picture. As with the map (`oodlib.report.explorer`) all are plain files that a browser may read from
-disk. The counting and drawing is done by `book/_static/cut.js`.
+disk. `book/_static/rates.js` counts, and `book/_static/cut.js` draws.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ _BLOCK = """<link rel="stylesheet" href="../_static/cut.css">
 </div>
 </section>
 <script defer src="../_static/cut/{name}.js"></script>
+<script defer src="../_static/rates.js"></script>
 <script defer src="../_static/cut.js"></script>"""
 _NO_SCRIPT = "<noscript><p>Moving the cut needs JavaScript; the figure above shows the same scores.</p></noscript>\n"
 

@@ -64,7 +64,7 @@ def page(scores, tmp_path_factory) -> str:
         for part, of in by_set.items()
     ]
     write_cut(site / "_static" / "cut" / "made.js", pd.concat(rows), sets, "animals", KINDS, list(scores))
-    for name in ("cut.js", "cut.css"):
+    for name in ("rates.js", "cut.js", "cut.css"):
         shutil.copy(STATIC / name, site / "_static")
     block = cut_block("made", still="still", alt=ALT).removeprefix("```{raw} html").removesuffix("```")
     theme = "<style>:root { --pst-color-primary: teal }</style>"  # of the book's colours, the one that shows the focus
