@@ -16,10 +16,7 @@ def official(golden):
 def test_both_terms_and_their_gradients_are_those_of_the_released_code(official, name):
     g = official
     pooled = g["pooled"].clone().requires_grad_()
-    if name == "supcon":
-        term = released_contrast(pooled, g["label"], float(g["tau"]))
-    else:
-        term = margin(pooled, g["label"])
+    term = released_contrast(pooled, g["label"], float(g["tau"])) if name == "supcon" else margin(pooled, g["label"])
     assert term.item() == pytest.approx(float(g[f"contrastive_{name}"]), rel=1e-5)
     total = F.cross_entropy(g["logits"], g["label"]) + 2 * term
     assert total.item() == pytest.approx(float(g[f"loss_{name}_ce1_con2"]), rel=1e-5)
