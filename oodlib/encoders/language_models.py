@@ -102,7 +102,8 @@ def named_tower(name: str, pooling: str, device: str) -> Tower:
         with torch.inference_mode():
             states = model(input_ids=torch.from_numpy(ids).to(device), attention_mask=places).last_hidden_state.float()
             weight = places[:, :, None].to(states) if pooling == "masked" else torch.ones_like(states[:, :, :1])
-            return ((states * weight).sum(1) / weight.sum(1)).cpu().numpy()
+            means: np.ndarray = ((states * weight).sum(1) / weight.sum(1)).cpu().numpy()
+            return means
 
     # Of a name that a person or the hub may give other content.
     content = model.config.to_dict() | {"_name_or_path": None, "transformers_version": None}
@@ -141,14 +142,14 @@ def _quiet() -> Iterator[None]:
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _longest(tokenizer: Any, model: Any) -> int:

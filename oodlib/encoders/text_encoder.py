@@ -146,4 +146,5 @@ class TextEncoder:
             least=self.length if self.pooling == "padded" else 0,
         )
         rows = np.array([row_of[prompt] for prompt in prompts]).reshape(len(texts), each)
-        return features[rows[:, 0]] if each == 1 else features[rows].mean(axis=1)
+        found: np.ndarray = features[rows[:, 0]] if each == 1 else features[rows].mean(axis=1)
+        return found
