@@ -194,6 +194,32 @@ class OfMadeOutliers(Strict):
     draws: Count = 150
 
 
+class OfSentences(Strict):
+    """The page `sentences`, which encodes every text twice.
+
+    Attributes
+    ----------
+    train, test : int
+        Definitions that detectors learn from, and ID definitions of the test.
+    per_set : int
+        Texts of each OOD set, and of both sides of a length-matched one, at most.
+    matched_from : int
+        Texts of a set that length-matched ones are looked for among.
+    length : int
+        Tokens of a text that are read, and to which the padded reading pads.
+    seeds, epochs : int
+        Of the trainings.
+    """
+
+    train: Count = 1500
+    test: Count = 200
+    per_set: Count = 100
+    matched_from: Count = 1500
+    length: Annotated[int, Field(ge=8)] = 64
+    seeds: Count = 3
+    epochs: Count = 10
+
+
 class OfCoursework(Strict):
     """The data of the coursework: of the outlier words of each kind, it has one in so many (`one_in`)."""
 
@@ -214,4 +240,5 @@ class Amounts(Strict):
     how_far_out: OfHowFarOut = OfHowFarOut()
     without_labels: OfWithoutLabels = OfWithoutLabels()
     made_outliers: OfMadeOutliers = OfMadeOutliers()
+    sentences: OfSentences = OfSentences()
     coursework: OfCoursework = OfCoursework()

@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 import torch
 from hypothesis import given
@@ -13,31 +15,16 @@ def official(golden):
 
 
 @pytest.mark.parametrize("name", ["supcon", "margin"])
-def test_both_terms_and_their_gradients_are_those_of_the_released_code(official, name):
+def test_losses_and_gradients_are_those_of_the_released_code(official, name):
     g = official
     pooled = g["pooled"].clone().requires_grad_()
-    if name == "supcon":
-        term = released_contrast(pooled, g["label"], float(g["tau"]))
-    else:
-        term = margin(pooled, g["label"])
+    loss = {"supcon": functools.partial(released_contrast, temperature=float(g["tau"])), "margin": margin}[name]
+    term = loss(pooled, g["label"])
     assert term.item() == pytest.approx(float(g[f"contrastive_{name}"]), rel=1e-5)
     total = F.cross_entropy(g["logits"], g["label"]) + 2 * term
     assert total.item() == pytest.approx(float(g[f"loss_{name}_ce1_con2"]), rel=1e-5)
-
-
-@pytest.mark.parametrize("name", ["supcon", "margin"])
-def test_gradients(official, name):
-    g = official
-    found = []
-    for weight in (1.0, 2.0):
-        pooled = g["pooled"].clone().requires_grad_()
-        term = (
-            released_contrast(pooled, g["label"], float(g["tau"])) if name == "supcon" else margin(pooled, g["label"])
-        )
-        (weight * term).backward()
-        found.append(pooled.grad)
-    kept = g[f"grad_pooled_{name}"]
-    assert any(torch.allclose(one, kept, atol=1e-6, rtol=1e-4) for one in found)
+    total.backward()
+    torch.testing.assert_close(pooled.grad, g[f"grad_pooled_{name}"], atol=1e-6, rtol=1e-5)
 
 
 @given(st.permutations(range(8)))
