@@ -263,6 +263,7 @@ def test_names_are_typed_pasted_and_removed_and_every_card_follows(visit, pictur
     assert not tab.locator(".tryit-slider").is_visible()
     enter(tab, "red")
     notes(tab, "1 name added.")
+    assert tab.locator(".tryit-many").inner_text() == "1 name"
     assert cards(tab)["red square"][0] == "in"
     assert tab.locator(".tryit-slider").is_visible()
 
@@ -272,6 +273,7 @@ def test_five_hundred_names_and_no_more(visit):
     enter(tab, "\n".join(f"thing {k}" for k in range(510)))
     notes(tab, "497 names added. At most 500 names fit: 13 names left out.")
     assert len(names(tab)) == 500
+    assert tab.locator(".tryit-many").inner_text() == "500 names"
     assert tab.locator(".tryit-names").evaluate("e => e.clientHeight") < 200, "a long list scrolls"
     enter(tab, "one more")
     notes(tab, "At most 500 names fit: 1 name left out.")
