@@ -66,8 +66,8 @@ def export(folder: Path | str, home: Path | None = None) -> dict[str, Path]:
     OodlibError
         If a package for the export is missing, or the folder cannot be written.
     """
-    onnx = _package("onnx")
-    _package("onnxscript")
+    onnx = package("onnx")
+    package("onnxscript")
     model: Any = open_clip.create_model(f"local-dir:{assemble(home)}").eval()
     # The plain form of attention gives a graph of common operators.
     model.text.transformer.set_attn_implementation("eager")
@@ -78,8 +78,8 @@ def export(folder: Path | str, home: Path | None = None) -> dict[str, Path]:
     text = graph_of(
         _Text(model.text), {"input_ids": ids, "attention_mask": mask}, {"input_ids": free, "attention_mask": free}
     )
-    _shrink(image, eight_bits=False)
-    _shrink(text, eight_bits=True)
+    shrink(image, eight_bits=False)
+    shrink(text, eight_bits=True)
 
     paths = {part: Path(folder) / name for part, name in FILES.items()}
     write_atomically(paths["image"], lambda path: onnx.save(image, path))
@@ -172,13 +172,13 @@ def graph_of(
     return model
 
 
-def _shrink(model: Any, *, eight_bits: bool) -> None:
+def shrink(model: Any, *, eight_bits: bool, smallest: int = SMALLEST) -> None:
     """Store large weights in half precision or eight bits and widen them to float32 in the graph; in place."""
-    onnx = _package("onnx")
+    onnx = package("onnx")
     graph, widen = model.graph, []
     for weight in list(graph.initializer):
         values = onnx.numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < SMALLEST:
+        if values.dtype != np.float32 or values.size < smallest:
             continue
         name, small, wide, scale_name = (weight.name + end for end in ("", ".small", ".wide", ".scale"))
         if eight_bits:
@@ -223,7 +223,8 @@ def _preprocessing(encoder: LightEncoder) -> dict[str, Any]:
     }
 
 
-def _package(name: str) -> Any:
+def package(name: str) -> Any:
+    """A package of the extra `onnx`, or an error that names it."""
     with naming_extras():
         return import_module(name)
 

@@ -10,7 +10,7 @@ from oodlib.datasets import emojishift
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.pocket import export as module
-from oodlib.pocket.export import _shrink, export, parity
+from oodlib.pocket.export import export, parity, shrink
 
 onnx = pytest.importorskip("onnx", reason="the extra oodlib[onnx] is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="the extra oodlib[onnx] is not installed")
@@ -158,7 +158,7 @@ def test_eight_bits_are_half_a_step_away_at_most():
         opset_imports=[helper.make_opsetid("", 20)],
         ir_version=10,
     )
-    _shrink(model, eight_bits=True)
+    shrink(model, eight_bits=True)
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     _, rows, columns = session.run(["out", "table", "matrix"], {"ids": np.arange(3)})
     assert (np.abs(rows - table) <= np.abs(table).max(1, keepdims=True) / 127 * 0.501).all()
@@ -182,7 +182,7 @@ def test_parity_sees_a_wrong_tower(exported, pictures, tmp_path):
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "graph_of", lambda *_, **__: onnx.ModelProto())
-    monkeypatch.setattr(module, "_shrink", lambda *_, **__: None)
+    monkeypatch.setattr(module, "shrink", lambda *_, **__: None)
 
     def full(_, path):
         path.write_bytes(b"half")
@@ -196,7 +196,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "graph_of", lambda *_, **__: onnx.ModelProto())
-    monkeypatch.setattr(module, "_shrink", lambda *_, **__: None)
+    monkeypatch.setattr(module, "shrink", lambda *_, **__: None)
 
     def half(_, path):
         path.write_bytes(b"half")

@@ -1,0 +1,196 @@
+// The detector behind the page: loaded on a click, told names, asked about pictures. Everything happens in the page.
+
+import { fit } from "./detectors.js";
+import { bytesOf, progressOf } from "./files.js";
+import { Matrix, top, unpack } from "./numbers.js";
+import { normal, square, squareOfBitmap } from "./pixels.js";
+import { imageTower, textTower } from "./towers.js";
+import { Vocabulary, checkNames } from "./words.js";
+
+/** Bytes by part: `features`, `image`, `runtime` and `words` on the click, `text` on demand; filled by `describe`. */
+export const SIZES = {};
+
+const SHOWN = 5; // outlier words that are told of a picture
+const KEEP = 0.95;
+
+/** What there is to load. */
+export async function describe({ base }) {
+  const reply = await fetch(new URL("manifest.json", base)).catch(() => null);
+  if (!reply?.ok) throw new Error("manifest.json cannot be loaded: check the connection and try again");
+  const manifest = await reply.json();
+  for (const [part, files] of Object.entries(manifest.files)) SIZES[part] = sum(files);
+  return manifest;
+}
+
+/** Load image tower, runtime and words; `onProgress(doneBytes, totalBytes)`. */
+export async function open({ base, onProgress }) {
+  const manifest = await describe({ base });
+  const { features, words } = manifest.files;
+  const track = progressOf(onProgress, manifest.bytes);
+  const [tower, packed, listed] = await Promise.all([
+    imageTower(manifest, base, track),
+    bytesOf(features[0], base, track()),
+    bytesOf(words[0], base, track()),
+  ]);
+  onProgress?.(manifest.bytes, manifest.bytes);
+  const vocabulary = new Vocabulary(JSON.parse(new TextDecoder().decode(listed)), unpack(packed, manifest.blocks));
+  return new Engine(manifest, base, tower, vocabulary);
+}
+
+class Engine {
+  #tower;
+  #text; // a promise, once a name has needed it
+  #known; // the vocabulary
+  #typed = new Map(); // features of names that were typed, as long as the page is open
+  #concepts;
+  #fitted = new Map();
+  #references = new Map();
+
+  constructor(manifest, base, tower, vocabulary) {
+    Object.assign(this, { manifest, base });
+    this.#tower = tower;
+    this.#known = vocabulary;
+    this.detectors = manifest.detectors.map(({ key, label }) => ({ key, label }));
+    this.defaults = { names: manifest.names, drawings: manifest.drawings };
+  }
+
+  /** Use these names; `unknown` are those of which the model knows nothing, `notes` are sentences for the reader. */
+  async setNames(typed, { onProgress } = {}) {
+    const { names, notes } = checkNames(typed);
+    const lacking = names.filter((name) => this.#known.find(name) === undefined && !this.#typed.has(name));
+    if (lacking.length) await this.#learn(lacking, onProgress);
+    const usable = this.#usable(names, notes);
+    const rows = usable.map((name) => this.#featuresOf(name));
+    const of = (part) => Matrix.of(rows.map((row) => row[part]), this.#known.text.columns);
+    const text = of("text");
+    const places = this.#known.untaken(usable, text);
+    const start = String(usable) === String(this.manifest.names);
+    this.#concepts = {
+      names: usable,
+      text,
+      no: of("no"),
+      words: { places, text: this.#known.text.take(places) },
+      prototypes: this.#known.prototypes,
+      edge: start ? this.manifest.edge : null,
+      mixes: start ? this.manifest.mixes : this.manifest.mixes.slice(0, this.manifest.each),
+      logitScale: this.manifest.logit_scale,
+    };
+    this.#fitted.clear();
+    this.#references.clear();
+    return { unknown: names.filter((name) => !usable.includes(name)), notes: [...notes, ...this.#doubts()] };
+  }
+
+  /** The feature of an ImageBitmap or ImageData. */
+  async decide(picture) {
+    const { size, ...scale } = this.manifest.image;
+    const levels = picture.data ? square(picture, size[0]) : squareOfBitmap(picture, size[0]);
+    return { features: await this.#tower.encode(normal(levels, { mean: scale.mean[0], std: scale.std[0] })) };
+  }
+
+  /** What a detector makes of a feature, with the names in use. */
+  read(features, key) {
+    const { names, words } = this.#concepts;
+    const { score, shown, names: shares, words: taken } = this.#detector(key)(features);
+    const cosines = words.text.times(features);
+    const by = taken.size ? words.places.map((place) => taken.get(place) ?? 0) : cosines;
+    const told = top(by, SHOWN).map((k) => ({
+      word: this.#known.words[words.places[k]],
+      cosine: cosines[k],
+      weight: taken.get(words.places[k]) ?? 0,
+    }));
+    const inside = shares.reduce((a, b) => a + b, 0);
+    return {
+      score,
+      shown,
+      names: top(shares, names.length).map((k) => ({ name: names[k], p: shares[k] })),
+      words: told,
+      pulledBy: taken.size && inside < 0.5 ? told[0].word : null,
+    };
+  }
+
+  /** Scores of the book's drawings: `id` of the names in use, `far` of the far groups, and a cut that keeps 95 %. */
+  reference(key) {
+    if (!this.#references.has(key)) this.#references.set(key, this.#score(key));
+    return this.#references.get(key);
+  }
+
+  #score(key) {
+    const { labels, kinds, words, pictures } = this.#known;
+    const detector = this.#detector(key);
+    const own = new Set(this.#concepts.names.map((name) => this.#known.find(name)));
+    const scores = (chosen) =>
+      Float32Array.from(labels.flatMap((label, k) => (chosen(label, kinds[k]) ? [detector(pictures.row(k)).score] : [])));
+    const id = scores((label) => own.has(this.#known.find(words[label])));
+    const far = scores((label, kind) => kind === "far" && !own.has(this.#known.find(words[label])));
+    // Without drawings of the names, the cut that catches as many of the far ones.
+    const cut = id.length ? atRecall(id, KEEP) : Float32Array.from(far).sort()[Math.ceil(KEEP * far.length)];
+    return { id, far, cut };
+  }
+
+  #detector(key) {
+    if (!this.#concepts?.names.length) throw new Error("There are no names: add one.");
+    if (!this.#fitted.has(key)) {
+      const { parameters } = this.manifest.detectors.find((one) => one.key === key);
+      this.#fitted.set(key, fit(key, parameters, this.#concepts));
+    }
+    return this.#fitted.get(key);
+  }
+
+  async #learn(names, onProgress) {
+    const track = progressOf(onProgress, sum(this.manifest.files.text));
+    this.#text ??= textTower(this.manifest, this.base, this.#tower.ort, track);
+    const tower = await this.#text.catch((error) => {
+      this.#text = undefined; // it may be there next time
+      throw error;
+    });
+    const readings = names.map((name) => tower.reading(name));
+    const found = await tower.encode(names.filter((_, k) => readings[k].known));
+    names.forEach((name, k) => this.#typed.set(name, { ...readings[k], ...(readings[k].known ? found.shift() : {}) }));
+  }
+
+  #featuresOf(name) {
+    const place = this.#known.find(name);
+    if (place === undefined) return this.#typed.get(name);
+    return { text: this.#known.text.row(place), no: this.#known.no.row(place) };
+  }
+
+  /** The names that the model knows and tells apart; sentences about the others join the notes. */
+  #usable(names, notes) {
+    const read = new Map();
+    return names.filter((name) => {
+      const reading = this.#typed.get(name);
+      if (!reading) return true;
+      if (!reading.known) {
+        notes.push(`The model knows nothing of “${name}”, which is left out: write it in English.`);
+        return false;
+      }
+      if (read.has(reading.ids)) {
+        notes.push(`The model cannot tell “${name}” from “${read.get(reading.ids)}”: only the second is used.`);
+        return false;
+      }
+      if (reading.partly) notes.push(`The model knows only a part of “${name}”.`);
+      read.set(reading.ids, name);
+      return true;
+    });
+  }
+
+  #doubts() {
+    const { names } = this.#concepts;
+    const doubts = [];
+    if (names.length === 1) doubts.push("With one name, MSP and MCM give every picture the same score.");
+    const drawn = new Set(this.#known.labels.map((label) => this.#known.find(this.#known.words[label])));
+    if (names.length && !names.some((name) => drawn.has(this.#known.find(name)))) {
+      doubts.push("The book has no drawings of these names, so the cut first catches 95 % of its far drawings.");
+    }
+    return doubts;
+  }
+}
+
+/** The largest cut that keeps a share of the scores, as `oodlib.evaluation.thresholds.at_recall`. */
+function atRecall(scores, recall) {
+  const falling = Float32Array.from(scores).sort().reverse();
+  const first = falling.findIndex((_, k) => (k + 1) / falling.length >= recall);
+  return falling[first];
+}
+
+const sum = (files) => files.reduce((bytes, file) => bytes + file.bytes, 0);

@@ -1,0 +1,148 @@
+// Rows of features and the few functions of `oodlib.arrays` and `oodlib.detectors._log_odds` that the detectors need.
+
+/** Rows of one length, one behind the other. */
+export class Matrix {
+  constructor(data, columns) {
+    [this.data, this.columns, this.rows] = [data, columns, data.length / columns];
+  }
+
+  static of(rows, columns) {
+    const out = new Matrix(new Float32Array(rows.length * columns), columns);
+    rows.forEach((row, k) => out.data.set(row, k * columns));
+    return out;
+  }
+
+  row(k) {
+    return this.data.subarray(k * this.columns, (k + 1) * this.columns);
+  }
+
+  take(places) {
+    return Matrix.of(places.map((k) => this.row(k)), this.columns);
+  }
+
+  /** Scalar products of a vector with every row: cosines, of rows of length one. */
+  times(vector) {
+    const { data, columns, rows } = this;
+    const out = new Float64Array(rows);
+    for (let k = 0, at = 0; k < rows; k++) {
+      let [a, b, c, d] = [0, 0, 0, 0];
+      for (let x = 0; x < columns; x += 4, at += 4) {
+        a += data[at] * vector[x];
+        b += data[at + 1] * vector[x + 1];
+        c += data[at + 2] * vector[x + 2];
+        d += data[at + 3] * vector[x + 3];
+      }
+      out[k] = a + b + c + d;
+    }
+    return out;
+  }
+}
+
+/** Features in eight bits, as `oodlib.report.try_it.pack` writes them, by name. */
+export function unpack(content, blocks) {
+  const view = new DataView(content.buffer, content.byteOffset);
+  return Object.fromEntries(
+    blocks.map(({ name, rows, columns, offset }) => {
+      const small = new Int8Array(content.buffer, content.byteOffset + offset + 4 * rows, rows * columns);
+      const out = new Matrix(new Float32Array(rows * columns), columns);
+      for (let k = 0; k < rows; k++) {
+        const scale = view.getFloat32(offset + 4 * k, true);
+        const row = out.row(k);
+        for (let x = 0; x < columns; x++) row[x] = small[k * columns + x] * scale;
+        normalize(row);
+      }
+      return [name, out];
+    }),
+  );
+}
+
+/** Divide a vector by its length, in place. */
+export function normalize(vector) {
+  let sum = 0;
+  for (const x of vector) sum += x * x;
+  const length = Math.max(Math.sqrt(sum), 1e-12);
+  for (let k = 0; k < vector.length; k++) vector[k] /= length;
+  return vector;
+}
+
+export const scaled = (values, temperature) => values.map((x) => x / temperature);
+
+export const argmax = (values) => values.reduce((best, x, k) => (x > values[best] ? k : best), 0);
+
+export function logSumExp(values) {
+  let [most, sum] = [-Infinity, 0];
+  for (const x of values) most = Math.max(most, x);
+  if (most === -Infinity) return most;
+  for (const x of values) sum += Math.exp(x - most);
+  return most + Math.log(sum);
+}
+
+export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+const logSigmoid = (x) => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)));
+
+/** Log-odds of the largest entry of a softmax. */
+export function largestShare(logits) {
+  const best = argmax(logits);
+  return logits[best] - logSumExp(logits.filter((_, k) => k !== best));
+}
+
+/** Log-odds of the weighted mean of shares that are given as log-odds. */
+export function meanShare(odds, logWeights = odds.map(() => 0)) {
+  const side = (sign) => logSumExp(odds.map((x, k) => logSigmoid(sign * x) + logWeights[k]));
+  return side(1) - side(-1);
+}
+
+/** Log-odds of the product of two shares. */
+export function product(odds, others) {
+  const sure = logSigmoid(odds);
+  return sure + logSigmoid(others) - logSumExp([logSigmoid(-odds), sure + logSigmoid(-others)]);
+}
+
+/** The interpolated quantile. */
+export function quantile(values, q) {
+  const rising = Float64Array.from(values).sort();
+  const at = (rising.length - 1) * q;
+  const low = Math.floor(at);
+  return rising[low] + (at - low) * (rising[Math.min(low + 1, rising.length - 1)] - rising[low]);
+}
+
+/** The largest numbers and their places, falling: [place, ...]. */
+export function top(values, count) {
+  return Array.from(values.keys())
+    .sort((a, b) => values[b] - values[a])
+    .slice(0, count);
+}
+
+/** Shuffle 0 to n - 1 as `oodlib.arrays.permutation` does: with the Mersenne Twister, started by a whole number. */
+export function permutation(n, seed) {
+  const draw = twister(seed);
+  const rows = Array.from({ length: n }, (_, k) => k);
+  for (let place = 0; place < n - 1; place++) {
+    const other = place + (draw() % (n - place));
+    [rows[place], rows[other]] = [rows[other], rows[place]];
+  }
+  return rows;
+}
+
+/** MT19937 (Matsumoto and Nishimura, 1998): whole numbers of 32 bits. */
+function twister(seed) {
+  const [size, middle] = [624, 397];
+  const state = new Uint32Array(size);
+  state[0] = seed;
+  for (let k = 1; k < size; k++) state[k] = Math.imul(1812433253, state[k - 1] ^ (state[k - 1] >>> 30)) + k;
+  let at = size;
+  return () => {
+    if (at === size) {
+      for (let k = 0; k < size; k++) {
+        const y = (state[k] & 0x80000000) | (state[(k + 1) % size] & 0x7fffffff);
+        state[k] = state[(k + middle) % size] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+      }
+      at = 0;
+    }
+    let y = state[at++];
+    y ^= y >>> 11;
+    y ^= (y << 7) & 0x9d2c5680;
+    y ^= (y << 15) & 0xefc60000;
+    return (y ^ (y >>> 18)) >>> 0;
+  };
+}

@@ -1,0 +1,70 @@
+// The vocabulary, whose features came along: looked up by name, and which outlier words a list of names leaves.
+
+/** A name with single spaces. */
+export const tidy = (name) => name.split(/\s+/u).filter(Boolean).join(" ");
+
+/** What the text tower makes no difference between: upper and lower case, accents. */
+export const read = (name) => tidy(name).normalize("NFD").replace(/\p{Mn}/gu, "").toLowerCase();
+
+/** What looks the same: also the width of letters, hyphens, and what is not seen. */
+const seen = (name) => normal(name.normalize("NFKC").replace(/\p{Cf}/gu, ""));
+
+/** WordNet's form, as `oodlib.datasets.wordnet.normal`. */
+const normal = (name) => name.replace(/[\s_-]+/gu, " ").trim().toLowerCase();
+
+const SAME = 1 - 1e-5; // cosine of two texts that are read as one
+const LONGEST = 200;
+const DOUBTFUL = /^(nan|none|null|n\/a|unknown|background|[+-]?\d+(\.\d*)?)$/i;
+
+export class Vocabulary {
+  constructor({ words, outliers, same, labels, kinds }, { text, no, prototypes, pictures }) {
+    Object.assign(this, { words, outliers, labels, kinds, text, no, prototypes, pictures });
+    this.places = new Map();
+    words.forEach((word, k) => this.places.has(read(word)) || this.places.set(read(word), k));
+    this.taken = new Map(); // by the names that mean the same as an outlier word
+    same.forEach((others, k) => {
+      for (const name of [words[k], ...(others ? others.split(";") : [])]) {
+        this.taken.set(normal(name), [...(this.taken.get(normal(name)) ?? []), k]);
+      }
+    });
+  }
+
+  /** Its place in the vocabulary, or undefined. */
+  find(name) {
+    return this.places.get(read(name));
+  }
+
+  /** The places of the outlier words that name none of these classes, nor are read as one. */
+  untaken(names, text) {
+    const gone = new Set(names.flatMap((name) => this.taken.get(normal(name)) ?? []));
+    return Array.from({ length: this.outliers }, (_, k) => k).filter(
+      (k) => !gone.has(k) && text.times(this.text.row(k)).every((cosine) => cosine < SAME),
+    );
+  }
+}
+
+/** Which of the names that were typed can be used, and sentences about the others. */
+export function checkNames(typed) {
+  const notes = [];
+  const names = [];
+  const [looks, reads] = [new Map(), new Map()];
+  for (const name of typed.map(tidy).filter((one) => /[^\p{C}\p{Z}]/u.test(one))) {
+    const [look, reading] = [seen(name), read(name)];
+    if (looks.has(look)) continue; // the same name twice
+    if (name.length > LONGEST) {
+      notes.push(`“${name.slice(0, 20)} …” has more than ${LONGEST} characters and is left out.`);
+    } else if (reads.has(reading)) {
+      notes.push(`The model cannot tell “${name}” from “${reads.get(reading)}”: only the second is used.`);
+    } else {
+      looks.set(look, name);
+      reads.set(reading, name);
+      names.push(name);
+    }
+  }
+  const doubtful = names.filter((name) => DOUBTFUL.test(name));
+  if (doubtful.length) {
+    const said = doubtful.slice(0, 3).map((name) => `“${name}”`).join(", ");
+    notes.push(`${said} looks like a number or a missing value and counts as a name here.`);
+  }
+  return { names, notes };
+}

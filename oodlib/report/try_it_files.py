@@ -1,0 +1,138 @@
+"""The folder that the page *Try it* loads from: towers, features, words, a few drawings, the runtime, and a manifest.
+
+The manifest says what there is, with sizes and hashes, so that a page names its size before it loads anything, and a
+browser that has kept an older file notices. Everything is a plain file beside the page; no other host is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oodlib.cache import write_atomically, write_text
+from oodlib.errors import OodlibError
+from oodlib.experiments.experiment import Experiment
+from oodlib.pocket.browser import write_towers
+from oodlib.pocket.light import CONTEXT, LightEncoder
+from oodlib.prompts.sets import templates
+from oodlib.report.try_it import LABELS, Contents, border, contents, pack, page_detectors, same_as
+
+# The smallest build of the runtime, and what it loads by itself; the tokenizer.
+RUNTIME = (
+    "onnxruntime-web/dist/ort.wasm.min.mjs",
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs",
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+)
+TOKENIZER = "@huggingface/tokenizers/dist/tokenizers.min.mjs"
+FIRST = ("image", "features", "words", "runtime")  # what a click loads; the others follow when they are needed
+DRAWINGS = {"in": 5, "near": 4, "far": 5}  # ready ones, by kind
+
+
+def write_try_it(folder: Path, lab: Experiment, packages: Path) -> dict[str, Any]:
+    """Write everything that the page loads.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the page's scripts lie; created if need be.
+    lab : Experiment
+        On drawings; its main ID set gives the names that the page starts with.
+    packages : Path
+        The folder of npm packages.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    OodlibError
+        If an npm package or the package onnx is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = contents(lab)
+    parts: dict[str, list[Path]] = {"runtime": _vendor(folder / "vendor", packages, RUNTIME)}
+    model = folder / "model"
+    model.mkdir(exist_ok=True)
+    towers = write_towers(model)
+    parts |= {"image": [towers["image.onnx"]], "text": [towers["text.onnx"], towers["tokenizer.json"]]}
+    parts["text"] += _vendor(folder / "vendor", packages, [TOKENIZER])
+    packed, blocks = pack(known.blocks())
+    parts["features"] = [model / "features.bin"]
+    write_atomically(parts["features"][0], lambda path: path.write_bytes(packed))
+    parts["words"] = [model / "words.json"]
+    write_text(parts["words"][0], json.dumps(_words(known), separators=(",", ":")))
+    files = {name: [_file(path, folder) for path in paths] for name, paths in parts.items()}
+    manifest = {
+        "bytes": sum(file["bytes"] for name in FIRST for file in files[name]),
+        "files": files,
+        "blocks": blocks,
+        "drawings": _drawings(folder / "drawings", lab),
+        "names": known.names,
+        "logit_scale": known.logit_scale,
+        "context": CONTEXT,
+        "templates": templates(lab.encoder.capabilities.templates),
+        "image": {key: LightEncoder().spec["preprocess"][key] for key in ("size", "mean", "std")},
+        "detectors": [
+            {"key": name, "label": LABELS[name], "parameters": one.get_params()}
+            for name, one in page_detectors(known.names, known.names).items()
+        ],
+        **border(known),
+    }
+    write_text(folder / "manifest.json", json.dumps(manifest, ensure_ascii=True, indent=1) + "\n")
+    return manifest
+
+
+def _vendor(folder: Path, packages: Path, names: Iterable[str]) -> list[Path]:
+    copied = []
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        if not (packages / name).is_file():
+            raise OodlibError(f"the npm package of {Path(name).name} is missing: run `npm ci` (make setup)")
+        copied.append(Path(shutil.copy(packages / name, folder)))
+    return copied
+
+
+def _words(known: Contents) -> dict[str, Any]:
+    return {
+        "words": known.words,
+        "outliers": known.outliers,
+        "same": same_as(known.words[: known.outliers]),
+        "labels": list(known.labels),
+        "kinds": list(known.kinds),
+    }
+
+
+def _drawings(folder: Path, lab: Experiment) -> list[dict[str, str]]:
+    """A few pictures of every kind, spread evenly over the sets: copies, and what the page says of them."""
+    kinds = {lab.main: "in"} | dict(lab.benchmarks[lab.main].kinds)
+    folder.mkdir(exist_ok=True)
+    found = []
+    for kind, count in DRAWINGS.items():
+        every = [
+            (path, label)
+            for part, own in kinds.items()
+            if own == kind
+            for path, label in zip(
+                lab.sets[lab.main][part].paths(), lab.sets[lab.main][part].table["label"], strict=True
+            )
+        ]
+        for path, label in [every[k] for k in np.linspace(0, len(every) - 1, count + 2).round().astype(int)[1:-1]]:
+            name = f"{len(found):02}{path.suffix}"
+            write_atomically(folder / name, partial(shutil.copy, path))
+            found.append({"src": f"drawings/{name}", "name": label, "kind": kind})
+    return found
+
+
+def _file(path: Path, folder: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return {"path": path.relative_to(folder).as_posix(), "bytes": len(content), "sha256": digest}
