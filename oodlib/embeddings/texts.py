@@ -23,7 +23,7 @@ from oodlib.pocket.light import LightEncoder, twin_of
 LAYOUT = 2  # raise when the files change
 
 
-class TextEncoder(Protocol):
+class EncodesTexts(Protocol):
     """What makes the features that are kept; equal digests promise features that are equal but for rounding."""
 
     @property
@@ -35,14 +35,14 @@ class TextEncoder(Protocol):
 
 
 def embed_texts(
-    encoder: TextEncoder, texts: Sequence[str], templates: Sequence[str] | None = None, *, home: Path | None = None
+    encoder: EncodesTexts, texts: Sequence[str], templates: Sequence[str] | None = None, *, home: Path | None = None
 ) -> Any:
     """Text features, read from the store, or computed and kept.
 
     Parameters
     ----------
-    encoder : TextEncoder
-        An `Encoder`, a `LightEncoder`, or the `NoTexts` of an encoder with a "no" head.
+    encoder : EncodesTexts
+        An `Encoder`, a `LightEncoder`, a `TextEncoder`, or the `NoTexts` of an encoder with a "no" head.
     texts : sequence of str
         C names. Those that were asked for earlier with these templates are read, the others encoded.
     templates : sequence of str, optional
@@ -53,7 +53,7 @@ def embed_texts(
     Returns
     -------
     Tensor or array
-        (C, D) float32 on the CPU, L2-normalised, as `Encoder.encode_texts` gives them.
+        (C, D) float32 on the CPU, as the encoder's `encode_texts` gives them.
 
     Raises
     ------
@@ -77,20 +77,20 @@ def embed_texts(
     return asked.as_features(np.stack([kept[text] for text in texts]))
 
 
-def text_tower(encoder: TextEncoder, templates: Sequence[str]) -> Callable[[Sequence[str]], Any]:
+def text_tower(encoder: EncodesTexts, templates: Sequence[str]) -> Callable[[Sequence[str]], Any]:
     """What `oodlib.concepts.Concepts` take as `encode`: from texts to their features, which are kept.
 
     Texts go into the first of the templates alone: a method may make 25 for each picture.
 
     Parameters
     ----------
-    encoder : TextEncoder
+    encoder : EncodesTexts
     templates : sequence of str
     """
     return lambda texts: embed_texts(encoder, texts, list(templates)[:1])
 
 
-def _encode(encoder: TextEncoder, new: list[str], prompts: list[str] | None, folder: Path) -> dict[str, np.ndarray]:
+def _encode(encoder: EncodesTexts, new: list[str], prompts: list[str] | None, folder: Path) -> dict[str, np.ndarray]:
     """Features of texts that are not kept yet, which are kept in a file more: no file is ever changed."""
     features = as_numpy(encoder.encode_texts(new, prompts))
     name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:24]

@@ -9,6 +9,7 @@ from typing import Any
 import open_clip
 from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
 from open_clip.pretrained import download_pretrained
+from timm.models import get_pretrained_cfg
 
 from oodlib.encoders.papers import paper_encoder
 from oodlib.errors import OodlibError
@@ -28,6 +29,11 @@ def weights_here(name: str, pretrained: str | None = None) -> bool:
     """
     if name == "pocket" or name.startswith("local-dir:"):
         return True
+    if name.startswith("timm:"):
+        if pretrained is not None:
+            return pretrained == RANDOM or Path(pretrained).is_file()
+        hub = getattr(get_pretrained_cfg(name.removeprefix("timm:")), "hf_hub_id", None)
+        return bool(hub) and isinstance(try_to_load_from_cache(hub, "model.safetensors"), str)
     if name.startswith("hf-hub:") or pretrained is None or any(True for _ in _missing_of_tokenizer(name)):
         return False
     return pretrained == RANDOM or Path(pretrained).is_file() or local_weights(name, pretrained) is not None

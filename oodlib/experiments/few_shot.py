@@ -32,7 +32,7 @@ class Tried:
     """One trial's numbers under every weighting of the pictures, the pictures as they are first: (1 + R,) each."""
 
     seed: int
-    accuracy: Array
+    accuracy: Array | None
     auroc: dict[tuple[str, str], Array]
 
 
@@ -68,7 +68,9 @@ class Study:
         self._weights = {name: _weights(shown, n_boot, rng) for name, shown in concepts.items()}
         self._trials: dict[tuple[str, int], list[Tried]] = {}
 
-    def add(self, tuning: str, shots: int, seed: int, correct: Any, scores: Mapping[str, Mapping[str, Any]]) -> None:
+    def add(
+        self, tuning: str, shots: int, seed: int, correct: Any | None, scores: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         """Add a trial.
 
         Parameters
@@ -76,20 +78,24 @@ class Study:
         tuning : str
             The method; "none" with 0 shots is what the others are compared with.
         shots, seed : int
-        correct : array of bool, shape (n_id,)
-            Whether each ID picture is named right.
+        correct : array of bool, shape (n_id,), or None
+            Whether each ID picture is named right; None where nothing is named.
         scores : mapping
             ``scores[detector][set]`` as `oodlib.evaluation.score` returns it, larger = more ID.
         """
         tried = self._trials.setdefault((tuning, shots), [])
         if seed in {other.seed for other in tried}:
             raise OodlibError(f"{tuning} with {shots} shots and seed {seed} is in the study already: add it once.")
-        right = np.asarray(correct, dtype=float)
+        accuracy = None if correct is None else self._accuracy(np.asarray(correct, dtype=float))
+        auroc = {(name, part): self._auroc(found, part) for name, found in scores.items() for part in self.kinds}
+        tried.append(Tried(seed, accuracy, auroc))
+
+    def _accuracy(self, right: Array) -> Array:
         if right.shape != (self.sizes[self.id_set],):
             raise OodlibError(f"correct has shape {right.shape}: pass one mark for each picture of {self.id_set}.")
-        auroc = {(name, part): self._auroc(found, part) for name, found in scores.items() for part in self.kinds}
         weights = self._weights[self.id_set]
-        tried.append(Tried(seed, weights @ right / weights.sum(1), auroc))
+        found: Array = weights @ right / weights.sum(1)
+        return found
 
     def _auroc(self, scores: Mapping[str, Any], part: str) -> Array:
         ranking = Ranking.of(np.asarray(scores[self.id_set]), np.asarray(scores[part]))
@@ -112,8 +118,15 @@ class Study:
 
     def accuracy(self, tuning: str, shots: int, *, over_zero_shot: bool = False) -> Interval:
         """Share of ID pictures named right, or what it gained over zero-shot: value, low, high."""
-        found = self._over_seeds(tuning, shots, [tried.accuracy for tried in self._trials[tuning, shots]])
-        return self._interval(found - self._trials[ZERO_SHOT][0].accuracy if over_zero_shot else found)
+        found = self._named(tuning, shots)
+        return self._interval(found - self._named(*ZERO_SHOT) if over_zero_shot else found)
+
+    def _named(self, tuning: str, shots: int) -> Array:
+        """The accuracy of a method that names pictures."""
+        found = [tried.accuracy for tried in self._trials[tuning, shots] if tried.accuracy is not None]
+        if not found:
+            raise OodlibError(f"{tuning} names no pictures: ask for its AUROC alone")
+        return self._over_seeds(tuning, shots, found)
 
     def auroc(
         self, tuning: str, shots: int, detector: str, parts: Sequence[str], *, over: tuple[str, int, str] | None = None
@@ -150,11 +163,7 @@ class Study:
 
     def accuracy_gain(self, pairs: Sequence[tuple[tuple[str, int], tuple[str, int]]]) -> Interval:
         """Mean over pairs of what the first names right more often than the second: value, low, high."""
-        found = {
-            trial: self._over_seeds(*trial, [tried.accuracy for tried in self._trials[trial]])
-            for pair in pairs
-            for trial in pair
-        }
+        found = {trial: self._named(*trial) for pair in pairs for trial in pair}
         return self._interval(np.mean([found[first] - found[second] for first, second in pairs], axis=0))
 
     def spreads(
@@ -216,7 +225,8 @@ class Study:
         for tuning, shots in self._trials:
             about = shared | {"tuning": tuning, "shots": shots}
             named = {"ood_set": "", "ood_kind": "", "n_ood": 0, "detector": "argmax", "parameters": "{}"}
-            rows.append(about | named | _numbers("id_accuracy", self.accuracy(tuning, shots)))
+            if self._trials[tuning, shots][0].accuracy is not None:
+                rows.append(about | named | _numbers("id_accuracy", self.accuracy(tuning, shots)))
             for detector in self.detectors(tuning, shots):
                 scored = {"detector": detector, "parameters": json.dumps(dict(parameters[detector]), sort_keys=True)}
                 for part, kind in self.kinds.items():

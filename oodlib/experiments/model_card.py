@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from oodlib.concepts import Concepts, TextEncoder
+from oodlib.concepts import Concepts, EncodesNames
 from oodlib.datasets.base import Benchmark, Manifest
 from oodlib.datasets.emoji_sources import BENCHMARK_HANDS
 from oodlib.datasets.emojishift import ID_GROUPS, benchmarks
@@ -51,7 +51,7 @@ class Vocabulary:
     logit_scale: float
 
     @classmethod
-    def encode(cls, encoder: TextEncoder, names: Iterable[str], templates: Sequence[str] | None = None) -> Vocabulary:
+    def encode(cls, encoder: EncodesNames, names: Iterable[str], templates: Sequence[str] | None = None) -> Vocabulary:
         """Encode names, each once, with a set of templates."""
         listed = list(dict.fromkeys(names))
         features = encoder.encode_texts(listed, templates=templates)

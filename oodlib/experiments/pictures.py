@@ -10,7 +10,7 @@ from typing import Any
 from oodlib.datasets import photos
 from oodlib.datasets.base import Benchmark, Manifest, union
 from oodlib.datasets.examination import survey
-from oodlib.experiments.profile_parts import Kind, Names
+from oodlib.experiments.profile_parts import Kind, Names, Sets
 from oodlib.experiments.profiles import Profile
 
 
@@ -63,8 +63,7 @@ def state_of(run: Profile) -> dict[str, list[Any]]:
 
     Pages are made again when it changes. The pictures themselves are not read: their hashes are in the run record.
     """
-    names = {name for one in run.protocols.values() for name in one.names_of_sets}
-    names |= {"imagenet-1k-train"} if any(one.tuning for one in run.protocols.values()) else set()
+    names = {name for one in run.tables.values() for name in one.names_of_sets} | set(run.teachers)
     for one, kinds in (run.photos.sets if run.photos else {}).items():
         names |= {one, *(part for parts in kinds.values() for part in parts)}
     states = {name: survey(name, run.photo_root)[0] for name in sorted(names)}
@@ -145,3 +144,10 @@ class Shelf:
         names = tuple(called[identity] for identity in photos.class_ids(name, self.root))
         outside: dict[str, str] = {part: kind for kind, sets in kinds.items() for part in sets if part not in set(skip)}
         return Benchmark(name, names, self.manifest(name), {part: self.manifest(part) for part in outside}, outside)
+
+    def benchmarks(self, sets: Sets) -> dict[str, Benchmark]:
+        """Those of the ID sets that are there, with those of their OOD sets that are; none without any."""
+        outside = {part for kinds in sets.values() for parts in kinds.values() for part in parts}
+        skip = [part for part in outside if not self.has(part)]
+        found = {name: self.benchmark(name, kinds, skip) for name, kinds in sets.items() if self.has(name)}
+        return {name: benchmark for name, benchmark in found.items() if benchmark.ood}

@@ -13,7 +13,7 @@ from oodlib.datasets import photos
 from oodlib.encoders.papers import paper_encoder
 from oodlib.encoders.weights import weights_here
 from oodlib.errors import OodlibError
-from oodlib.experiments.profile_parts import EncoderChoice
+from oodlib.experiments.profile_parts import TIMM, EncoderChoice
 from oodlib.experiments.profiles import Profile
 
 
@@ -55,9 +55,7 @@ def needs(run: Profile) -> list[Need]:
     if chosen is None:
         return []
     of_pages = [*chosen.sets, *(name for kinds in chosen.sets.values() for sets in kinds.values() for name in sets)]
-    of_tables = [name for protocol in run.protocols.values() for name in protocol.names_of_sets]
-    if any(protocol.tuning for protocol in run.protocols.values()):
-        of_tables.append("imagenet-1k-train")
+    of_tables = [name for protocol in run.tables.values() for name in protocol.names_of_sets] + run.teachers
     # What is there is read by the pages, even if they could do without it, and must be as it should be.
     left_out = {name for name in chosen.optional if not photos.examine(name, run.photo_root).found}
     required = set(of_pages) - left_out
@@ -65,8 +63,8 @@ def needs(run: Profile) -> list[Need]:
     for name in dict.fromkeys(of_pages + of_tables):
         homes.setdefault(photos.card(name).home, []).append(name)
     found = [_set(home, parts, run, bool(required & set(parts))) for home, parts in homes.items()]
-    models = {choice.label: choice for choice in [run.encoder, *run.encoders.values()]}
-    found += [_weights(choice, label == run.encoder.label) for label, choice in models.items()]
+    models = {choice.label: (label, choice) for label, choice in {"": run.encoder, **run.encoders}.items()}
+    found += [_weights(label, choice, choice.label == run.encoder.label) for label, choice in models.values()]
     return sorted(found, key=lambda need: not need.needed)
 
 
@@ -83,11 +81,12 @@ def _set(home: str, parts: list[str], run: Profile, needed: bool) -> Need:
     return Need(home, word, bad is None, needed, size, urlsplit(address).netloc.removeprefix("www."), how)
 
 
-def _weights(choice: EncoderChoice, needed: bool) -> Need:
+def _weights(label: str, choice: EncoderChoice, needed: bool) -> Need:
     known = paper_encoder(choice.name, choice.pretrained)
     here = weights_here(choice.name, choice.pretrained)
     size = decimal(known.bytes) if known else ""
-    return Need(choice.label, "there" if here else "not there", here, needed, size, "huggingface.co", "")
+    called = f"{label} (timm)" if choice.name.startswith(TIMM) else choice.label  # a tag of timm's fills half a line
+    return Need(called, "there" if here else "not there", here, needed, size, "huggingface.co", "")
 
 
 def check(run: Profile, out: Console) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a profile: which model, which words, which pictures, which of the papers' tables."""
+"""The parts of a profile: which model, which words, which pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Names = Literal["clean", "openai"]  # the two traditions of naming ImageNet's classes
 Kind = Literal["far", "near", "hard", "covariate"]
 Sets = dict[str, dict[Kind, list[str]]]  # ID set -> kind -> OOD sets
+TIMM = "timm:"
+# What made-up pictures are shown to: open_clip's smallest with patches, and a tower for timm's own tests.
+SMALL_MODEL, SMALL_TOWER = "ViT-S-32-alt", f"{TIMM}test_vit"
 
 
 class Strict(BaseModel):
@@ -23,7 +26,8 @@ class EncoderChoice(Strict):
     Attributes
     ----------
     name : str
-        As `oodlib.encoders.load_encoder` takes it: "pocket", "ViT-B-16", "local-dir:...", "hf-hub:...".
+        As `oodlib.encoders.load_encoder` takes it: "pocket", "ViT-B-16", "local-dir:...", "hf-hub:..."; or, for
+        detectors on features, "timm:" and the name of a tower of timm's.
     pretrained : str or None
         open_clip's tag of the weights, or their file, where the name alone does not say it; "random" for made-up ones.
     quick_gelu : bool or None
@@ -46,6 +50,13 @@ class EncoderChoice(Strict):
     device: str = "cpu"
     precision: str = "fp32"
 
+    @model_validator(mode="after")
+    def _a_tower_is_as_timm_has_it(self) -> EncoderChoice:
+        told = (self.quick_gelu, self.like, self.preprocess)
+        if self.name.startswith(TIMM) and (any(one is not None for one in told) or self.precision != "fp32"):
+            raise ValueError(f"{self.name} is as timm has it, in fp32: say its name, weights and device alone")
+        return self
+
     def options(self) -> dict[str, Any]:
         """What `load_encoder` is called with, on this machine."""
         chosen = self.model_dump(exclude_none=True)
@@ -54,6 +65,14 @@ class EncoderChoice(Strict):
 
             chosen["device"] = "cuda" if torch.cuda.is_available() else "cpu"
         return chosen
+
+    def drawn(self) -> EncoderChoice:
+        """Random weights of a small architecture instead: made-up pictures deserve no download, no patience.
+
+        A picture takes a fourteenth of what it takes in ViT-B-16.
+        """
+        name = SMALL_TOWER if self.name.startswith(TIMM) else SMALL_MODEL
+        return self.model_copy(update={"name": name, "pretrained": "random", "quick_gelu": None, "like": None})
 
     @property
     def label(self) -> str:
@@ -175,87 +194,3 @@ class Photographs(Strict):
             if name not in outside:
                 raise ValueError(f"`optional` names {name}, which is among no OOD sets")
         return self
-
-
-class Tuning(Strict):
-    """A fine-tuning method in a protocol.
-
-    Attributes
-    ----------
-    method : str
-        Its name in `oodlib.tuning`.
-    shots : list of int
-        Pictures of each class; it is tuned to each number of them.
-    views, seeds : int
-        Random views of each picture, and how often it is tuned.
-    parameters : dict
-        Its parameters.
-    """
-
-    method: str
-    shots: list[int] = Field(min_length=1)
-    views: int = Field(default=4, ge=1)
-    seeds: int = Field(default=1, ge=1)
-    parameters: dict[str, Any] = {}
-
-
-class Protocol(Strict):
-    """How a table of a paper was made: every combination of what it names is a cell.
-
-    Attributes
-    ----------
-    title : str
-        What it is, for a reader.
-    papers : list of str
-        Whose numbers it makes, by their entries in `references.bib`.
-    encoders : list of str
-        Labels of the profile's `encoders`.
-    prompts : str
-        Template set of the class names.
-    names : "clean" or "openai"
-        How ImageNet's classes are called.
-    sets : dict
-        ID sets, each with its OOD sets by kind.
-    detectors : dict of str to dict
-        Label to parameters; `method` among them names the detector where the label does not.
-    words : str or None
-        Outlier words: a label of the profile's `lexicons`, or a form of `oodlib envision` ("far", "near", ...).
-    means : dict of str to list of str
-        Means over OOD sets that the papers print, by the name that they have there.
-    tuning : Tuning or None
-        What is done to the model before.
-    not_run : str or None
-        Why this library cannot run it, if so.
-    """
-
-    title: str
-    papers: list[str] = Field(min_length=1)
-    encoders: list[str] = Field(min_length=1)
-    prompts: str
-    names: Names
-    sets: Sets = Field(min_length=1)
-    detectors: dict[str, dict[str, Any]] = Field(min_length=1)
-    words: str | None = None
-    means: dict[str, list[str]] = {}
-    tuning: Tuning | None = None
-    not_run: str | None = None
-
-    @model_validator(mode="after")
-    def _means_are_of_its_sets(self) -> Protocol:
-        together = [{part for sets in kinds.values() for part in sets} for kinds in self.sets.values()]
-        for mean, parts in self.means.items():
-            if not parts or not any(set(parts) <= found for found in together):
-                raise ValueError(f"the mean {mean!r} is of {', '.join(parts) or 'no set'}: name OOD sets of one ID set")
-        return self
-
-    @property
-    def pairs(self) -> list[tuple[str, str, str]]:
-        """Every ID set, kind and OOD set."""
-        return [
-            (one, kind, other) for one, kinds in self.sets.items() for kind, sets in kinds.items() for other in sets
-        ]
-
-    @property
-    def names_of_sets(self) -> list[str]:
-        """Every ID and OOD set, each once."""
-        return list(dict.fromkeys(name for one, _, other in self.pairs for name in (one, other)))

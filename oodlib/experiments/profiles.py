@@ -14,12 +14,11 @@ from pydantic import Field, ValidationError, model_validator
 from oodlib.cache import check_source
 from oodlib.errors import OodlibError
 from oodlib.experiments.amounts import Amounts
-from oodlib.experiments.profile_parts import EncoderChoice, FewShot, Photographs, Protocol, Strict, Vocabulary
+from oodlib.experiments.profile_parts import EncoderChoice, FewShot, Photographs, Strict, Vocabulary
+from oodlib.experiments.protocol_parts import FeatureProtocol, NameProtocol, Protocol
 
 if TYPE_CHECKING:
     from oodlib.datasets.base import Manifest
-
-SMALL_MODEL = "ViT-S-32-alt"  # what made-up pictures are shown to: open_clip's smallest with patches
 
 
 class _Yaml(yaml.SafeLoader):
@@ -64,7 +63,7 @@ class Profile(Strict):
         The models of `protocols`, by a label.
     lexicons : dict of str to Vocabulary
         Their outlier words, by a label.
-    protocols : dict of str to Protocol
+    protocols, feature_protocols : dict of str to NameProtocol, and to FeatureProtocol
         How the papers' tables are made, by a label.
     amounts : Amounts
         How much of everything else: rounds, draws, points of a curve.
@@ -91,7 +90,8 @@ class Profile(Strict):
     pictures: int | None = Field(default=None, ge=4)
     encoders: dict[str, EncoderChoice] = Field(default_factory=dict)
     lexicons: dict[str, Vocabulary] = Field(default_factory=dict)
-    protocols: dict[str, Protocol] = Field(default_factory=dict)
+    protocols: dict[str, NameProtocol] = Field(default_factory=dict)
+    feature_protocols: dict[str, FeatureProtocol] = Field(default_factory=dict)
     amounts: Amounts = Amounts()
     is_small: bool = False
     is_sample: bool = False
@@ -102,12 +102,26 @@ class Profile(Strict):
             raise ValueError("`photos` belongs to the data set photos, and to no other")
         if self.photos and list(self.photos.sets) != self.id_sets:
             raise ValueError("`id_sets` and `photos.sets` must name the same ID sets in the same order")
-        for label, protocol in self.protocols.items():
-            for missing in (named for named in protocol.encoders if named not in self.encoders):
+        for label in self.protocols.keys() & self.feature_protocols.keys():
+            raise ValueError(f"{label} names a protocol and a feature protocol: give one of them another label")
+        for label, table in self.tables.items():
+            for missing in (named for named in table.encoders if named not in self.encoders):
                 raise ValueError(f"the protocol {label} names the encoder {missing}, which `encoders` lacks")
+        for label, protocol in self.protocols.items():
             if protocol.words not in (None, "far", "near", "fine-grained", *self.lexicons):
                 raise ValueError(f"the protocol {label} names the words {protocol.words}, which `lexicons` lacks")
         return self
+
+    @property
+    def tables(self) -> dict[str, Protocol]:
+        """All protocols, by label."""
+        return {**self.protocols, **self.feature_protocols}
+
+    @property
+    def teachers(self) -> list[str]:
+        """The sets that the protocols learn from."""
+        shots = ["imagenet-1k-train"] if any(one.tuning for one in self.protocols.values()) else []
+        return [*shots, *(one.taught for one in self.feature_protocols.values())]
 
     def limit(self, manifest: Manifest) -> Manifest:
         """At most `pictures` of a set, the ones whose hashes come first; the whole set where `pictures` is None.
@@ -245,7 +259,8 @@ def load_profile(name: str, *, small: bool = False) -> Profile:
         if small or sample:  # checked as a whole again: a small block may be wrong where the full profile is right
             profile = Profile(**{"name": name, **values, **override, "is_small": True, "is_sample": sample})
         if sample:
-            profile = _with_random_weights(profile)
+            drawn = {label: choice.drawn() for label, choice in profile.encoders.items()}
+            profile = profile.model_copy(update={"encoder": profile.encoder.drawn(), "encoders": drawn})
     except (ValidationError, TypeError) as error:
         raise OodlibError(f"profiles/{path.name} does not fit: {_first_problem(error)}") from error
     return profile
@@ -255,20 +270,6 @@ def _is_sample(root: Path) -> bool:
     from oodlib.datasets.photos import is_sample
 
     return is_sample(root)
-
-
-def _with_random_weights(profile: Profile) -> Profile:
-    """The same profile with random weights of a small architecture: made-up pictures deserve no download, no patience.
-
-    A picture takes a fourteenth of what it takes in ViT-B-16.
-    """
-
-    def drawn(choice: EncoderChoice) -> EncoderChoice:
-        small = {"name": SMALL_MODEL, "pretrained": "random", "quick_gelu": None, "like": None}
-        return choice.model_copy(update=small)
-
-    encoders = {label: drawn(choice) for label, choice in profile.encoders.items()}
-    return profile.model_copy(update={"encoder": drawn(profile.encoder), "encoders": encoders})
 
 
 def _first_problem(error: Exception) -> str:

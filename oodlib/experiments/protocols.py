@@ -11,11 +11,14 @@ from typing import Any
 import pandas as pd
 
 from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.encoders.timm_towers import load_timm
 from oodlib.errors import OodlibError
 from oodlib.evaluation.results import COLUMNS
+from oodlib.experiments.feature_trial import FeatureTrial
 from oodlib.experiments.pictures import Shelf
-from oodlib.experiments.profile_parts import EncoderChoice, Protocol
+from oodlib.experiments.profile_parts import TIMM, EncoderChoice
 from oodlib.experiments.profiles import Profile
+from oodlib.experiments.protocol_parts import FeatureProtocol, NameProtocol, Protocol
 from oodlib.experiments.trial import Trial
 from oodlib.tuning import Shots
 
@@ -57,7 +60,7 @@ def run_protocols(run: Profile, current: str) -> Outcome:
     tables = []
     for named, choice in run.encoders.items():
         encoder, refused, taken = None, "", dict[tuple[Any, ...], Shots]()
-        for label, protocol in run.protocols.items():
+        for label, protocol in run.tables.items():
             if named not in protocol.encoders:
                 continue
             shelf, reason = _shelf(run, protocol, named)
@@ -71,7 +74,7 @@ def run_protocols(run: Profile, current: str) -> Outcome:
                 found.reasons[label, named] = refused
                 continue
             try:
-                rows = Trial(run, label, protocol, encoder, choice.label, shelf, taken).rows(current)
+                rows = _trial(run, label, protocol, encoder, choice.label, shelf, taken).rows(current)
             except OodlibError as error:
                 found.reasons[label, named] = str(error)
                 continue
@@ -95,9 +98,26 @@ def _shelf(run: Profile, protocol: Protocol, named: str) -> tuple[Shelf | None, 
     return shelf if some else None, f"not there: {', '.join(missing)}" if missing else ""
 
 
+def _trial(
+    run: Profile,
+    label: str,
+    protocol: Protocol,
+    encoder: Encoder,
+    named: str,
+    shelf: Shelf,
+    taken: dict[tuple[Any, ...], Shots],
+) -> Trial | FeatureTrial:
+    if isinstance(protocol, FeatureProtocol):
+        return FeatureTrial(run, label, protocol, encoder, named, shelf)
+    assert isinstance(protocol, NameProtocol)  # there are no others
+    return Trial(run, label, protocol, encoder, named, shelf, taken)
+
+
 def _loaded(choice: EncoderChoice) -> tuple[Encoder | None, str]:
     """An encoder, or why it cannot be had."""
     try:
+        if choice.name.startswith(TIMM):
+            return load_timm(choice.name.removeprefix(TIMM), choice.pretrained, device=choice.options()["device"]), ""
         return load_encoder(**choice.options()), ""
     except OodlibError as error:
         return None, str(error)

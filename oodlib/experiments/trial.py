@@ -24,8 +24,8 @@ from oodlib.evaluation.results import COLUMNS
 from oodlib.evaluation.scoring import Scores, classify, score
 from oodlib.evaluation.tables import tabulate
 from oodlib.experiments.pictures import Shelf, distinct, limited
-from oodlib.experiments.profile_parts import Protocol, Tuning
 from oodlib.experiments.profiles import Profile
+from oodlib.experiments.protocol_parts import NameProtocol, Tuning
 from oodlib.outlier_labels.envision import load_envisioned
 from oodlib.outlier_labels.envision_prompts import Form
 from oodlib.outlier_labels.lexicon import Lexicon
@@ -44,7 +44,7 @@ class Trial:
     run : Profile
     label : str
         The protocol's.
-    protocol : Protocol
+    protocol : NameProtocol
     encoder : Encoder
     named : str
         What the results call the encoder.
@@ -57,7 +57,7 @@ class Trial:
 
     run: Profile
     label: str
-    protocol: Protocol
+    protocol: NameProtocol
     encoder: Encoder
     named: str
     shelf: Shelf
@@ -65,13 +65,7 @@ class Trial:
 
     def rows(self, current: str) -> pd.DataFrame:
         """The tidy rows of its table; `current` is the id of the run that makes them."""
-        skip = [part for _, _, part in self.protocol.pairs if not self.shelf.has(part)]
-        benchmarks = {
-            name: self.shelf.benchmark(name, kinds, skip)
-            for name, kinds in self.protocol.sets.items()
-            if self.shelf.has(name)
-        }
-        benchmarks = {name: benchmark for name, benchmark in benchmarks.items() if benchmark.ood}
+        benchmarks = self.shelf.benchmarks(self.protocol.sets)
         if not benchmarks:
             return pd.DataFrame(columns=list(COLUMNS))
         sets = limited(self.run, benchmarks)

@@ -11,7 +11,6 @@ import hashlib
 import html
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -23,9 +22,9 @@ from safetensors import safe_open
 
 from oodlib.arrays import Array, as_numpy, as_tensor, normalize
 from oodlib.datasets.pixels import as_picture, several, without_far_ends
-from oodlib.errors import OodlibError
 from oodlib.machine import cores
 from oodlib.pocket.assemble import CONTENTS, FILES_SHA256, IMAGE_SIZE, MEAN, MODEL, STD, WEIGHTS, assemble
+from oodlib.pocket.sessions import by_length, session
 from oodlib.pocket.words import shipped_words
 from oodlib.prompts.capabilities import read_capabilities, read_no_head
 from oodlib.prompts.reading import Reading
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CONTEXT = 77  # tokens of a text that are read
+PAD = 0  # the token behind a text that is shorter than others
 BATCH = 32  # prompts at once: what is computed of more leaves the cache of a core, which takes a quarter longer
 
 
@@ -164,31 +164,21 @@ class LightEncoder:
 
     def pooled(self, prompts: Sequence[str], batch_size: int = BATCH) -> np.ndarray:
         """Output of the frozen text tower before its projection, (N, 384), on all cores."""
-        session = self._text
         rows = self._tokenizer.encode_batch([_clean(prompt) for prompt in prompts])
-        # Prompts of like length go together: the shorter the longest of a batch, the less is computed.
-        order = sorted(range(len(rows)), key=lambda row: len(rows[row].ids))
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
-        def run(batch: list[int]) -> np.ndarray:
-            ids = np.zeros((len(batch), max(len(rows[row].ids) for row in batch)), np.int64)  # 0 pads
-            for place, row in enumerate(batch):
-                ids[place, : len(rows[row].ids)] = rows[row].ids
-            return np.asarray(session.run(None, {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)})[0])
+        def run(ids: np.ndarray, _: np.ndarray) -> np.ndarray:
+            mask = (ids != PAD).astype(np.int64)  # as open_clip makes it, even of a text that spells this token
+            return np.asarray(self._text.run(None, {"input_ids": ids, "attention_mask": mask})[0])
 
-        with ThreadPoolExecutor(cores()) as pool:
-            found = np.concatenate(list(pool.map(run, batches)))
-        features = np.empty_like(found)
-        features[order] = found
-        return features
+        return by_length([row.ids for row in rows], run, batch_size=batch_size, workers=cores(), pad=PAD)
 
     @cached_property
     def _image(self) -> InferenceSession:
-        return _session("image.onnx", self._folder)
+        return session("image.onnx", self._folder)
 
     @cached_property
     def _text(self) -> InferenceSession:
-        return _session("text.onnx", self._folder)
+        return session("text.onnx", self._folder)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -221,32 +211,6 @@ def _clean(text: str) -> str:
     import ftfy
 
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
-
-
-def _session(name: str, folder: Path) -> InferenceSession:
-    """A tower; its weights are read from the assembled model in `folder`.
-
-    One thread, because batches are worked on side by side: features then do not depend on the number of cores.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest batch
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    graph = Path(__file__).with_name(name)
-    try:
-        return onnxruntime.InferenceSession(graph.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime's errors share no base class
-        raise OodlibError(
-            f"PocketCLIP's {graph.name} cannot be loaded with the weights in {folder} ({_first_line(error)}): delete "
-            "that folder, or check the file out again"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:160]
 
 
 def twin_of(encoder: Any) -> LightEncoder | None:

@@ -9,8 +9,8 @@ import pandas as pd
 from rich.filesize import decimal
 
 from oodlib.datasets import photos
-from oodlib.experiments.profile_parts import Protocol
 from oodlib.experiments.profiles import Profile
+from oodlib.experiments.protocol_parts import FeatureProtocol, NameProtocol, Protocol
 from oodlib.report.cells import NBSP, Interval
 from oodlib.report.tables import SHOWN
 
@@ -61,7 +61,7 @@ def protocol_table(
         Those that were run; the encoder by its label in the profile.
     """
     ran, rows = set(done), []
-    for label, protocol in run.protocols.items():
+    for label, protocol in run.tables.items():
         for encoder in protocol.encoders:
             said = reasons.get((label, encoder), "")
             state = "run" if (label, encoder) in ran else "not run here"
@@ -71,9 +71,11 @@ def protocol_table(
                     "what": protocol.title,
                     "encoder": encoder,
                     "sets": _pairs(protocol),
-                    "detectors": ", ".join(f"`{name}`" for name in protocol.detectors),
-                    "words": protocol.words or "–",
-                    "prompts": f"`{protocol.prompts}`, names {protocol.names}",
+                    "detectors": ", ".join(f"`{name}`" for name in _detectors(protocol)),
+                    "words": (protocol.words if isinstance(protocol, NameProtocol) else None) or "–",
+                    "prompts": f"`{protocol.prompts}`, names {protocol.names}"
+                    if isinstance(protocol, NameProtocol)
+                    else "–",
                     "tuning": _tuning(protocol),
                     "papers": f"{{cite:p}}`{','.join(protocol.papers)}`",
                     "state": f"{state}: {said}" if said else state,
@@ -85,8 +87,7 @@ def protocol_table(
 def cells(run: Profile) -> int:
     """How many numbers of one metric a profile's protocols name: encoders, shots, pairs and detectors, multiplied."""
     return sum(
-        len(one.encoders) * len(one.tuning.shots if one.tuning else [0]) * len(one.pairs) * len(one.detectors)
-        for one in run.protocols.values()
+        len(one.encoders) * len(_shots(one)) * len(one.pairs) * len(_detectors(one)) for one in run.tables.values()
     )
 
 
@@ -125,8 +126,20 @@ def _pairs(protocol: Protocol) -> str:
     ).replace("|", "→")
 
 
+def _detectors(protocol: Protocol) -> list[str]:
+    """The labels of its detectors."""
+    return list(protocol.detectors) if isinstance(protocol, NameProtocol | FeatureProtocol) else []
+
+
+def _shots(protocol: Protocol) -> list[int]:
+    chosen = protocol.tuning if isinstance(protocol, NameProtocol) else None
+    return chosen.shots if chosen else [0]
+
+
 def _tuning(protocol: Protocol) -> str:
-    chosen = protocol.tuning
+    if isinstance(protocol, FeatureProtocol):
+        return f"learns from {protocol.per_class} pictures a class of {protocol.taught}"
+    chosen = protocol.tuning if isinstance(protocol, NameProtocol) else None
     return f"`{chosen.method}`, {', '.join(map(str, chosen.shots))} shots" if chosen else "–"
 
 

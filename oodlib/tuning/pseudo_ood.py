@@ -29,7 +29,7 @@ class PseudoOOD(Tuner):
     The starting model is a `LinearProbe` on the shots. Training goes on from it, with a small map under the head
     (`oodlib.tuning._map`) that leaves features as they are at first. :math:`d_M` is the Mahalanobis distance (a length,
     not its square) to the nearest class by the means and the covariance of the *starting* features, which stay as they
-    are; m is a quantile of the shots' own distances. Detectors on features are fitted anew to ``transform(shots)``.
+    are; m is a quantile of ID distances. Detectors on features are fitted anew to ``transform(shots)``.
 
     Parameters
     ----------
@@ -39,7 +39,11 @@ class PseudoOOD(Tuner):
     gamma : float, default=0.1
         :math:`\gamma`, of the second term.
     quantile : float, default=0.99
-        Of the shots' distances, which is m.
+        Of the distances of `held`, which is m.
+    held : Tensor, optional
+        (n, D): features of ID texts that are no shots. By default m comes from the shots' own distances. Since means
+        and covariance are fitted to these, new texts of the same classes lie farther out, the more so the fewer shots
+        there are; m may then be so small that every outlier is beyond it, and the second term never acts.
     rank : int, default=16
         Of the map.
     epochs, batch_size : int, default=10, 128
@@ -66,6 +70,7 @@ class PseudoOOD(Tuner):
         source: str | Source | None = None,
         gamma: float = 0.1,
         quantile: float = 0.99,
+        held: Tensor | None = None,
         rank: int = 16,
         epochs: int = 10,
         batch_size: int = 128,
@@ -75,6 +80,7 @@ class PseudoOOD(Tuner):
         self.source = source
         self.gamma = gamma
         self.quantile = quantile
+        self.held = held
         self.rank = rank
         self.epochs = epochs
         self.batch_size = batch_size
@@ -86,7 +92,7 @@ class PseudoOOD(Tuner):
             raise OodlibError(f"{self!r}: gamma is at least 0, and quantile above 0 and at most 1.")
         bank = bank_of(self.source, concepts, shots, self.per_class, session.seed)
         start = LinearProbe().learn(encoder, concepts, shots, session)
-        near = Nearness(shots, self.quantile)
+        near = Nearness(shots, self.quantile, self.held)
         down, up = starting_map(concepts.text.shape[1], self.rank, session.generator())
         trained = {"down": down, "up": up}
         trained |= {name: start.state[name].clone().requires_grad_() for name in ("weight", "bias")}
@@ -104,7 +110,7 @@ class PseudoOOD(Tuner):
             torch.optim.Adam(list(trained.values()), self.lr),
             epochs(len(shots), self.batch_size, self.epochs, session.seed),
             loss_of,
-            with_bank(session, bank),
+            with_bank(with_bank(session, bank), self.held),
         )
         learned = {name: tensor.detach() for name, tensor in trained.items()}
 
@@ -119,26 +125,37 @@ class PseudoOOD(Tuner):
 
 
 class Nearness:
-    """How near features are to the classes of some shots, and how near the shots are themselves.
+    """How near features are to the classes of some shots, and how near ID features are.
 
     Parameters
     ----------
     shots : Shots
         All views of them count.
     quantile : float
-        Of their distances, which is the margin.
+        Of ID distances, which is the margin.
+    held : Tensor, optional
+        (n, D): the ID features whose distances count; by default the shots' own.
 
     Attributes
     ----------
     margin : float
+
+    Raises
+    ------
+    OodlibError
+        If there is no row in `held`, or its columns are not those of the shots.
     """
 
-    def __init__(self, shots: Shots, quantile: float):
+    def __init__(self, shots: Shots, quantile: float, held: Tensor | None = None):
         views = shots.features.flatten(end_dim=1)
+        if held is not None and (held.ndim != 2 or not len(held) or held.shape[1] != views.shape[1]):
+            raise OodlibError(
+                f"held ID features have the shape {tuple(held.shape)}: pass (n, {views.shape[1]}), as the shots have"
+            )
         fitted = Mahalanobis().fit(views, shots.labels.repeat(len(shots.features)))
         self.whitening = torch.from_numpy(fitted.whitening_).to(views)
         self.means = torch.from_numpy(fitted.means_).to(views) @ self.whitening
-        self.margin = float(self.distances(views).quantile(quantile))
+        self.margin = float(self.distances(views if held is None else held.to(views)).quantile(quantile))
 
     def distances(self, features: Tensor) -> Tensor:
         """The Mahalanobis distance to the nearest class, with its gradient: (n, D) -> (n,)."""

@@ -34,8 +34,9 @@ def test_neither_end_is_rounded_away(kind):
     sure, unsure = np.array([[0, -200]], dtype=kind), np.array([[1e-3, -1e-3]], dtype=kind)
     for some in (sure, torch.from_numpy(sure)):
         np.testing.assert_allclose(log_entropy(some), np.log(201) - 200, rtol=1e-6)
+    digits = 1e-6 if kind is np.float64 else 5e-5  # processors differ in the last digit of the expm1 of a float32
     for some in (unsure, torch.from_numpy(unsure)):
-        np.testing.assert_allclose(log_divergence(some), np.log(0.5e-6), rtol=1e-6)
+        np.testing.assert_allclose(log_divergence(some), np.log(0.5e-6), rtol=digits)
 
 
 def test_one_class_alone_is_refused():

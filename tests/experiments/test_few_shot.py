@@ -106,3 +106,12 @@ def test_what_does_not_fit_is_named(study):
         study.add("coop", 1, 0, np.ones(N), scores(1, 0))
     with pytest.raises(OodlibError, match="one mark for each picture of id"):
         study.add("coop", 2, 0, np.ones(N + 1), scores(1, 0))
+
+
+def test_a_method_that_names_nothing_has_an_auroc_alone():
+    pairs = Study("id", {"id": range(N), "far": range(M), "near": range(M)}, {"far": "far", "near": "near"}, n_boot=50)
+    pairs.add("none", 0, 0, None, scores(1, 0))
+    assert 0.5 < pairs.auroc("none", 0, "mcm", ["far"])[0] < 1
+    assert set(pairs.table({"mcm": {}})["metric"]) == {"auroc"}
+    with pytest.raises(OodlibError, match="none names no pictures"):
+        pairs.accuracy("none", 0)

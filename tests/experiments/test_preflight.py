@@ -10,8 +10,8 @@ from oodlib.datasets import photos
 from oodlib.errors import OodlibError
 from oodlib.experiments import preflight
 from oodlib.experiments.preflight import Need, check, needs
-from oodlib.experiments.profile_parts import Tuning
 from oodlib.experiments.profiles import Profile, load_profile
+from oodlib.experiments.protocol_parts import Tuning
 
 ROOTS = {"imagenet": "IMAGENET_ROOT", "cifar": "CIFAR_ROOT"}
 

@@ -5,13 +5,14 @@ import torch
 from pydantic import ValidationError
 
 from oodlib.datasets.wordnet import select, wordnet
-from oodlib.experiments.profile_parts import EncoderChoice, Photographs, Protocol, Tuning, Vocabulary
+from oodlib.experiments.profile_parts import EncoderChoice, Photographs, Vocabulary
+from oodlib.experiments.protocol_parts import NameProtocol, Tuning
 from oodlib.outlier_labels.phrases import SUPERCLASSES
 
 FAR = ["sun", "places"]
 
 
-def protocol(**changes) -> Protocol:
+def protocol(**changes) -> NameProtocol:
     whole = {
         "title": "One",
         "papers": ["a2020"],
@@ -21,7 +22,7 @@ def protocol(**changes) -> Protocol:
         "sets": {"imagenet-1k": {"far": FAR, "near": ["ninco"]}, "imagenet-10": {"hard": ["imagenet-20"]}},
         "detectors": {"mcm": {}},
     }
-    return Protocol(**{**whole, **changes})
+    return NameProtocol(**{**whole, **changes})
 
 
 def test_a_model_is_called_with_what_is_said_of_it_and_no_more():
@@ -119,3 +120,12 @@ def test_what_a_run_can_do_without_is_one_of_its_sets():
     assert Photographs(**chosen, optional=["sun"]).names == "clean"
     with pytest.raises(ValidationError, match="`optional` names ninco, which is among no OOD sets"):
         Photographs(**chosen, optional=["ninco"])
+
+
+def test_a_tower_of_timm_is_taken_as_it_is():
+    tower = EncoderChoice(name="timm:beit_base_patch16_224", device="auto")
+    assert tower.drawn().label == "timm:test_vit random"
+    assert EncoderChoice(name="ViT-B-16", pretrained="openai").drawn().label == "ViT-S-32-alt random"
+    for more in ({"precision": "bf16"}, {"quick_gelu": False}, {"preprocess": "mcm"}):
+        with pytest.raises(ValueError, match="timm:test_vit is as timm has it, in fp32"):
+            EncoderChoice(name="timm:test_vit", **more)

@@ -8,7 +8,8 @@ import yaml
 
 from oodlib.datasets.base import Manifest
 from oodlib.errors import OodlibError
-from oodlib.experiments.profiles import SMALL_MODEL, Profile, build_root, list_profiles, load_profile, project_root
+from oodlib.experiments.profile_parts import SMALL_MODEL
+from oodlib.experiments.profiles import Profile, build_root, list_profiles, load_profile, project_root
 
 GOOD = """
 title: A profile

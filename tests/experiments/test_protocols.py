@@ -16,6 +16,7 @@ from oodlib.datasets.images import read_image
 from oodlib.detectors import get_detector
 from oodlib.embeddings.embedding import embed
 from oodlib.encoders.load import load_encoder
+from oodlib.encoders.timm_towers import load_timm
 from oodlib.errors import OodlibError
 from oodlib.evaluation.metrics import ood_metrics
 from oodlib.evaluation.results import COLUMNS, KEY
@@ -27,6 +28,7 @@ from oodlib.experiments.pictures import Shelf
 from oodlib.experiments.profiles import Profile
 from oodlib.experiments.protocols import FIRST_ONLY, run_protocols
 from oodlib.experiments.trial import Trial, few_of_each
+from oodlib.feature_detectors import get_feature_detector
 from oodlib.outlier_labels.envision import EnvisionedList
 from oodlib.outlier_labels.lexicon import Lexicon
 from oodlib.prompts.sets import templates
@@ -396,3 +398,55 @@ def test_a_set_that_is_partly_missing_is_said_beside_the_rows(shelf, tmp_path, m
     found = run_protocols(profile(one={"sets": {"imagenet-10": {"far": ["sun", "places"]}}}), "r")
     assert found.ran == [("one", "RN50")]
     assert found.reasons == {("one", "RN50"): "not there: places"}
+
+
+FEATURES = {
+    "title": "Features",
+    "papers": ["li2023mood"],
+    "encoders": ["tower"],
+    "names": "openai",
+    "taught": "imagenet-1k-train",
+    "per_class": 2,
+    "sets": PAIR,
+    "means": {"mean of both": ["sun", "imagenet-20"]},
+    "detectors": {
+        "one mean": {"method": "mahalanobis", "parameters": {"shrinkage": 0.1}, "classes": False, "directions": True},
+        "classes": {"method": "mahalanobis", "parameters": {"shrinkage": 0.1}},
+    },
+}
+
+
+def test_a_protocol_on_features_gives_what_its_parts_give_by_hand(shelf):
+    """Real weights aside, as with BEiT's: a tower of timm's that knows no name."""
+    tower = {"name": "timm:test_vit", "pretrained": "random"}
+    run = Profile(**PROFILE | {"encoders": {"tower": tower}, "feature_protocols": {"mood": FEATURES}})
+    outcome = run_protocols(run, "run 7")
+    assert (outcome.ran, outcome.reasons) == ([("mood", "tower")], {})
+    assert outcome.specs["tower"]["model"] == "timm:test_vit"
+    rows = outcome.rows
+    assert not rows.duplicated(list(KEY)).any()
+    assert set(rows["encoder"]) == {"timm:test_vit random"}
+    encoder, openai = load_timm("test_vit", "random"), Shelf(shelf.root, "openai")
+    names = openai.benchmark("imagenet-10", {}).names
+    few = few_of_each(openai.manifest("imagenet-1k-train"), names, 2)
+    sets = {name: run.limit(openai.manifest(name)) for name in ("imagenet-10", "sun")}
+    taught, features = embed(encoder, few).features, {n: embed(encoder, part).features for n, part in sets.items()}
+    for label, told in (("one mean", False), ("classes", True)):
+        read = (lambda x: torch.nn.functional.normalize(x, dim=1)) if label == "one mean" else (lambda x: x)
+        detector = get_feature_detector("mahalanobis", shrinkage=0.1)
+        detector.fit(read(taught), few.table["label"].to_numpy(dtype=str) if told else None)
+        scores = {name: detector.score_samples(read(part)) for name, part in features.items()}
+        row = rows[(rows["detector"] == label) & (rows["ood_set"] == "sun") & (rows["metric"] == "auroc")].iloc[0]
+        assert row["value"] == pytest.approx(ood_metrics(scores["imagenet-10"], scores["sun"])["auroc"])
+        about = json.loads(row["parameters"])
+        assert (about["protocol"], about["taught"]) == ("mood", "imagenet-1k-train, 2 of each class")
+        assert (about["classes"], about["directions"]) == (told, not told)
+
+
+def test_a_label_names_one_protocol():
+    tower = {"tower": {"name": "timm:test_vit", "pretrained": "random"}, **PROFILE["encoders"]}
+    both = {"protocols": {"one": PROTOCOL}, "feature_protocols": {"one": FEATURES}, "encoders": tower}
+    with pytest.raises(ValueError, match="one names a protocol and a feature protocol"):
+        Profile(**PROFILE | both)
+    with pytest.raises(ValueError, match="names the encoder tower, which `encoders` lacks"):
+        Profile(**PROFILE | {"feature_protocols": {"mood": FEATURES}})

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import timm
 
 from oodlib.datasets import photos
 from oodlib.detectors import get_detector, list_detectors
 from oodlib.encoders.papers import paper_encoder
 from oodlib.encoders.preprocessing import check_variant
-from oodlib.experiments.profile_parts import Protocol
+from oodlib.experiments.profile_parts import TIMM
 from oodlib.experiments.profiles import Profile, load_profile
+from oodlib.experiments.protocol_parts import FeatureProtocol, NameProtocol
+from oodlib.feature_detectors import get_feature_detector
 from oodlib.prompts.sets import templates
 from oodlib.report.reported import beside_run, load_reported
 from oodlib.tuning import get_tuner, list_tuners
@@ -69,8 +72,13 @@ def shipped(tmp_path_factory) -> dict[str, Profile]:
 
 
 @pytest.fixture(scope="module")
-def protocols(shipped) -> list[tuple[Profile, str, Protocol]]:
+def protocols(shipped) -> list[tuple[Profile, str, NameProtocol]]:
     return [(run, label, one) for run in shipped.values() for label, one in run.protocols.items()]
+
+
+@pytest.fixture(scope="module")
+def on_features(shipped) -> dict[str, FeatureProtocol]:
+    return {label: one for run in shipped.values() for label, one in run.feature_protocols.items()}
 
 
 def detector_of(label: str, chosen: dict):
@@ -91,6 +99,18 @@ def test_they_load_small_too(shipped, name, monkeypatch, tmp_path):
     assert small.vocabulary.words < whole.vocabulary.words
     assert small.protocols == whole.protocols
     assert small.encoders == whole.encoders
+
+
+def test_protocols_on_features_name_what_there_is(shipped, on_features):
+    assert on_features
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    for label, one in on_features.items():
+        assert {*one.names_of_sets, one.taught} <= set(photos.names()), label
+        assert all(f"{{{paper}," in text for paper in one.papers), label
+        for reading in one.detectors.values():
+            assert not get_feature_detector(reading.method, **reading.parameters).needs_head, label
+        towers = [shipped["imagenet"].encoders[name].name for name in one.encoders]
+        assert len(set(towers)) == len(towers)
 
 
 def test_every_set_has_a_card_and_is_used_as_the_card_says(shipped, protocols):
@@ -127,6 +147,9 @@ def test_lexicons_name_files_of_wordnet(shipped, name):
 def test_every_encoder_is_one_of_the_papers_with_the_activation_of_its_weights(shipped):
     for run in shipped.values():
         for label, choice in {"": run.encoder, **run.encoders}.items():
+            if choice.name.startswith(TIMM):
+                assert choice.name.removeprefix(TIMM) in timm.list_pretrained(), label
+                continue
             known = paper_encoder(choice.name, choice.pretrained)
             assert known, f"{label}: {choice.label} is none of the papers' encoders"
             assert choice.quick_gelu == known.quick_gelu, label
@@ -164,7 +187,7 @@ def test_every_paper_is_in_the_bibliography(protocols):
         assert set(one.papers) <= known, label
 
 
-def cells_of(run: Profile, label: str, one: Protocol) -> list[dict]:
+def cells_of(run: Profile, label: str, one: NameProtocol) -> list[dict]:
     """The rows that a protocol would give, with made-up values."""
     rows = []
     for name in one.encoders:

@@ -106,6 +106,15 @@ def test_the_offset_leaves_out_the_given_share(name, make, inside, contamination
 
 
 @all_detectors
+@pytest.mark.parametrize("contamination", [0.0, 0.1])
+def test_a_row_is_decided_alone_as_among_the_others(name, make, inside, contamination):
+    """The offset is the score of one of them, whose last digits depend on how many rows a product has."""
+    detector = make(name, contamination=contamination).fit(*inside)
+    alone = np.concatenate([detector.predict(row[None]) for row in inside[0]])
+    assert alone.tolist() == detector.predict(inside[0]).tolist()
+
+
+@all_detectors
 def test_numbers_of_other_kinds_are_taken_and_left_alone(name, make, inside):
     detector, rows = make(name).fit(*inside), drawn(5, seed=6)[0].astype(np.float32)
     expected, before = detector.score_samples(rows.astype(float)), rows.copy()

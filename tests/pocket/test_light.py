@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from oodlib.errors import OodlibError
-from oodlib.pocket import light
 from oodlib.pocket.light import LightEncoder
 from oodlib.pocket.no_head import HEAD
+from oodlib.pocket.sessions import session
 from oodlib.prompts.capabilities import Capabilities
 from oodlib.prompts.sets import TEMPLATES
 
@@ -100,4 +100,4 @@ def test_bad_input_is_refused_as_with_torch(encoder):
 
 def test_a_graph_without_its_weights_is_named(tmp_path):
     with pytest.raises(OodlibError, match=r"image.onnx cannot be loaded .*delete that folder"):
-        light._session("image.onnx", tmp_path)
+        session("image.onnx", tmp_path)

@@ -5,7 +5,7 @@ import torch
 
 from oodlib.errors import OodlibError
 from oodlib.feature_detectors import get_feature_detector
-from oodlib.tuning import get_tuner, tune
+from oodlib.tuning import Shots, get_tuner, tune
 from oodlib.tuning._outlier_losses import closer_than
 from oodlib.tuning.pseudo_ood import Nearness
 from oodlib.tuning.sources import Known
@@ -32,6 +32,37 @@ def test_distances_are_those_of_the_detector(shots):
     expected = torch.from_numpy(-detector.score_samples(views)).sqrt().float()
     assert torch.allclose(near.distances(views), expected, rtol=1e-4)
     assert near.margin == pytest.approx(float(expected.quantile(0.99)), rel=1e-4)
+
+
+def test_held_texts_lie_farther_out_and_give_the_margin():
+    """With hardly more shots than columns, the shots' own distances are far below those of texts like them."""
+    draw = torch.Generator().manual_seed(0)
+    centres, spread = 3 * torch.randn(2, 40, generator=draw), torch.logspace(-2, 2, 40)
+
+    def texts(count):
+        labels = torch.arange(2).repeat(count)
+        return centres[labels] + spread * torch.randn(2 * count, 40, generator=draw), labels
+
+    (features, labels), (held, _) = texts(30), texts(200)
+    shots = Shots(features[None], labels)
+    own, near = Nearness(shots, 0.99), Nearness(shots, 0.99, held)
+    assert (own.distances(held) > own.margin).float().mean() > 0.1
+    assert near.margin == pytest.approx(float(own.distances(held).quantile(0.99)))
+    assert near.margin > 1.1 * own.margin
+    assert torch.equal(own.distances(held), near.distances(held))
+
+
+def test_the_held_margin_reaches_the_training(no_encoder, concepts, shots, bank):
+    given = {"source": Given(bank), "gamma": 5.0, **FAST}
+    own = tune("pseudo_ood", no_encoder, concepts, shots, **given)
+    wide = tune("pseudo_ood", no_encoder, concepts, shots, held=3 * shots.features[0], **given)
+    assert wide.losses[0] > own.losses[0]
+
+
+@pytest.mark.parametrize("held", [torch.zeros(0, 32), torch.ones(4, 31), torch.ones(32)])
+def test_held_features_of_another_shape_are_refused(held, shots):
+    with pytest.raises(OodlibError, match=r"held ID features have the shape .*: pass \(n, 32\)"):
+        Nearness(shots, 0.99, held)
 
 
 def test_the_hinge_counts_what_falls_short():

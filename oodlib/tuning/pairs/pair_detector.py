@@ -103,7 +103,7 @@ class PairDetector:
             If the three do not fit together, one kind of pair is missing, or the weight is below 0.
         """
         v, t = _pairs(pictures, texts)
-        outside = torch.as_tensor(np.asarray(is_ood, dtype=bool))
+        outside = torch.from_numpy(np.array(is_ood, dtype=bool))  # a copy: a column of a table cannot be written to
         if outside.shape != (len(v),):
             raise OodlibError(
                 f"is_ood has the shape {tuple(outside.shape)} for {len(v)} pairs: say it of each pair once"
