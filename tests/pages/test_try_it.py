@@ -1,52 +1,44 @@
 """The page on which readers try the detector, in Chromium: names, pictures, cut and cards around an engine.
 
-Most of it needs no book and no model: the page alone, served under a sub-path, with an engine that knows colours only
-(`colour_engine.js`), so that every decision can be told beforehand.
+It needs no book and no model: the page alone, served under a sub-path, with an engine that knows colours only
+(`colour_engine.js`), so that every decision can be told beforehand. `test_try_it_detector.py` has the real one.
 """
 
-import functools
 import json
 import re
 import shutil
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from oodlib.evaluation import ood_metrics
+from tests.pages.try_it import (
+    ROOT,
+    Visits,
+    cards,
+    choose,
+    counts,
+    enter,
+    lay_out,
+    let_go,
+    names,
+    notes,
+    serving,
+    settled,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
-STATIC = ROOT / "book" / "_static"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 BAD = "<img src=x onerror=document.title=1>"
-PAGE = """<!doctype html><html lang=en data-theme=light><head><meta charset=utf-8><title>Try it</title>
-<link rel=icon href="data:,">
-<meta name="viewport" content="width=device-width"><style>
-:root {{ --pst-color-primary: #04664f; --pst-color-text-base: #222; --pst-color-text-muted: #555; }}
-:root {{ --pst-color-background: #fff; --pst-color-border: #bbb; }} body {{ font-family: sans-serif; }}
-</style></head><body><main><h1>Try it</h1>{}</main></body></html>"""
-
-
-def block() -> str:
-    """The part of the chapter that is no text."""
-    chapter = (ROOT / "book" / "try_it.md").read_text(encoding="utf-8")
-    found = re.search(r"```\{raw\} html\n(.*?)\n```", chapter, flags=re.DOTALL)
-    return found.group(1)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """A folder with the page alone, and the engine of colours."""
-    folder = tmp_path_factory.mktemp("site") / "sub path" / "v1"
-    (folder / "book").mkdir(parents=True)
-    (folder / "book" / "try_it.html").write_text(PAGE.format(block()), encoding="utf-8")
-    tryit = folder / "_static" / "tryit"
-    shutil.copytree(STATIC / "tryit", tryit)
-    for name in ("rates.js", "detect.png"):
-        shutil.copy(STATIC / name, folder / "_static")
+def folder(tmp_path_factory) -> Path:
+    """A server's folder with the page, and the engine of colours."""
+    folder = tmp_path_factory.mktemp("site")
+    tryit = lay_out(folder)
     shutil.copy(Path(__file__).parent / "colour_engine.js", tryit / "engine.js")
     (tryit / "drawings").mkdir(exist_ok=True)
     for colour in ("red", "yellow", "black"):
@@ -58,44 +50,23 @@ def site(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(site):
-    """The address of the page, two folders below that of the server."""
+def site(folder) -> Path:
+    return folder / "sub path" / "v1"
 
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
 
-    folder = site.parent.parent
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/sub%20path/v1/book/try_it.html"
-    server.shutdown()
+@pytest.fixture(scope="module")
+def served(folder) -> Iterator[str]:
+    with serving(folder) as address:
+        yield address
 
 
 @pytest.fixture
-def visit(browser, served):
+def visit(browser, served) -> Iterator[Visits]:
     """A function that opens the page; what goes wrong on it, or asks another host, fails the test."""
-    contexts, wrong = [], []
-
-    def open_page(*, load: bool = True, engine: dict | None = None, width: int = 1200, context=None, **options):
-        context = context or browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("request", lambda r: r.url.startswith((served[:22], "blob:", "data:")) or wrong.append(r.url))
-        tab.on("pageerror", lambda error: wrong.append(f"script: {error}"))
-        tab.on("console", lambda message: message.type == "error" and wrong.append(message.text))
-        tab.add_init_script(f"window.engineTest = {json.dumps(engine or {})}")
-        tab.goto(served)
-        if load:
-            tab.locator(".tryit-start:enabled").click()
-            tab.wait_for_selector(".tryit[data-ready]", timeout=15_000)
-            settled(tab, 2)
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    visits = Visits(browser, served)
+    yield visits
+    visits.close()
+    assert visits.wrong == []
 
 
 @pytest.fixture(scope="module")
@@ -121,51 +92,6 @@ def pictures(tmp_path_factory) -> Path:
     clear.save(folder / "clear.png")
     (folder / f"{BAD.replace('/', '')}.png").write_bytes((folder / "red.png").read_bytes())
     return folder
-
-
-def settled(tab, n: int) -> None:
-    """Wait until there are so many cards and all say something."""
-    tab.wait_for_function(
-        """n => { const cards = [...document.querySelectorAll('.tryit-card')];
-        return cards.length === n && cards.every(card => card.dataset.state !== 'wait'); }""",
-        arg=n,
-        timeout=20_000,
-    )
-
-
-def let_go(tab) -> None:
-    """What the engine of colours held up goes on."""
-    tab.evaluate("() => { window.engineTest = {}; }")
-
-
-def choose(tab, *paths: Path) -> None:
-    before = tab.locator(".tryit-card").count()
-    tab.locator(".tryit-files").set_input_files([str(path) for path in paths])
-    settled(tab, before + len(paths))
-
-
-def cards(tab) -> dict[str, tuple[str, str]]:
-    """Of every card its title, its state and all of its words."""
-    found = {}
-    for card in tab.locator(".tryit-card").all():
-        title = card.locator("h3").inner_text()
-        found[title] = (card.get_attribute("data-state"), card.inner_text())
-    return found
-
-
-def names(tab) -> list[str]:
-    return tab.locator(".tryit-names li span").all_inner_texts()
-
-
-def enter(tab, text: str) -> None:
-    tab.get_by_label("Type a name").fill(text)
-    tab.keyboard.press("Enter")
-
-
-def notes(tab, expected: str) -> None:
-    """Wait for what the list of names says, all of it."""
-    said = "text => document.querySelector('.tryit-notes').textContent === text"
-    tab.wait_for_function(said, arg=expected, timeout=5_000)
 
 
 def test_the_button_names_the_size_and_nothing_is_loaded_before_it(visit, site):
@@ -263,6 +189,7 @@ def test_names_are_typed_pasted_and_removed_and_every_card_follows(visit, pictur
     assert not tab.locator(".tryit-slider").is_visible()
     enter(tab, "red")
     notes(tab, "1 name added.")
+    assert tab.locator(".tryit-many").inner_text() == "1 name"
     assert cards(tab)["red square"][0] == "in"
     assert tab.locator(".tryit-slider").is_visible()
 
@@ -272,6 +199,7 @@ def test_five_hundred_names_and_no_more(visit):
     enter(tab, "\n".join(f"thing {k}" for k in range(510)))
     notes(tab, "497 names added. At most 500 names fit: 13 names left out.")
     assert len(names(tab)) == 500
+    assert tab.locator(".tryit-many").inner_text() == "500 names"
     assert tab.locator(".tryit-names").evaluate("e => e.clientHeight") < 200, "a long list scrolls"
     enter(tab, "one more")
     notes(tab, "At most 500 names fit: 1 name left out.")
@@ -393,17 +321,6 @@ def test_pictures_are_dropped_and_one_that_misses_the_box_too(visit, pictures):
         settled(tab, 3 + k)
     assert cards(tab)["dropped 1.png"][0] == "in"
     assert tab.locator(".tryit-over").count() == 0
-
-
-def counts(tab) -> dict[str, float]:
-    """The four shares, from the whole numbers that stand there."""
-    found = {}
-    for name in ("kept", "accepted", "caught", "rejected"):
-        said = tab.locator(f".tryit-{name}").inner_text()
-        shown, k, n = re.search(r"([\d.]+)\s% \((\d+) of (\d+)\)", said).groups()
-        assert shown == f"{100 * int(k) / int(n):.1f}"
-        found[name] = int(k) / int(n)
-    return found
 
 
 def test_the_cut_counts_what_the_library_counts_and_moves_every_decision(visit):

@@ -39,6 +39,7 @@ export function startNames(root, defaults, apply) {
   const say = (...sentences) => (notes.textContent = sentences.filter(Boolean).join(" "));
 
   function show() {
+    part("many").textContent = several(names.length, "name");
     list.replaceChildren(
       ...names.map((name, k) => {
         const remove = make("button", { type: "button", value: k, "aria-label": `Remove ${name}` }, "×");

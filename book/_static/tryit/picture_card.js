@@ -24,12 +24,12 @@ function bars(title, rows) {
   const items = rows.map(([text, share, value]) => {
     const bar = make("span", { className: "tryit-bar", "aria-hidden": "true" });
     bar.style.setProperty("--share", Math.min(1, Math.max(0, share)));
-    return make("li", {}, make("span", { dir: "auto", textContent: text }), bar, make("span", {}, value));
+    return make("li", {}, make("span", { dir: "auto", textContent: text }), make("span", {}, value), bar);
   });
   return make("div", {}, make("p", {}, title), make("ol", {}, ...items));
 }
 
-const percent = (share) => `${(100 * share).toFixed(0)}\u00a0%`;
+const percent = (share) => (share < 0.005 ? "<\u20091\u00a0%" : `${(100 * share).toFixed(0)}\u00a0%`);
 
 /** The names that fit best, and the outlier words: with their shares beside the names', or the nearest of them. */
 function lists({ names, words }) {
