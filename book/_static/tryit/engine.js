@@ -78,12 +78,8 @@ class Engine {
     };
     this.#fitted.clear();
     this.#references.clear();
-<<<<<<< HEAD
-    return { names: usable, unknown: names.filter((name) => !usable.includes(name)), notes: [...notes, ...this.#doubts()] };
-=======
     this.#cosines = undefined;
-    return { unknown: names.filter((name) => !usable.includes(name)), notes: [...notes, ...this.#doubts()] };
->>>>>>> 74e13ca764a79e0de333e7152830a64c311748ae
+    return { names: usable, unknown: names.filter((name) => !usable.includes(name)), notes: [...notes, ...this.#doubts()] };
   }
 
   /** The feature of an ImageBitmap or ImageData. */
