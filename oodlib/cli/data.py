@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from oodlib.datasets.photo_cards import Archive, Card
 
 EMOJI = "emojishift"
-group = typer.Typer(help="The sets of pictures and texts: what is here, what is missing, how to get it.", no_args_is_help=True)
+group = typer.Typer(
+    help="The sets of pictures and texts: what is here, what is missing, how to get it.", no_args_is_help=True
+)
 app.add_typer(group, name="data")
 
 RootOption = Annotated[
