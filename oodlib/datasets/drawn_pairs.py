@@ -142,7 +142,7 @@ def load(
         rows = [
             (one.id, texts[other], scenario, one.concept, other, one.hand, getattr(one, "way", ""))
             for one in drawings.itertuples()
-            if (other := said(one.id, one.concept)) is not None
+            if (other := said(str(one.id), str(one.concept))) is not None
         ]
         return pd.DataFrame(rows, columns=COLUMNS)
 
