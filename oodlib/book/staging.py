@@ -84,6 +84,8 @@ def stage(
         origin, target = mathjax(root) / part, source / "book" / "_static" / "mathjax" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
+    if (source / "book" / "try_it.md").is_file():
+        _stage_detector(root, profile, source / "book" / "_static" / "tryit")
     if (root / "notebooks" / "coursework").is_dir():
         stage_coursework(source, load_profile("pocket", small=profile.is_small))  # the assignments are about EmojiShift
 
@@ -101,6 +103,14 @@ def _stage_products(root: Path, record: RunRecord, folder: Path, source: Path) -
             raise OodlibError("plotly is missing: run `npm ci` (make setup)")
         (static / "plotly").mkdir()
         shutil.copy(script, static / "plotly")
+
+
+def _stage_detector(root: Path, profile: Profile, folder: Path) -> None:
+    """Write what the detector in the page loads: about EmojiShift, as the assignments."""
+    from oodlib.experiments.experiment import Experiment  # imports torch, not needed where nothing changed
+    from oodlib.report.try_it_files import write_try_it
+
+    write_try_it(folder, Experiment.of(load_profile("pocket", small=profile.is_small)), root / "node_modules")
 
 
 def _stage_page(name: str, record: RunRecord, profile: Profile, source: Path, published: Edition | None) -> None:

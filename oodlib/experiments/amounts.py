@@ -10,9 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from oodlib.experiments.profile_parts import Strict
-
-Count = Annotated[int, Field(ge=1)]
+from oodlib.experiments.profile_parts import Count, Strict
+from oodlib.experiments.text_amounts import OfPicturesWithText, OfPseudoOOD, OfSentences
 
 
 class OfProtocols(Strict):
@@ -194,59 +193,6 @@ class OfMadeOutliers(Strict):
     draws: Count = 150
 
 
-class OfPseudoOOD(Strict):
-    """The page `pseudo_ood`, on texts.
-
-    Attributes
-    ----------
-    seeds : int
-        How often everything is trained.
-    epochs : int
-        Of every training.
-    per_class : int
-        Texts of each class that are trained on.
-    changed : int
-        Texts of each class that outliers are made from.
-    held : int
-        ID texts that give the margin.
-    tested, of_a_set : int
-        ID texts of the test, and texts of each OOD set.
-    real : int
-        Real outliers from each of two sets.
-    left_out : list of str
-        Sets of the benchmark that are not among the tests.
-    """
-
-    seeds: Count = 2
-    epochs: Count = 10
-    per_class: Count = 300
-    changed: Count = 50
-    held: Count = 300
-    tested: Count = 500
-    of_a_set: Count = 200
-    real: Count = 125
-    left_out: list[str] = Field(default=["french-keywords", "japanese-keywords"])
-
-
-class OfPicturesWithText(Strict):
-    """The page `pictures_with_text`.
-
-    Attributes
-    ----------
-    concepts : int or None
-        ID concepts, and new ones, at most; None takes all.
-    shares : list of float
-        Labelled OOD pairs of each scenario, as shares of the pairs of training; the first is that of all comparisons.
-    seeds, epochs : int
-        How often everything is trained, and passes over the pairs.
-    """
-
-    concepts: Annotated[int, Field(ge=8)] | None = None
-    shares: list[Annotated[float, Field(gt=0, lt=0.3)]] = Field(default=[0.01, 0.03, 0.1], min_length=1)
-    seeds: Count = 3
-    epochs: Count = 30
-
-
 class OfCoursework(Strict):
     """The data of the coursework: of the outlier words of each kind, it has one in so many (`one_in`)."""
 
@@ -267,6 +213,7 @@ class Amounts(Strict):
     how_far_out: OfHowFarOut = OfHowFarOut()
     without_labels: OfWithoutLabels = OfWithoutLabels()
     made_outliers: OfMadeOutliers = OfMadeOutliers()
+    sentences: OfSentences = OfSentences()
     pseudo_ood: OfPseudoOOD = OfPseudoOOD()
     pictures_with_text: OfPicturesWithText = OfPicturesWithText()
     coursework: OfCoursework = OfCoursework()

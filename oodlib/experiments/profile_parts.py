@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Names = Literal["clean", "openai"]  # the two traditions of naming ImageNet's classes
 Kind = Literal["far", "near", "hard", "covariate"]
 Sets = dict[str, dict[Kind, list[str]]]  # ID set -> kind -> OOD sets
+Count = Annotated[int, Field(ge=1)]
 TIMM = "timm:"
 # What made-up pictures are shown to: open_clip's smallest with patches, and a tower for timm's own tests.
 SMALL_MODEL, SMALL_TOWER = "ViT-S-32-alt", f"{TIMM}test_vit"

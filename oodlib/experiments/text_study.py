@@ -30,7 +30,7 @@ class TextStudy:
     def __init__(self, *, n_boot: int = 1000, seed: int = 0):
         self.n_boot, self.seed = n_boot, seed
         self._parts: dict[str, int] = {}
-        self._drawn: dict[tuple[int, int], NDArray[np.float64]] = {}
+        self._drawn: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._found: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
 
     def add(self, trial: str, part: str, id_scores: NDArray[np.float64], ood_scores: NDArray[np.float64]) -> None:
@@ -40,9 +40,11 @@ class TextStudy:
         if not (np.isfinite(inside).all() and np.isfinite(outside).all()):
             raise OodlibError(f"{trial} gives scores of {part} that are no numbers: encode the texts again")
         # How often an ID text beats an OOD text: every draw of texts weighs the same table.
-        wins = (inside[:, None] > outside) + 0.5 * (inside[:, None] == outside)
-        draws = (self._weights(0, len(inside)) @ wins * self._weights(stream, len(outside))).sum(axis=1)
-        self._found.setdefault((trial, part), []).append(np.concatenate([[wins.mean()], draws]))
+        wins = ((inside[:, None] > outside) + 0.5 * (inside[:, None] == outside)).astype(np.float32)
+        draws = (self._weights(0, len(inside)) @ wins * self._weights(stream, len(outside))).sum(
+            axis=1, dtype=np.float64
+        )
+        self._found.setdefault((trial, part), []).append(np.concatenate([[wins.mean(dtype=np.float64)], draws]))
 
     def auroc(self, trial: str, parts: Sequence[str]) -> Numbers:
         """The mean AUROC over parts and seeds, with its 95 % interval."""
@@ -61,11 +63,12 @@ class TextStudy:
         )
         return means
 
-    def _weights(self, stream: int, n: int) -> NDArray[np.float64]:
+    def _weights(self, stream: int, n: int) -> NDArray[np.float32]:
         """The share of each of n texts in every draw: (n_boot, n)."""
         if (stream, n) not in self._drawn:
             draw = np.random.default_rng([self.seed, stream])
-            self._drawn[stream, n] = draw.multinomial(n, np.full(n, 1 / n), size=self.n_boot) / n
+            times = draw.multinomial(n, np.full(n, 1 / n), size=self.n_boot)
+            self._drawn[stream, n] = (times / n).astype(np.float32)
         return self._drawn[stream, n]
 
 

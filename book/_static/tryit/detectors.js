@@ -2,11 +2,11 @@
 // a share, scores are its log-odds. `oodlib.report.try_it.page_detectors` names their parameters; where those do not
 // say otherwise a test holds every score against the library's.
 //
-// `fit` gives a function from a picture's feature to
-//   score   as `score_samples` gives it
-//   shown   on the paper's scale
+// `fit` gives two functions of a picture's feature and its cosines with the names. `score` is what `score_samples` gives.
+// `read` tells how a score came about:
 //   names   the share of each name
 //   words   by outlier word in use (its place in the vocabulary), the share that it takes; empty where there is none
+// `shown` turns a score into the paper's scale.
 
 import {
   Matrix,
@@ -41,81 +41,88 @@ const shares = (logits) => {
 };
 
 function msp(_, concepts) {
-  return mcm({ temperature: 1 / concepts.logitScale }, concepts);
+  return mcm({ temperature: 1 / concepts.logitScale });
 }
 
-function mcm({ temperature }, { text }) {
-  return (feature) => {
-    const logits = scaled(text.times(feature), temperature);
-    const score = logits.length > 1 ? largestShare(logits) : 0; // with one name no picture differs from another
-    return { score, shown: sigmoid(score), names: shares(logits), words: NONE };
+function mcm({ temperature }) {
+  return {
+    // with one name no picture differs from another
+    score: (_, cosines) => (cosines.length > 1 ? largestShare(scaled(cosines, temperature)) : 0),
+    read: (_, cosines) => ({ names: shares(scaled(cosines, temperature)), words: NONE }),
+    shown: sigmoid,
   };
 }
 
-function energy({ temperature }, { text, logitScale }) {
+function energy({ temperature }, { logitScale }) {
   const tau = temperature ?? 1 / logitScale;
-  return (feature) => {
-    const logits = scaled(text.times(feature), tau);
-    const score = tau * logSumExp(logits);
-    return { score, shown: score, names: shares(logits), words: NONE };
+  return {
+    score: (_, cosines) => tau * logSumExp(scaled(cosines, tau)),
+    read: (_, cosines) => ({ names: shares(scaled(cosines, tau)), words: NONE }),
+    shown: (score) => score,
   };
 }
 
 function negLabel({ quantile: q, keep, groups, temperature, random_state: seed }, { text, words }) {
   const near = words.places.map((_, k) => quantile(text.times(words.text.row(k)), q));
-  const kept = top(near.map((x) => -x), Math.max(1, Math.floor(near.length * keep))); // the farthest first
-  const count = Math.min(groups, kept.length);
-  const size = Math.floor(kept.length / count);
-  const dealt = permutation(count * size, seed).map((k) => kept[k]);
+  const farthest = top(near.map((x) => -x), Math.max(1, Math.floor(near.length * keep)));
+  const count = Math.min(groups, farthest.length);
+  const size = Math.floor(farthest.length / count);
+  const dealt = permutation(count * size, seed).map((k) => farthest[k]);
   const labels = words.text.take(dealt);
-  return (feature) => {
-    const logits = scaled(text.times(feature), temperature);
-    const others = scaled(labels.times(feature), temperature);
-    const known = logSumExp(logits);
-    const names = new Float64Array(logits.length);
-    const taken = new Map();
-    const odds = Array.from({ length: count }, (_, g) => {
-      const own = others.subarray(g * size, (g + 1) * size);
-      const unknown = logSumExp(own);
-      const whole = logSumExp([known, unknown]);
-      logits.forEach((x, k) => (names[k] += Math.exp(x - whole) / count));
-      own.forEach((x, k) => taken.set(words.places[dealt[g * size + k]], Math.exp(x - whole) / count));
-      return known - unknown;
-    });
-    const score = meanShare(odds);
-    return { score, shown: sigmoid(score), names, words: taken };
+  /** Logits of names and of labels, and of each group the logarithm of its sum. */
+  const compare = (feature, cosines) => {
+    const [known, unknown] = [scaled(cosines, temperature), scaled(labels.times(feature), temperature)];
+    const sums = Float64Array.from({ length: count }, (_, g) => logSumExp(unknown.subarray(g * size, (g + 1) * size)));
+    return { known, unknown, sums };
+  };
+  return {
+    score(feature, cosines) {
+      const { known, sums } = compare(feature, cosines);
+      const own = logSumExp(known);
+      return meanShare(sums.map((x) => own - x));
+    },
+    read(feature, cosines) {
+      const { known, unknown, sums } = compare(feature, cosines);
+      const own = logSumExp(known);
+      const wholes = sums.map((x) => logSumExp([own, x]));
+      const inside = wholes.reduce((total, whole) => total + Math.exp(own - whole) / count, 0);
+      const taken = dealt.map((k, at) => [words.places[k], Math.exp(unknown[at] - wholes[Math.floor(at / size)]) / count]);
+      return { names: shares(known).map((share) => share * inside), words: new Map(taken) };
+    },
+    shown: sigmoid,
   };
 }
 
-function ole({ quantile: q, temperature, use_no: useNo, hard }, concepts) {
-  const { text, no, words, prototypes, mixes, edge } = concepts;
+function ole({ quantile: q, temperature, use_no: useNo, hard }, { text, no, words, prototypes, mixes, edge }) {
   const near = Array.from({ length: prototypes.rows }, (_, k) => Math.max(...text.times(prototypes.row(k))));
   const limit = quantile(near, q);
-  const far = near.flatMap((x, k) => (x < limit ? [k] : []));
-  const kept = prototypes.take(far);
+  const kept = prototypes.take(near.flatMap((x, k) => (x < limit ? [k] : [])));
   const mixed = hard ? hardPrototypes(text, kept, limit, edge ?? border(text, mixes.length), mixes) : [];
-  const bank = Matrix.of([...far.map((_, k) => kept.row(k)), ...mixed.map(({ row }) => row)], text.columns);
-  const source = [...far.keys(), ...mixed.map(({ from }) => from)];
-  let called; // the nearest word of each kept prototype, found when a picture is read
-  const name = (k) => {
-    called ??= Array.from({ length: kept.rows }, (_, row) => top(words.text.times(kept.row(row)), 1)[0]);
-    return words.places[called[source[k]]];
-  };
-  return (feature) => {
-    const logits = scaled(text.times(feature), temperature);
-    const others = scaled(bank.times(feature), temperature);
-    const known = logSumExp(logits);
-    const whole = logSumExp([known, ...others]);
-    const share = known - logSumExp(others);
-    const noLogits = scaled(no.times(feature), temperature);
-    const yes = useNo && meanShare(logits.map((x, k) => x - noLogits[k]), logits.map((x) => x - known));
-    const score = useNo ? product(share, yes) : share;
-    const found = () => {
+  const bank = Matrix.of([...Array.from({ length: kept.rows }, (_, k) => kept.row(k)), ...mixed.map(({ row }) => row)], text.columns);
+  const source = [...Array.from({ length: kept.rows }, (_, k) => k), ...mixed.map(({ from }) => from)];
+  let called; // the outlier word nearest to each kept prototype, found when a picture is first read
+  return {
+    score(feature, cosines) {
+      const logits = scaled(cosines, temperature);
+      const known = logSumExp(logits);
+      const share = known - logSumExp(scaled(bank.times(feature), temperature));
+      if (!useNo) return share;
+      const against = scaled(no.times(feature), temperature);
+      const yes = logits.map((x, k) => x - against[k]);
+      return product(share, meanShare(yes, logits.map((x) => x - known)));
+    },
+    read(feature, cosines) {
+      called ??= Array.from({ length: kept.rows }, (_, k) => words.places[top(words.text.times(kept.row(k)), 1)[0]]);
+      const [logits, others] = [scaled(cosines, temperature), scaled(bank.times(feature), temperature)];
+      const whole = logSumExp([...logits, ...others]);
       const taken = new Map();
-      others.forEach((x, k) => taken.set(name(k), (taken.get(name(k)) ?? 0) + Math.exp(x - whole)));
-      return taken;
-    };
-    return { score, shown: sigmoid(score), names: logits.map((x) => Math.exp(x - whole)), get words() { return found(); } };
+      others.forEach((x, k) => {
+        const word = called[source[k]];
+        taken.set(word, (taken.get(word) ?? 0) + Math.exp(x - whole));
+      });
+      return { names: logits.map((x) => Math.exp(x - whole)), words: taken };
+    },
+    shown: sigmoid,
   };
 }
 

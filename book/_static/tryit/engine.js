@@ -45,6 +45,7 @@ class Engine {
   #concepts;
   #fitted = new Map();
   #references = new Map();
+  #cosines; // of the book's drawings with the names in use
 
   constructor(manifest, base, tower, vocabulary) {
     Object.assign(this, { manifest, base });
@@ -77,6 +78,7 @@ class Engine {
     };
     this.#fitted.clear();
     this.#references.clear();
+    this.#cosines = undefined;
     return { names: usable, unknown: names.filter((name) => !usable.includes(name)), notes: [...notes, ...this.#doubts()] };
   }
 
@@ -90,7 +92,10 @@ class Engine {
   /** What a detector makes of a feature, with the names in use. */
   read(features, key) {
     const { names, words } = this.#concepts;
-    const { score, shown, names: shares, words: taken } = this.#detector(key)(features);
+    const detector = this.#detector(key);
+    const known = this.#concepts.text.times(features);
+    const score = detector.score(features, known);
+    const { names: shares, words: taken } = detector.read(features, known);
     const cosines = words.text.times(features);
     const by = taken.size ? words.places.map((place) => taken.get(place) ?? 0) : cosines;
     const told = top(by, SHOWN).map((k) => ({
@@ -101,7 +106,7 @@ class Engine {
     const inside = shares.reduce((a, b) => a + b, 0);
     return {
       score,
-      shown,
+      shown: detector.shown(score),
       names: top(shares, names.length).map((k) => ({ name: names[k], p: shares[k] })),
       words: told,
       pulledBy: taken.size && inside < 0.5 ? told[0].word : null,
@@ -118,8 +123,13 @@ class Engine {
     const { labels, kinds, words, pictures } = this.#known;
     const detector = this.#detector(key);
     const own = new Set(this.#concepts.names.map((name) => this.#known.find(name)));
+    this.#cosines ??= labels.map((_, k) => this.#concepts.text.times(pictures.row(k))); // every detector wants them
     const scores = (chosen) =>
-      Float32Array.from(labels.flatMap((label, k) => (chosen(label, kinds[k]) ? [detector(pictures.row(k)).score] : [])));
+      Float32Array.from(
+        labels.flatMap((label, k) =>
+          chosen(label, kinds[k]) ? [detector.score(pictures.row(k), this.#cosines[k])] : [],
+        ),
+      );
     const id = scores((label) => own.has(this.#known.find(words[label])));
     const far = scores((label, kind) => kind === "far" && !own.has(this.#known.find(words[label])));
     // Without drawings of the names, the cut that catches as many of the far ones.

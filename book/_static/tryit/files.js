@@ -16,7 +16,7 @@ export function progressOf(onProgress, total) {
   };
 }
 
-/** The bytes of a file as the manifest lists it: { path, bytes, sha256 }. */
+/** The bytes of a file as the manifest lists it: { path, bytes, sha256 }; what is packed (gzip) is unpacked. */
 export async function bytesOf({ path, bytes, sha256 }, base, told = () => {}) {
   const url = new URL(`${path}?${sha256}`, base).href;
   const kept = await keptFiles();
@@ -29,7 +29,12 @@ export async function bytesOf({ path, bytes, sha256 }, base, told = () => {}) {
     throw new Error(`${path} is not whole: load the page again`);
   }
   if (kept && !found) await keep(kept, url, content);
-  return content;
+  return path.endsWith(".packed") ? unpacked(content) : content;
+}
+
+async function unpacked(content) {
+  const stream = new Blob([content]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 async function read(reply, bytes, told) {

@@ -29,7 +29,7 @@ class Stage:
     Parameters
     ----------
     down, up : Tensor
-        (D, r) and (r, D): features z become z + z down up.
+        (D, r) and (r, D): features z become z + gelu(z down) up.
     weight, bias : Tensor
         (C, D) and (C,): of the head, on these features.
     """
@@ -41,8 +41,7 @@ class Stage:
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Move features: (n, D) -> float32 (n, D)."""
-        features = torch.from_numpy(as_numpy(X)).float()
-        return (features + features @ self.down @ self.up).numpy()
+        return _moved(torch.from_numpy(as_numpy(X)).float(), self.down, self.up).numpy()
 
     def logits(self, X: Any) -> NDArray[np.float32]:
         """Logits of features that have not been moved: (n, D) -> float32 (n, C)."""
@@ -52,11 +51,11 @@ class Stage:
 class TextClassifier(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     r"""A linear head on features that a small map moves; both are trained together.
 
-    .. math:: \mathcal{L} = \mathrm{CE}(W z' + b) + w\, \mathcal{L}_c(z'), \qquad z' = z + z A B
+    .. math:: \mathcal{L} = \mathrm{CE}(W z' + b) + w\, \mathcal{L}_c(z'), \qquad z' = z + \mathrm{gelu}(z A) B
 
     The map stands for tuning the language model: it starts as the identity, and the contrastive term acts on what the
-    head reads, as in the released code. The map in the place of the model, the falling of the learning rate along half
-    a cosine and its size are ours.
+    head reads, as in the released code. It has a bend because `Mahalanobis` is blind to a linear map. The map in the
+    place of the model, the learning rate and its fall along half a cosine are ours.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         def loss_of(rows: Tensor, _: torch.Generator) -> Tensor:
             if next(steps) in starts:
                 keep()
-            moved = features[rows] + features[rows] @ down @ up
+            moved = _moved(features[rows], down, up)
             return self._loss(moved, F.linear(moved, weight, bias), labels[rows])
 
         with torch.random.fork_rng(devices=[]):
@@ -163,3 +162,7 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         if self.loss == "margin":
             loss = loss + self.weight * margin(features, labels)
         return loss
+
+
+def _moved(features: Tensor, down: Tensor, up: Tensor) -> Tensor:
+    return features + F.gelu(features @ down) @ up
