@@ -33,7 +33,6 @@ from sklearn.datasets import load_sample_images
 
 from oodlib.datasets import emojishift
 from oodlib.datasets.images import read_image
-from oodlib.detectors import get_detector
 from oodlib.evaluation import ood_metrics
 from oodlib.experiments import Experiment, profiles
 from oodlib.guard import Guard
