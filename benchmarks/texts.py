@@ -3,7 +3,7 @@
     python benchmarks/texts.py [--texts 2048] [--threads 2] [--rounds 3]
 
 The work is WordNet's definitions from strings to features, the masked mean of the last hidden states, with one model
-and the same weights. The plain loop takes 32 texts at a time in the order of the list, and pads to the longest of them.
+and the same weights. The plain loop takes 32 texts at a time as they are listed, and pads to the longest of the batch.
 The hand-written loop of ONNX Runtime sorts by length, and the best of its settings counts, each measured in this run:
 threads inside one session or beside each other, and the number of texts at once; its graph is ours, which has no more
 than the model. All take turns, and the median of the rounds counts. Loading models is not counted. The cosine is the

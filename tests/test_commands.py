@@ -192,6 +192,7 @@ def place(checkout, drawings, pocket, tmp_path, monkeypatch):
         for name in ("glasses", "rocket"):
             shutil.copy(drawings[name], tmp_path / outside)
     shutil.copytree(tmp_path / "elsewhere", tmp_path / "photos")
+    (tmp_path / "pairs.csv").write_text("path,text\npicture.png,a tiger\n", encoding="utf-8")
     return tmp_path
 
 

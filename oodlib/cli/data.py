@@ -1,4 +1,4 @@
-"""`oodlib data list | check | get`: which sets of pictures are here, what is wrong with them, and how to get them.
+"""`oodlib data list | check | get`: which sets are here, what is wrong with them, and how to get them.
 
 Only `get` downloads, and it asks first. Heavy imports wait until a command needs them, so that help comes at once.
 """
@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.table import Column, Table
 
 from oodlib.cli.console import app, command, notes, out
+from oodlib.cli.text_data import check_texts, describe_texts, text_table
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from oodlib.datasets.photo_cards import Archive, Card
 
 EMOJI = "emojishift"
-group = typer.Typer(help="The sets of pictures: what is here, what is missing, how to get it.", no_args_is_help=True)
+group = typer.Typer(
+    help="The sets of pictures and texts: what is here, what is missing, how to get it.", no_args_is_help=True
+)
 app.add_typer(group, name="data")
 
 RootOption = Annotated[
@@ -56,8 +59,9 @@ def list_sets(root: RootOption = None) -> None:
     out.print(table)
     out.print("?: not verified; ~: as others have packed it; as NAME: part of that set")
     out.print("far, near, hard, spurious: OOD sets")
+    out.print(text_table(place))
     kind = ", a made-up sample" if photos.is_sample(place) else ""
-    out.print(f"photographs are looked for in {place}{kind}", soft_wrap=True, markup=False)
+    out.print(f"photographs and texts are looked for in {place}{kind}", soft_wrap=True, markup=False)
     out.print("OODLIB_DATA or --root names another folder; to get a set: oodlib data get NAME")
 
 
@@ -67,12 +71,16 @@ def check(
     root: RootOption = None,
 ) -> None:
     """Look whether sets are all there; each problem comes with its remedy. Exit code 1 if there is one."""
-    from oodlib.datasets import photos
+    from oodlib.datasets import paper_texts, photos
     from oodlib.datasets.examination import NOT_THERE
 
     place = root or photos.data_root()
     problems = 0
-    for name in names or photos.names():
+    for name in names or (*photos.names(), *paper_texts.SETS):
+        if name in paper_texts.SETS:
+            if names or (place / paper_texts.SETS[name].place).exists():
+                problems += check_texts(name, place)
+            continue
         state = photos.examine(name, place, deep=deep)
         if not names and state.word == NOT_THERE:
             continue
@@ -102,32 +110,14 @@ def get(
             raise OodlibError(f"{EMOJI} is drawn into the cache folder: leave --root out, or set OODLIB_HOME")
         _draw()
         return
-    from oodlib.datasets import photos
-    from oodlib.datasets.fetch import fetch
+    from oodlib.datasets import paper_texts, photos
 
-    card = photos.card(name)
     place = root or photos.data_root()
-    state = photos.examine(name, place)
-    if state.fine:
-        out.print(f"{name} is here: {state.word}, {state.found:,} pictures in {place}", markup=False, soft_wrap=True)
+    if name in paper_texts.SETS:
+        if not describe_texts(name, place):
+            raise typer.Exit(1)
         return
-    _describe(card, place)
-    if not card.fetchable:
-        raise typer.Exit(1)
-    if not yes:
-        typer.confirm("Download it?", abort=True)
-
-    def heard(archive: Archive, got: int, total: int | None) -> None:
-        if notes.is_terminal:
-            notes.print(f"{archive.file}: {_size(got)} of {_size(total)}  ", end="\r", markup=False)
-
-    fetch(card, place, heard=heard, notify=lambda sentence: notes.print(sentence, markup=False))
-    state = photos.examine(name, place)
-    out.print(f"{name}: {state.word}, {state.found:,} pictures, {_size(state.bytes)}", markup=False)
-    for problem in state.problems:
-        out.print(f"  {problem}", markup=False, soft_wrap=True)
-    if state.problems:
-        raise typer.Exit(1)
+    _get_photos(photos.card(name), place, yes=yes)
 
 
 command(list_sets, group, name="list")
@@ -142,6 +132,35 @@ def emoji_pictures() -> Manifest:
     if not (emojishift.folder() / "manifest.csv").exists():
         notes.print("drawing about 8,400 pictures, once; on two cores this takes one to two minutes")
     return emojishift.load()
+
+
+def _get_photos(card: Card, place: Path, *, yes: bool) -> None:
+    from oodlib.datasets import photos
+    from oodlib.datasets.fetch import fetch
+
+    state = photos.examine(card.name, place)
+    if state.fine:
+        out.print(
+            f"{card.name} is here: {state.word}, {state.found:,} pictures in {place}", markup=False, soft_wrap=True
+        )
+        return
+    _describe(card, place)
+    if not card.fetchable:
+        raise typer.Exit(1)
+    if not yes:
+        typer.confirm("Download it?", abort=True)
+
+    def heard(archive: Archive, got: int, total: int | None) -> None:
+        if notes.is_terminal:
+            notes.print(f"{archive.file}: {_size(got)} of {_size(total)}  ", end="\r", markup=False)
+
+    fetch(card, place, heard=heard, notify=lambda sentence: notes.print(sentence, markup=False))
+    state = photos.examine(card.name, place)
+    out.print(f"{card.name}: {state.word}, {state.found:,} pictures, {_size(state.bytes)}", markup=False)
+    for problem in state.problems:
+        out.print(f"  {problem}", markup=False, soft_wrap=True)
+    if state.problems:
+        raise typer.Exit(1)
 
 
 def _draw() -> None:

@@ -13,6 +13,7 @@ import typer
 
 from oodlib.cli.console import SeveralValues, command, note, notes
 from oodlib.cli.options import Encoder, Format, Like, Output, Pretrained, QuickGelu, Templates
+from oodlib.cli.pairs import Pairs, judged, lines_of, summed_up
 from oodlib.errors import OodlibError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 ALL_IN, SOME_OUT, SOME_UNREADABLE = 0, 3, 4
 EXIT_CODES = (
     "Exit code: 0 all pictures are in; 3 some are out; 4 some cannot be read (whatever the others are); 1 an error, "
-    "stated in one sentence; 2 a mistyped command; 130 interrupted."
+    "stated in one sentence; 2 a mistyped command; 130 interrupted. A pair is in if its picture is and "
+    "its text matches."
 )
 
 PATHS = 'files, folders (with those below) or quoted globs: "photos/**/*.jpg"'
@@ -73,6 +75,7 @@ def detect(
         list[str] | None,
         typer.Option("--outliers", help="words for what is not in your classes", show_default="nouns of WordNet"),
     ] = None,
+    pairs: Pairs = None,
     kind: Format = None,
     output: Output = None,
     save: Annotated[
@@ -90,6 +93,8 @@ def detect(
 
     For example: oodlib detect photos/ --labels cat dog "sports car"
 
+    For example: oodlib detect --pairs pairs.csv --labels cat dog
+
     Put paths before --labels, or after a lone --. A picture that scores at or above the threshold is in.
 
     Features and guards are kept: the same pictures are encoded once, the same labels fitted once. The first run with an
@@ -101,11 +106,12 @@ def detect(
     if shape == "html":
         import oodlib.cli.gallery  # noqa: F401 (a report that cannot be drawn is refused before anything takes time)
     check_targets(output, save)
-    if not paths and save is None:
+    lines = None if pairs is None else lines_of(pairs, paths, shape)
+    if not paths and lines is None and save is None:
         raise OodlibError(
             "which pictures? Name files or folders before --labels, or --save a guard without looking at any"
         )
-    if not paths and (kind or output):
+    if not paths and lines is None and (kind or output):
         said = "--output" if output else "--format"
         raise OodlibError(f"{said} is for what pictures give, and none are named: name some, or leave {said} out")
     # The first run takes a while. Calibration pictures have a bar of their own; two such displays disturb each other.
@@ -127,14 +133,19 @@ def detect(
         note(sentence)
     if save is not None:
         guard.save(save)
-    if not paths:
+    if lines is not None and pairs is not None:
+        found = judged(guard, lines, pairs)
+    elif paths:
+        found = guard.decisions(paths, progress=notes.is_terminal)
+    else:
         return
-    found = guard.decisions(paths, progress=notes.is_terminal)
     present(found, shape, output)
     _passed_over(found)
     decided = [row["decision"] for row in found.rows]
     counts = {decision: decided.count(decision) for decision in ("in", "out", "unreadable")}
-    notes.print(f"{', '.join(f'{n} {what}' for what, n in counts.items())}; threshold {guard.threshold}", markup=False)
+    apart = "" if lines is None else summed_up(found)
+    said = ", ".join(f"{n} {what}" for what, n in counts.items())
+    notes.print(f"{said}; threshold {guard.threshold}{apart}", markup=False)
     if "share_out" in found.about:
         share, low = (f"{100 * found.about[name]:.0f} %" for name in ("share_out", "share_out_low"))
         notes.print(f"beside the calibration pictures, about {share} of these are out, and at least {low} (95 % sure)")

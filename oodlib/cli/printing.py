@@ -19,7 +19,7 @@ from oodlib.guard.rows import Rows
 
 FORMATS = ("table", "json", "csv", "html")
 NAMED = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".txt": "table", "": "table"}
-_NUMBERS = ("score", "threshold", "margin", "cosine")
+_NUMBERS = ("line", "score", "threshold", "margin", "cosine", "fit")
 _COLOURS = {"in": "green", "out": "red", "unreadable": "yellow"}
 
 
@@ -89,10 +89,10 @@ def _missing(value: object) -> bool:
 
 def _for_a_terminal(found: Rows) -> Table:
     """What fits in one table: the common folder stands above, the threshold and the reasons below."""
-    columns = [column for column in found.columns if column not in ("threshold", "margin", "reason")]
+    columns = [column for column in found.columns if column not in ("threshold", "margin", "needed", "reason")]
     folder = os.path.dirname(os.path.commonprefix([str(row["image"]) for row in found.rows]))  # noqa: PTH120, RUF071 (of letters)
     score = "score" if "score" in found.columns else "cosine"
-    bad = [row for row in found.rows if _missing(row[score])]
+    bad = [row for row in found.rows if _missing(row[score]) or row.get("decision") == "unreadable"]
     reasons = "\n".join(f"{safe(row['image'])}: {safe(row['reason'])}" for row in bad)
     shown = Table(title=Text(safe(folder)) if folder else None, caption=Text(reasons) if reasons else None)
     shown.title_justify = shown.caption_justify = "left"

@@ -1,4 +1,4 @@
-"""Pictures and words: what yields a Manifest and cuts Benchmarks out of it, and WordNet.
+"""Pictures, texts and words: what yields a Manifest or a TextSet and cuts benchmarks out of it, and WordNet.
 
 EmojiShift's `sha256` is that of the SVG source, not of the drawn PNG: a renderer may round differently on another
 processor, and the manifest's hash must be the same on any machine. The hash of the drawn pixels, which finds copies, is

@@ -158,6 +158,17 @@ def from_csv(path: Path | str) -> Pictures:
     return found.pictures(table.parent)
 
 
+def from_files(files: Iterable[Path]) -> Pictures:
+    """Exactly these files: none is walked as a folder or read as a pattern, and each counts once.
+
+    `shown` and `order` have the absolute path of each, as `os.path.abspath` spells it.
+    """
+    found = _Found()
+    for file in files:
+        found.take(file, str(_absolute(file)))
+    return found.pictures()
+
+
 class _Found:
     """Collects files while folders are walked."""
 

@@ -34,6 +34,28 @@ def read_table(path: Path) -> list[Line]:
     OodlibError
         If the file cannot be read, lacks a column or lines, or a line has more or fewer cells than the header.
     """
+    columns, rest = read_lines(path, "path and label")
+    if not rest or any(columns.count(name) != 1 for name in ("path", "label")) or columns.count("split") > 1:
+        raise OodlibError(
+            f"{path} must have a first line with the columns path and label, each once, and a line for each picture"
+        )
+    return [_line(path, number, cells, columns) for number, cells in rest]
+
+
+def read_lines(path: Path, named: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header of a CSV in small letters, and the lines that are not empty, with their numbers.
+
+    Parameters
+    ----------
+    path : Path
+    named : str
+        The columns that messages ask for.
+
+    Raises
+    ------
+    OodlibError
+        If the file cannot be read.
+    """
     check_source(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -44,15 +66,18 @@ def read_table(path: Path) -> list[Line]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OodlibError(
             f"cannot read {path} ({getattr(error, 'strerror', None) or error}): pass a CSV in UTF-8 with the columns "
-            "path and label"
+            f"{named}"
         ) from None
     (_, first), *rest = lines or [(0, [])]
     columns = [name.casefold() for name in first]
-    if not rest or any(columns.count(name) != 1 for name in ("path", "label")) or columns.count("split") > 1:
-        raise OodlibError(
-            f"{path} must have a first line with the columns path and label, each once, and a line for each picture"
-        )
-    return [_line(path, number, cells, columns) for number, cells in rest]
+    return columns, [(number, _trimmed(cells, len(columns))) for number, cells in rest]
+
+
+def _trimmed(cells: list[str], columns: int) -> list[str]:
+    """Cells without the empty ones that a spreadsheet fills lines up with."""
+    while len(cells) > columns and not cells[-1]:
+        cells = cells[:-1]
+    return cells
 
 
 def _cells(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
@@ -63,8 +88,6 @@ def _cells(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _line(path: Path, number: int, cells: list[str], columns: list[str]) -> Line:
-    while len(cells) > len(columns) and not cells[-1]:  # a spreadsheet fills lines up
-        cells = cells[:-1]
     where = f"line {number} of {path}"
     if len(cells) != len(columns):
         raise OodlibError(

@@ -13,11 +13,11 @@ import numpy as np
 
 from oodlib.encoders.language_models import Tower, minilm_by_onnx, named_tower
 from oodlib.errors import OodlibError
-from oodlib.pocket.light import BATCH
 from oodlib.pocket.sessions import by_length
 from oodlib.prompts.sets import check_prompts
 
 MINILM = "minilm"
+BATCH = 16  # texts at once: of sentences, more leave the cache of a core, which takes a fifth longer
 
 
 class TextEncoder:

@@ -26,7 +26,7 @@ class OfSentences(Strict):
         Of the trainings.
     """
 
-    train: Count = 1500
+    train: Count = 1200
     test: Count = 200
     per_set: Count = 100
     matched_from: Count = 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def decide(
     concepts: Concepts,
     threshold: Threshold,
     seen: Seen,
-    encoder: str,
+    encoder: Mapping[str, Any],
     calibration: Any = None,
 ) -> Rows:
     """One row an image, in the order of `seen`.
@@ -37,8 +38,8 @@ def decide(
         The cut on the paper's scale, for showing: what decides is the detector's own.
     seen : Seen
         What became of each image.
-    encoder : str
-        What the facts call it.
+    encoder : mapping
+        Its specification, from which the facts take its name.
     calibration : Tensor or array, optional
         Features (n, D) of pictures known to be in: beside their scores, those of the images tell what share is out
         (`oodlib.evaluation.label_free.share_of_ood`), wherever the threshold lies.
@@ -67,7 +68,7 @@ def decide(
     about = {
         "method": repr(detector),
         "labels": list(concepts.names),
-        "encoder": encoder,
+        "encoder": f"{encoder['model']} {encoder['pretrained'] or ''}".strip(),
         "threshold": str(threshold),
         "passed_over": list(seen.passed_over),
         **shares,

@@ -23,7 +23,7 @@ from oodlib.guard.decisions import decide
 from oodlib.guard.doubtful import name_notes
 from oodlib.guard.file import load_guard, save_guard
 from oodlib.guard.fit import check_outliers, check_that_it_tells, fit_names, with_outliers
-from oodlib.guard.images import look
+from oodlib.guard.images import Seen, look
 from oodlib.guard.labels import Labels, check_labels, encode_labels
 from oodlib.guard.reading import check_reading
 from oodlib.guard.rows import Rows
@@ -185,9 +185,11 @@ class Guard:
 
     def decisions(self, images: Any, *, progress: bool = False) -> Rows:
         """What `detect` tells, as plain rows."""
-        spec, seen = self.encoder.spec, look(self.encoder, images, progress=progress)
-        called = f"{spec['model']} {spec['pretrained'] or ''}".strip()
-        return decide(self.detector, self.concepts, self.threshold, seen, called, self.calibration)
+        return self.judge(look(self.encoder, images, progress=progress))
+
+    def judge(self, seen: Seen) -> Rows:
+        """What `detect` tells of images that were looked at, as plain rows."""
+        return decide(self.detector, self.concepts, self.threshold, seen, self.encoder.spec, self.calibration)
 
     def save(self, path: str | Path) -> None:
         """Keep the guard in one safetensors file (`oodlib.guard.file`)."""
@@ -230,9 +232,8 @@ def detect(
         A name that `oodlib.detectors.list_detectors` knows.
     threshold : float, "auto", "id95" or "conformal"
         As `oodlib.evaluation.thresholds.choose` explains; a number is on the paper's scale, such as a probability of
-        0.9. "auto" takes "id95" where there are calibration pictures,
-        else the score at which the classes and everything else are equally likely; methods without such a score ask for
-        pictures.
+        0.9. "auto" takes "id95" where there are calibration pictures, else the score at which the classes and
+        everything else are equally likely; methods without such a score ask for pictures.
     calibrate : as `images`, optional
         Pictures of your classes that the threshold is chosen from.
     outliers : sequence of str, optional

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from oodlib.concepts import as_list
-from oodlib.datasets.folder import from_paths
+from oodlib.datasets.folder import Pictures, from_paths
 from oodlib.datasets.pixels import as_picture
 from oodlib.embeddings.embedding import embed
 from oodlib.embeddings.filling import groups_encoded
@@ -93,7 +93,7 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
         raise OodlibError("one of the paths is empty: name a file or a folder, or leave it out")
     paths = [isinstance(item, str | os.PathLike) for item in items]
     if all(paths):
-        return _look_at_files(encoder, [Path(item) for item in items], progress, home)
+        return look_at(encoder, from_paths([Path(item) for item in items]), progress=progress, home=home)
     if any(paths):
         raise OodlibError("some images are paths and some are pictures: pass the two kinds in two calls")
     names = tuple(f"image {place}" for place in range(1, len(items) + 1))
@@ -108,8 +108,10 @@ def look(encoder: Encoder | LightEncoder, images: Any, *, progress: bool = False
     return Seen(names, good, features, {names[place]: reason for place, reason in bad.items()}, {})
 
 
-def _look_at_files(encoder: Encoder | LightEncoder, paths: list[Path], progress: bool, home: Path | None) -> Seen:
-    found = from_paths(paths)
+def look_at(
+    encoder: Encoder | LightEncoder, found: Pictures, *, progress: bool = False, home: Path | None = None
+) -> Seen:
+    """Features of files that were found, as `look` gives them."""
     listing = found.listing
     shown = {row.id: row.shown for row in listing.rows}
     files = dict(zip(shown.values(), listing.paths(), strict=True))

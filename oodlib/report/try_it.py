@@ -119,7 +119,7 @@ def page_concepts(known: Contents, names: Sequence[str]) -> dict[str, Concepts]:
     rows = [known.words.index(name) for name in names]
     words, text = known.words[: known.outliers], known.text[: known.outliers]
     kept = untaken(names, words, known.text[rows], text)
-    bare = {
+    bare: dict[str, Any] = {
         "names": tuple(names),
         "text": known.text[rows],
         "no_text": known.no[rows],

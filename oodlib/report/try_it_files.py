@@ -128,7 +128,7 @@ def _drawings(folder: Path, lab: Experiment) -> list[dict[str, str]]:
     """A few pictures of every kind, spread evenly over the sets: copies, and what the page says of them."""
     kinds = {lab.main: "in"} | dict(lab.benchmarks[lab.main].kinds)
     folder.mkdir(exist_ok=True)
-    found = []
+    found: list[dict[str, str]] = []
     for kind, count in DRAWINGS.items():
         every = [
             (path, label)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from oodlib.cli import data as cli_data
 from oodlib.cli.main import app
-from oodlib.datasets import examination, photos
+from oodlib.datasets import examination, paper_texts, photos
 from oodlib.datasets.examination import COMPLETE, DAMAGED, NOT_COMPLETE, NOT_THERE, PACKED, SAMPLE, State
 from tests.cli.test_main import process
 
@@ -52,7 +52,8 @@ def test_list_fits_a_screen_of_80_columns(monkeypatch, tmp_path):
     firsts = [line.split()[0] for line in lines]
     assert firsts[1 : len(photos.names()) + 2] == ["emojishift", *photos.names()]
     assert "…" not in screen.getvalue()
-    assert len(lines) == len(photos.names()) + 6, "a heading, emojishift, and four lines below"
+    texts = len(paper_texts.SETS) + 2
+    assert len(lines) == len(photos.names()) + texts + 6, "a heading, emojishift, texts, and four lines more"
 
 
 def test_check_tells_every_problem_and_ends_with_1(sample_tree, tmp_path):
@@ -82,6 +83,26 @@ def test_get_says_how_to_fetch_by_hand(tmp_path):
     assert done.exit_code == 1
     for said in ("part of  imagenet-1k", "make an account", "6.7 GB", "parse_val_archive", "data check imagenet-10"):
         assert said in done.stdout
+
+
+def test_text_sets_are_listed_checked_and_fetched_by_hand(tmp_path):
+    listed = oodlib("data", "list", "--root", str(tmp_path))
+    assert re.search(r"^clinc150 +not there +23,700 +train, val, test", listed.stdout, re.MULTILINE)
+    told = oodlib("data", "get", "clinc150", "--root", str(tmp_path))
+    assert told.exit_code == 1
+    assert "1. put data_full.json into the folder clinc150 of the data root" in told.stdout
+    missing = oodlib("data", "check", "clinc150", "--root", str(tmp_path))
+    assert missing.exit_code == 1
+    assert "`oodlib data get clinc150` says how to get it" in missing.stdout
+    file = tmp_path / "clinc150" / "data_full.json"
+    file.parent.mkdir()
+    file.write_text('{"train": [["what is my balance", "balance"]]}', encoding="utf-8")
+    assert re.search(r"^clinc150 +there ", oodlib("data", "list", "--root", str(tmp_path)).stdout, re.MULTILINE)
+    assert oodlib("data", "get", "clinc150", "--root", str(tmp_path)).exit_code == 0
+    short = oodlib("data", "check", "--root", str(tmp_path))
+    assert short.exit_code == 1
+    assert "train has 1 texts, and its makers count 15,000" in short.stdout
+    assert "no list of texts and intents named val" in short.stdout
 
 
 def test_get_without_a_network_is_one_sentence(tmp_path):

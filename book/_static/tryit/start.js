@@ -14,7 +14,7 @@
       );
     if (typeof WebAssembly !== "object")
       return "This browser has no WebAssembly, or it is switched off: switch it on, or take a newer browser.";
-    if (typeof createImageBitmap !== "function" || !("noModule" in HTMLScriptElement.prototype))
+    if (typeof createImageBitmap !== "function" || typeof DecompressionStream !== "function")
       return "This browser is too old to read pictures in a page: take a newer one.";
     return "";
   }
