@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from oodlib.encoders.encoder import Encoder
+from oodlib.encoders.load import Encoder, load_encoder
+from oodlib.encoders.timm_towers import load_timm
 from oodlib.errors import OodlibError
 from oodlib.evaluation.results import COLUMNS
 from oodlib.experiments.feature_trial import FeatureTrial
@@ -114,10 +115,6 @@ def _trial(
 
 def _loaded(choice: EncoderChoice) -> tuple[Encoder | None, str]:
     """An encoder, or why it cannot be had."""
-    # not at the top: a page with nothing to run must not wait for open_clip
-    from oodlib.encoders.load import load_encoder
-    from oodlib.encoders.timm_towers import load_timm
-
     try:
         if choice.name.startswith(TIMM):
             return load_timm(choice.name.removeprefix(TIMM), choice.pretrained, device=choice.options()["device"]), ""
