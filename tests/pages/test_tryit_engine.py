@@ -89,7 +89,7 @@ def told(site, known, photographs, tmp_path_factory) -> dict:
     asked = lists(known)
     jobs = [{"names": names, "pictures": pictures} for names in asked.values()]
     done = subprocess.run([str(NODE), str(DRIVER), str(site)], input=json.dumps(jobs).encode(), capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert done.returncode == 0, done.stderr.decode()[-600:]
     answer = json.loads(done.stdout)
     return answer | {"answers": dict(zip(asked, answer["answers"], strict=True))}
 

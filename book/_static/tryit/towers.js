@@ -9,7 +9,7 @@ const BATCH = 32; // prompts at once
 export async function imageTower(manifest, base, track) {
   const { runtime, image } = manifest.files;
   const [binary, model] = await Promise.all([
-    bytesOf(runtime.find(({ path }) => path.includes(".wasm")), base, track()),
+    bytesOf(runtime.find(({ path }) => path.endsWith(".wasm.packed")), base, track()),
     bytesOf(image[0], base, track()),
   ]);
   const ort = await import("./vendor/ort.wasm.min.mjs");
