@@ -17,11 +17,12 @@ from sklearn.datasets import load_sample_images
 from oodlib.arrays import normalize
 from oodlib.concepts import Concepts
 from oodlib.detectors import get_detector
+from oodlib.detectors._prototypes import hard_prototypes
 from oodlib.evaluation.thresholds import at_recall
 from oodlib.experiments import Experiment, profiles
 from oodlib.pocket.light import LightEncoder
 from oodlib.prompts.sets import templates
-from oodlib.report.try_it import KINDS, LABELS, contents, pack, page_concepts, page_detectors, unpack
+from oodlib.report.try_it import KINDS, LABELS, border, contents, pack, page_concepts, page_detectors, unpack
 from oodlib.report.try_it_files import write_try_it
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +41,14 @@ def lab() -> Experiment:
 
 
 @pytest.fixture(scope="module")
-def known(lab):
-    """What the page knows, its features in eight bits as the page has them."""
-    whole = contents(lab)
+def whole(lab):
+    """What the page knows, before it is rounded."""
+    return contents(lab)
+
+
+@pytest.fixture(scope="module")
+def known(whole):
+    """The same with features in eight bits, as the page has them."""
     return replace(whole, **unpack(*pack(whole.blocks())))
 
 
@@ -119,9 +125,13 @@ def test_features_are_the_librarys(told, photographs):
 
 @pytest.mark.parametrize("which", ["start", "few", "many", "one"])
 @pytest.mark.parametrize("key", LABELS)
-def test_scores_are_the_librarys(told, known, which, key):
+def test_scores_are_the_librarys(told, whole, known, which, key):
     names = lists(known)[which]
     detector = page_detectors(names, known.names)[key].fit(page_concepts(known, names)[key])
+    if (which, key) == ("start", "ole"):  # rounded names have other clusters: the page has those of the exact ones
+        edge = detector.text_[border(whole)["edge"]]
+        detector.hard_ = hard_prototypes(edge, detector.kept_, detector.text_, detector.prototype_threshold_)
+        detector.bank_ = np.concatenate([detector.kept_, detector.hard_])
     labels = np.array([known.words[k] for k in known.labels])
     own = np.isin(labels, names)
     answer = told["answers"][which]
@@ -196,8 +206,7 @@ def test_names_that_mean_nothing_are_told(told):
     assert "MSP and MCM" in " ".join(told["answers"]["one"]["notes"])
 
 
-def test_eight_bits_keep_the_decisions(lab, known):
-    whole = contents(lab)
+def test_eight_bits_keep_the_decisions(whole, known):
     for key in LABELS:
         scores = [
             page_detectors(one.names, one.names)[key]
