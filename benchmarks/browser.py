@@ -35,7 +35,7 @@ from oodlib.datasets import emojishift
 from oodlib.datasets.images import read_image
 from oodlib.evaluation import ood_metrics
 from oodlib.experiments import Experiment, profiles
-from oodlib.guard import Guard
+from oodlib.guard.guard import Guard
 from oodlib.pocket.light import LightEncoder
 from oodlib.report.try_it import LABELS, contents, page_concepts, page_detectors
 from oodlib.report.try_it_files import write_try_it
@@ -99,7 +99,7 @@ def cpu_of_tabs(parent: int) -> float:
     total = 0.0
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_text().split("\0")
+            command = (process / "cmdline").read_text()
             fields = (process / "stat").read_text().rpartition(")")[2].split()
         except OSError:  # it has ended
             continue
