@@ -180,6 +180,7 @@ def default_words(count: int = WORDS) -> list[str]:
     return [*words[:: -(-len(words) // count)], *PEOPLE]
 
 
+@lru_cache(maxsize=2**18)  # every list of words is compared with the names of classes, again for every fit
 def normal(name: str) -> str:
     """A name in lower case with single spaces instead of underscores and hyphens, to compare names by."""
     return re.sub(r"[\s_-]+", " ", name).strip().lower()

@@ -153,9 +153,11 @@ def _quiet() -> Iterator[None]:
 
 
 def _longest(tokenizer: Any, model: Any) -> int:
-    """Tokens that fit: RoBERTa's table has two rows more than places, which only its tokenizer says."""
-    places = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return min(int(places), int(tokenizer.model_max_length))
+    """Tokens that fit: RoBERTa's kind counts places from behind the one of padding, so that its table has rows more."""
+    places = int(getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length)
+    tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    first = next((table.padding_idx for table in tables if getattr(table, "padding_idx", None) is not None), -1)
+    return min(places - first - 1, int(tokenizer.model_max_length))
 
 
 def _tokenizer_text(tokenizer: Any) -> str:

@@ -55,7 +55,8 @@ def by_length(
         return run(ids, mask)
 
     with ThreadPoolExecutor(workers) as pool:
-        found = np.concatenate(list(pool.map(one, batches)))
+        # The longest first: a worker that got them last would keep the others waiting.
+        found = np.concatenate(list(pool.map(one, batches[::-1]))[::-1])
     features = np.empty_like(found)
     features[order] = found
     return features

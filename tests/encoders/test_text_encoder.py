@@ -3,7 +3,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, T5Config, T5Model
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2Model,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+    T5Config,
+    T5Model,
+)
 
 from oodlib.embeddings.texts import embed_texts
 from oodlib.encoders import TextEncoder
@@ -156,6 +169,32 @@ def test_what_cannot_be_loaded(given, sentence, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(OodlibError, match=sentence):
         TextEncoder(**given)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "gpt2"])
+def test_models_of_other_kinds_read_as_many_tokens_as_they_say(kind, tmp_path):
+    """RoBERTa's table of places is longer than its texts, and GPT-2 has no token that pads."""
+    pieces = Tokenizer(models.BPE(unk_token=None))
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel()
+    pieces.train_from_iterator(TEXTS[:2], trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    marks = {"pad_token": "<pad>"} if kind == "roberta" else {"eos_token": "<end>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=pieces, **marks)
+    tokenizer.save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    if kind == "roberta":
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+        places = {"pad_token_id": 1, "max_position_embeddings": 34}
+        RobertaModel(RobertaConfig(vocab_size=len(tokenizer), **sizes, **places)).save_pretrained(tmp_path)
+    else:
+        GPT2Model(
+            GPT2Config(vocab_size=len(tokenizer), n_positions=32, n_embd=16, n_layer=1, n_head=2)
+        ).save_pretrained(tmp_path)
+    for pooling in ("masked", "padded"):
+        features = TextEncoder(tmp_path, pooling=pooling, length=32).encode_texts(TEXTS)
+        assert features.shape == (len(TEXTS), 16)
+        assert np.isfinite(features).all()
+    with pytest.raises(OodlibError, match="from 3 to 32"):
+        TextEncoder(tmp_path, length=33)
 
 
 def test_an_encoder_with_a_decoder_is_refused(folder, tmp_path):

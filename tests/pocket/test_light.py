@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from open_clip.tokenizer import basic_clean, whitespace_clean
 from PIL import Image
 
 from oodlib.errors import OodlibError
-from oodlib.pocket.light import LightEncoder
+from oodlib.pocket.light import LightEncoder, _clean
 from oodlib.pocket.no_head import HEAD
 from oodlib.pocket.sessions import session
 from oodlib.prompts.capabilities import Capabilities
@@ -101,3 +104,9 @@ def test_bad_input_is_refused_as_with_torch(encoder):
 def test_a_graph_without_its_weights_is_named(tmp_path):
     with pytest.raises(OodlibError, match=r"image.onnx cannot be loaded .*delete that folder"):
         session("image.onnx", tmp_path)
+
+
+@given(st.one_of(st.text(), st.text(st.characters(max_codepoint=127)), st.text("ab &;<>ltgamp#39\n\t\x1b[m")))
+def test_a_text_is_cleaned_as_open_clip_cleans_it(text):
+    """Plain letters take a short way there."""
+    assert _clean(text) == whitespace_clean(basic_clean(text))
