@@ -61,12 +61,12 @@ def write_try_it(folder: Path, lab: Experiment, packages: Path) -> dict[str, Any
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = contents(lab)
-    parts: dict[str, list[Path]] = {"runtime": _vendor(folder / "vendor", packages, RUNTIME)}
+    parts: dict[str, list[Path]] = {"runtime": vendor(folder / "vendor", packages, RUNTIME)}
     model = folder / "model"
     model.mkdir(exist_ok=True)
     towers = write_towers(model)
     parts |= {"image": [towers["image.onnx"]], "text": [towers["text.onnx"], _packed(towers["tokenizer.json"])]}
-    parts["text"] += _vendor(folder / "vendor", packages, [TOKENIZER])
+    parts["text"] += vendor(folder / "vendor", packages, [TOKENIZER])
     packed, blocks = pack(known.blocks())
     parts["features"] = [model / "features.bin"]
     write_atomically(parts["features"][0], lambda path: path.write_bytes(packed))
@@ -94,7 +94,8 @@ def write_try_it(folder: Path, lab: Experiment, packages: Path) -> dict[str, Any
     return manifest
 
 
-def _vendor(folder: Path, packages: Path, names: Iterable[str]) -> list[Path]:
+def vendor(folder: Path, packages: Path, names: Iterable[str]) -> list[Path]:
+    """Copy files of npm packages into a folder; WebAssembly is packed."""
     copied = []
     folder.mkdir(exist_ok=True)
     for name in names:

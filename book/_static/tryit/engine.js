@@ -64,7 +64,7 @@ class Engine {
     const rows = usable.map((name) => this.#featuresOf(name));
     const of = (part) => Matrix.of(rows.map((row) => row[part]), this.#known.text.columns);
     const text = of("text");
-    const places = this.#known.untaken(usable, text);
+    const places = this.#known.untaken(usable);
     const start = String(usable) === String(this.manifest.names);
     this.#concepts = {
       names: usable,

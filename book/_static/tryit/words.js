@@ -12,7 +12,6 @@ const seen = (name) => normal(name.normalize("NFKC").replace(/\p{Cf}/gu, ""));
 /** WordNet's form, as `oodlib.datasets.wordnet.normal`. */
 const normal = (name) => name.replace(/[\s_-]+/gu, " ").trim().toLowerCase();
 
-const SAME = 1 - 1e-5; // cosine of two texts that are read as one
 const LONGEST = 200;
 const DOUBTFUL = /^(nan|none|null|n\/a|unknown|background|[+-]?\d+(\.\d*)?)$/i;
 
@@ -35,11 +34,11 @@ export class Vocabulary {
   }
 
   /** The places of the outlier words that name none of these classes, nor are read as one. */
-  untaken(names, text) {
+  untaken(names) {
     const gone = new Set(names.flatMap((name) => this.taken.get(normal(name)) ?? []));
-    return Array.from({ length: this.outliers }, (_, k) => k).filter(
-      (k) => !gone.has(k) && text.times(this.text.row(k)).every((cosine) => cosine < SAME),
-    );
+    const reads = new Set(names.map(read));
+    const places = Array.from({ length: this.outliers }, (_, k) => k);
+    return places.filter((k) => !gone.has(k) && !reads.has(read(this.words[k])));
   }
 }
 
