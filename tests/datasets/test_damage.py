@@ -35,7 +35,7 @@ def test_a_cover_lies_within_and_hides_the_same_share(seed, width, height):
 
 def test_blur_takes_edges_and_noise_adds_them(tiger):
     def edges(picture):
-        return float(np.abs(np.diff(np.asarray(picture, dtype=float), axis=0)).mean())
+        return float(np.square(np.diff(np.asarray(picture, dtype=float), axis=0)).mean())
 
     assert edges(damage(tiger, "blurred")) < edges(tiger) / 2
     assert edges(damage(tiger, "noisy")) > 2 * edges(tiger)
