@@ -86,7 +86,8 @@ function negLabel({ quantile: q, keep, groups, temperature, random_state: seed }
       const own = logSumExp(known);
       const wholes = sums.map((x) => logSumExp([own, x]));
       const inside = wholes.reduce((total, whole) => total + Math.exp(own - whole) / count, 0);
-      const taken = dealt.map((k, at) => [words.places[k], Math.exp(unknown[at] - wholes[Math.floor(at / size)]) / count]);
+      const part = (at) => Math.exp(unknown[at] - wholes[Math.floor(at / size)]) / count;
+      const taken = dealt.map((k, at) => [words.places[k], part(at)]);
       return { names: shares(known).map((share) => share * inside), words: new Map(taken) };
     },
     shown: sigmoid,
@@ -98,7 +99,8 @@ function ole({ quantile: q, temperature, use_no: useNo, hard }, { text, no, word
   const limit = quantile(near, q);
   const kept = prototypes.take(near.flatMap((x, k) => (x < limit ? [k] : [])));
   const mixed = hard ? hardPrototypes(text, kept, limit, edge ?? border(text, mixes.length), mixes) : [];
-  const bank = Matrix.of([...Array.from({ length: kept.rows }, (_, k) => kept.row(k)), ...mixed.map(({ row }) => row)], text.columns);
+  const own = Array.from({ length: kept.rows }, (_, k) => kept.row(k));
+  const bank = Matrix.of([...own, ...mixed.map(({ row }) => row)], text.columns);
   const source = [...Array.from({ length: kept.rows }, (_, k) => k), ...mixed.map(({ from }) => from)];
   let called; // the outlier word nearest to each kept prototype, found when a picture is first read
   return {

@@ -55,7 +55,10 @@ class Engine {
     this.defaults = { names: manifest.names, drawings: manifest.drawings };
   }
 
-  /** Use these names: `names` are those that can be used, `unknown` those of which the model knows nothing, `notes` are sentences for the reader. */
+  /**
+   * Use these names: `names` are those that can be used, `unknown` those of which the model knows nothing, `notes` are
+   * sentences for the reader.
+   */
   async setNames(typed, { onProgress } = {}) {
     const { names, notes } = checkNames(typed);
     const lacking = names.filter((name) => this.#known.find(name) === undefined && !this.#typed.has(name));
@@ -79,7 +82,8 @@ class Engine {
     this.#fitted.clear();
     this.#references.clear();
     this.#cosines = undefined;
-    return { names: usable, unknown: names.filter((name) => !usable.includes(name)), notes: [...notes, ...this.#doubts()] };
+    const unknown = names.filter((name) => !usable.includes(name));
+    return { names: usable, unknown, notes: [...notes, ...this.#doubts()] };
   }
 
   /** The feature of an ImageBitmap or ImageData. */

@@ -81,7 +81,10 @@ async function startTrying(root, engine) {
     return found;
   }
 
+  const quiet = () => (part("status").textContent = ""); // what it said of a picture may have changed
+
   const panel = startCut(root, (to) => {
+    quiet();
     cut = to;
     cuts.set(detector.value, to);
     for (const card of row.read()) card.cut(to);
@@ -93,7 +96,10 @@ async function startTrying(root, engine) {
   showDrawings(part("drawings"), drawings, KINDS, (drawing) => addDrawings([drawing]));
   takeFiles(root, (files) => row.add(files.map((file) => [file.name, () => readPicture(file)])));
   detector.replaceChildren(...engine.detectors.map(({ key, label: text }) => new Option(text, key)));
-  detector.addEventListener("change", tellAll);
+  detector.addEventListener("change", () => {
+    quiet();
+    tellAll();
+  });
 
   await startNames(root, engine.defaults.names, use);
   for (const name of ["loading", "ready"]) part(name).hidden = true;
