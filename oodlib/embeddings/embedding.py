@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,10 +115,14 @@ class Embeddings:
 
 
 def key_of(encoder: Encoder | LightEncoder | str, manifest: Manifest | Listing, decode: Decode = "full") -> str:
-    """Name of the store of these features; an encoder may be given by its digest."""
+    """Name of the store of these features; an encoder may be given by its digest.
+
+    Pillow's version is part of it, because tall pictures are scaled to other pixels by 13 than by 12.
+    """
     digest = encoder if isinstance(encoder, str) else encoder.digest
     how = "" if decode == "full" else f":{decode}-{SCALED}"
-    name = hashlib.sha256(f"{LAYOUT}:{digest}:{manifest.digest}{how}".encode()).hexdigest()
+    content = f"{LAYOUT}:{digest}:{manifest.digest}{how}:pillow-{version('pillow')}"
+    name = hashlib.sha256(content.encode()).hexdigest()
     return f"{manifest.name}-{name[:16]}"
 
 

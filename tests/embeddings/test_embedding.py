@@ -131,6 +131,13 @@ def test_key_depends_on_pictures_encoder_and_decoding(encoder, everything):
     assert key_of(encoder.digest, some) == key_of(encoder, some)
 
 
+def test_key_depends_on_what_scales_pictures(encoder, everything, monkeypatch):
+    """Pillow 13 scales tall pictures to other pixels than 12."""
+    before = key_of(encoder, everything)
+    monkeypatch.setattr(embeddings, "version", lambda name: {"pillow": "12.0.0"}[name])
+    assert key_of(encoder, everything) != before
+
+
 def test_batches_of_any_size_give_the_same_features(encoder, everything, tmp_path, monkeypatch):
     some = first(everything, 100)
     usual = embed(encoder, some, home=tmp_path / "usual").features
