@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from oodlib.errors import OodlibError
 from oodlib.machine import cores
 from oodlib.pocket.assemble import CONTENTS, FILES_SHA256, MODEL, assemble, text_tower_folder
 from oodlib.pocket.sessions import Run, session
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PLACES = 512  # that MiniLM has
 
@@ -40,6 +43,8 @@ class Tower:
         The token that fills up.
     workers : int
         Batches at once that make it fastest.
+    model : torch.nn.Module, optional
+        What `run` reads, with `pooled`: changed weights change its features. None outside torch.
     """
 
     tokens: Callable[[Sequence[str], int], list[list[int]]]
@@ -48,6 +53,7 @@ class Tower:
     spec: dict[str, Any]
     pad: int = 0
     workers: int = 1
+    model: Any = None
 
 
 def minilm_by_onnx(home: Path | None = None) -> Tower:
@@ -100,9 +106,7 @@ def named_tower(name: str, pooling: str, device: str) -> Tower:
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         places = torch.from_numpy(mask).to(device)
         with torch.inference_mode():
-            states = model(input_ids=torch.from_numpy(ids).to(device), attention_mask=places).last_hidden_state.float()
-            weight = places[:, :, None].to(states) if pooling == "masked" else torch.ones_like(states[:, :, :1])
-            means: np.ndarray = ((states * weight).sum(1) / weight.sum(1)).cpu().numpy()
+            means: np.ndarray = pooled(model, torch.from_numpy(ids).to(device), places, pooling).cpu().numpy()
             return means
 
     # Of a name that a person or the hub may give other content.
@@ -115,7 +119,14 @@ def named_tower(name: str, pooling: str, device: str) -> Tower:
         "versions": {"transformers": version("transformers"), "torch": torch.__version__.split("+")[0]},
     }
     pad = next(token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if token is not None)
-    return Tower(tokens, run, _longest(tokenizer, model), spec, pad)
+    return Tower(tokens, run, _longest(tokenizer, model), spec, pad, model=model)
+
+
+def pooled(model: Any, ids: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """The mean of a model's last hidden states, float32 (n, D), with gradients; ids and mask are int64 (n, L)."""
+    states: Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+    weight = (mask if pooling == "masked" else mask.new_ones(mask.shape))[:, :, None].to(states)
+    return (states * weight).sum(1) / weight.sum(1)
 
 
 def encodable(text: str) -> str:

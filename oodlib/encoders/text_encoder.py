@@ -20,6 +20,13 @@ MINILM = "minilm"
 BATCH = 16  # texts at once: of sentences, more leave the cache of a core, which takes a fifth longer
 
 
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse a text that is empty or no string, by an `OodlibError`."""
+    for row, text in enumerate(() if isinstance(texts, str) else texts):
+        if not isinstance(text, str) or not text.strip():
+            raise OodlibError(f"text {row} of {len(texts)} is empty or no string: leave it out")
+
+
 class TextEncoder:
     r"""A language model whose last hidden states are averaged over the places of a text.
 
@@ -42,6 +49,8 @@ class TextEncoder:
         Of models in torch, as torch names it. The masked MiniLM runs in ONNX Runtime, on the CPU.
     home : Path, optional
         Cache folder in which PocketCLIP is assembled.
+    tower : Tower, optional
+        The model itself, where it is not the named one as it comes: `oodlib.tuning.texts.TowerClassifier` tunes it.
 
     Attributes
     ----------
@@ -70,11 +79,14 @@ class TextEncoder:
         length: int = 256,
         device: str = "cpu",
         home: Path | None = None,
+        tower: Tower | None = None,
     ):
         if pooling not in ("masked", "padded"):
             raise OodlibError(f"there is no pooling {pooling!r}: choose masked or padded")
-        light = (str(name), pooling, device) == (MINILM, "masked", "cpu")
-        self._tower: Tower = minilm_by_onnx(home) if light else named_tower(str(name), pooling, device)
+        if tower is None:
+            light = (str(name), pooling, device) == (MINILM, "masked", "cpu")
+            tower = minilm_by_onnx(home) if light else named_tower(str(name), pooling, device)
+        self._tower = tower
         if not 3 <= length <= self._tower.longest:
             raise OodlibError(
                 f"{name} cannot read texts of {length} tokens: pass a length from 3 to {self._tower.longest}"
@@ -130,9 +142,7 @@ class TextEncoder:
         OodlibError
             If there is no text, or one is empty.
         """
-        for row, text in enumerate(() if isinstance(texts, str) else texts):
-            if not isinstance(text, str) or not text.strip():
-                raise OodlibError(f"text {row} of {len(texts)} is empty or no string: leave it out")
+        check_texts(texts)
         prompts, each = check_prompts(texts, templates)
         # Batches are the same whatever the order: equal texts get features that are equal to the last bit.
         different = sorted(set(prompts))

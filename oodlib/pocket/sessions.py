@@ -47,12 +47,7 @@ def by_length(
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
     def one(batch: list[int]) -> np.ndarray:
-        ids = np.full((len(batch), max(least, *(len(rows[row]) for row in batch))), pad, np.int64)
-        mask = np.zeros_like(ids)
-        for place, row in enumerate(batch):
-            ids[place, : len(rows[row])] = rows[row]
-            mask[place, : len(rows[row])] = 1
-        return run(ids, mask)
+        return run(*filled([rows[row] for row in batch], pad, least))
 
     with ThreadPoolExecutor(workers) as pool:
         # The longest first: a worker that got them last would keep the others waiting.
@@ -60,6 +55,21 @@ def by_length(
     features = np.empty_like(found)
     features[order] = found
     return features
+
+
+def filled(rows: Sequence[Sequence[int]], pad: int = 0, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids of texts in one array, and which of them are of the text: both int64 (n, L), L at least `least`.
+
+    >>> filled([[5, 6, 7], [8]])[0]
+    array([[5, 6, 7],
+           [8, 0, 0]])
+    """
+    ids = np.full((len(rows), max(least, *map(len, rows))), pad, np.int64)
+    mask = np.zeros_like(ids)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = row
+        mask[place, : len(row)] = 1
+    return ids, mask
 
 
 def session(name: str, folder: Path) -> InferenceSession:

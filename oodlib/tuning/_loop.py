@@ -32,6 +32,11 @@ def cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
+def linear(step: int, steps: int) -> float:
+    """A straight line from 1 to 0: the share of the learning rate at a step."""
+    return 1 - step / steps
+
+
 def train(
     parameters: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
@@ -40,6 +45,8 @@ def train(
     session: Session,
     *,
     clip: float | None = None,
+    decay: Callable[[int, int], float] = cosine,
+    interval: int | None = None,
 ) -> tuple[float, ...]:
     """Train `parameters` in place and return the loss of every step.
 
@@ -48,9 +55,9 @@ def train(
     Parameters
     ----------
     parameters : mapping of str to Tensor
-        What `optimizer` changes.
+        What `optimizer` changes, and what else a run that goes on has to find again.
     optimizer : torch.optim.Optimizer
-        With the learning rates at their peak; they fall to 0 along half a cosine.
+        With the learning rates at their peak.
     batches : sequence of Tensor
         Rows of the shots, one tensor a step.
     loss_of : callable
@@ -59,6 +66,10 @@ def train(
         Its checkpoint is deleted when the run is complete.
     clip : float, optional
         Largest length of the gradient of all parameters together.
+    decay : callable
+        From a step and the number of steps to the share of the learning rate: half a cosine by default, or `linear`.
+    interval : int, optional
+        Steps between checkpoints, `CHECKPOINT_INTERVAL` by default; more for models whose state takes long to write.
 
     Raises
     ------
@@ -71,7 +82,7 @@ def train(
     steps = range(start, len(batches))
     for step in track(steps, "tuning", console=Console(stderr=True), disable=not session.progress, transient=True):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * cosine(step, len(batches))
+            group["lr"] = peak * decay(step, len(batches))
         generator = torch.Generator().manual_seed(session.seed * 104729 + step)
         torch.manual_seed(session.seed * 104729 + step)  # dropout draws from torch's own generator
         loss = loss_of(batches[step], generator)
@@ -83,7 +94,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(list(parameters.values()), clip)
         optimizer.step()
         losses.append(float(loss.detach()))
-        if checkpoint is not None and (step + 1) % CHECKPOINT_INTERVAL == 0:
+        if checkpoint is not None and (step + 1) % (interval or CHECKPOINT_INTERVAL) == 0:
             tensors = {f"trained.{name}": tensor.detach() for name, tensor in parameters.items()}
             tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
             save_checkpoint(checkpoint, tensors, optimizer, step + 1, session.recipe)

@@ -17,9 +17,8 @@ from oodlib.errors import OodlibError
 from oodlib.tuning._loop import epochs, train
 from oodlib.tuning._map import starting_map
 from oodlib.tuning.base import Session
-from oodlib.tuning.texts.losses import margin, released_contrast
-
-LOSSES = ("ce", "ce_supcon", "margin")
+from oodlib.tuning.texts._labels import numbered
+from oodlib.tuning.texts.losses import checked, total
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +52,9 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
 
     .. math:: \mathcal{L} = \mathrm{CE}(W z' + b) + w\, \mathcal{L}_c(z'), \qquad z' = z + \mathrm{gelu}(z A) B
 
-    The map stands for tuning the language model: it starts as the identity, and the contrastive term acts on what the
-    head reads, as in the released code. It has a bend because `Mahalanobis` is blind to a linear map. The map in the
-    place of the model, the learning rate and its fall along half a cosine are ours.
+    The map stands for tuning the language model, which `TowerClassifier` does: it starts as the identity, and the
+    contrastive term acts on what the head reads, as in the released code. It has a bend because `Mahalanobis` is blind
+    to a linear map. The map in the place of the model, the learning rate and its fall along half a cosine are ours.
 
     Parameters
     ----------
@@ -116,18 +115,14 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         Raises
         ------
         OodlibError
-            If the loss is unknown, features and classes do not fit, there is one class only, or the loss becomes
-            infinite.
+            If the loss is unknown, features and classes do not fit, a label is no class, there is one class only, or
+            the loss becomes infinite.
         """
-        if self.loss not in LOSSES:
-            raise OodlibError(f"there is no loss {self.loss!r}: choose one of {', '.join(LOSSES)}")
+        checked(self.loss)
         features = torch.from_numpy(np.ascontiguousarray(as_numpy(plain(X, "X")), dtype=np.float32))
-        self.classes_, places = np.unique(np.asarray(y), return_inverse=True)
-        if features.ndim != 2 or len(features) != len(places):
-            raise OodlibError(f"X has shape {tuple(features.shape)} and y {len(places)} classes: pass one for each row")
-        if len(self.classes_) < 2:
-            raise OodlibError("there is one class only: a classifier needs texts of two")
-        labels = torch.from_numpy(places.astype(np.int64))
+        if features.ndim != 2:
+            raise OodlibError(f"X has shape {tuple(features.shape)}: pass a row for each text")
+        self.classes_, labels = numbered(y, len(features))
         session = Session(seed)
         down, up = starting_map(features.shape[1], self.rank, session.generator())
         weight = torch.zeros(len(self.classes_), features.shape[1], requires_grad=True)
@@ -148,20 +143,13 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
             if next(steps) in starts:
                 keep()
             moved = _moved(features[rows], down, up)
-            return self._loss(moved, F.linear(moved, weight, bias), labels[rows])
+            logits = F.linear(moved, weight, bias)
+            return total(self.loss, moved, logits, labels[rows], self.weight, self.temperature)
 
         with torch.random.fork_rng(devices=[]):
             self.losses_ = train(parameters, optimizer, batches, loss_of, session)
         keep()
         return self
-
-    def _loss(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        loss = F.cross_entropy(logits, labels)
-        if self.loss == "ce_supcon":
-            loss = loss + self.weight * released_contrast(features, labels, self.temperature)
-        if self.loss == "margin":
-            loss = loss + self.weight * margin(features, labels)
-        return loss
 
 
 def _moved(features: Tensor, down: Tensor, up: Tensor) -> Tensor:

@@ -1,10 +1,37 @@
-"""The contrastive terms that stand beside the cross-entropy where language models are tuned for detection."""
+"""What language models are tuned with for detection: a contrastive term beside the cross-entropy."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from oodlib.errors import OodlibError
+
+LOSSES = ("ce", "ce_supcon", "margin")
+
+
+def checked(loss: str) -> str:
+    """The name of a loss.
+
+    Raises
+    ------
+    OodlibError
+        If it is none of `LOSSES`.
+    """
+    if loss not in LOSSES:
+        raise OodlibError(f"there is no loss {loss!r}: choose one of {', '.join(LOSSES)}")
+    return loss
+
+
+def total(loss: str, features: Tensor, logits: Tensor, labels: Tensor, weight: float, temperature: float) -> Tensor:
+    """The cross-entropy of logits (n, C), and `weight` times what the loss adds on features (n, D): a number."""
+    cost = F.cross_entropy(logits, labels)
+    if loss == "ce_supcon":
+        cost = cost + weight * released_contrast(features, labels, temperature)
+    if loss == "margin":
+        cost = cost + weight * margin(features, labels)
+    return cost
 
 
 def released_contrast(features: Tensor, labels: Tensor, temperature: float = 0.3) -> Tensor:
