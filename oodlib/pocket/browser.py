@@ -60,8 +60,12 @@ def write_towers(folder: Path, home: Path | None = None) -> dict[str, Path]:
 
 def _whole(onnx: Any, name: str, model: Path) -> Any:
     graph = onnx.load(GRAPHS / name, load_external_data=False)
-    onnx.external_data_helper.load_external_data_for_model(graph, str(model))
     for weight in graph.graph.initializer:
+        where = {entry.key: entry.value for entry in weight.external_data}
+        if where:  # onnx itself reads no file that has a second name, as files of a copied cache may have
+            with (model / where["location"]).open("rb") as file:
+                file.seek(int(where["offset"]))
+                weight.raw_data = file.read(int(where["length"]))
         weight.ClearField("external_data")
         weight.data_location = onnx.TensorProto.DEFAULT
     return graph
