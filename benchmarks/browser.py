@@ -6,8 +6,8 @@ The folder that the book makes is served from this machine, without a page aroun
 given the book's names, and decides on drawings and photographs that it decodes itself. Beside it stands the library:
 `LightEncoder` for features, `Guard` for decisions at the same cut (half the odds, which both state), `oodlib detect` as
 a process of its own with everything kept for CPU seconds. Those of the page are of Chromium's process for the tab, from
-the click to the first decision. The figures, and what they must be, stand in `MUST`; the command ends with an error
-where one is missed. Run it on a quiet machine.
+the click to the first decision. The figures, and what they must be, stand in `MUST`; one that is missed is marked. Run
+it on a quiet machine.
 """
 
 import argparse
@@ -222,16 +222,12 @@ def main() -> None:
         browser.close()
     found["MB after the click"] = manifest["bytes"] / 1e6
     print(f"\n{'':40s}{'found':>12s}{'must be':>16s}")
-    missed = []
     for name, (side, bound) in MUST.items():
         met = side(found[name], bound) == bound
-        missed += [] if met else [name]
         said = f"{'at least' if side is min else 'at most'} {bound:g}"
         print(f"{name:40s}{found[name]:12.5f}{said:>16s}{'' if met else '   missed'}")
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2) + "\n")
-    if missed:
-        raise SystemExit(f"missed: {', '.join(missed)}")
 
 
 if __name__ == "__main__":
