@@ -175,7 +175,7 @@ class TowerClassifier(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         def measure(epoch: int) -> None:
             if measures:
                 features, known = encoder.encode_texts(texts), self.classes_[labels.numpy()]
-                course[epoch] = torch.tensor([of(features, known) for of in measures.values()])
+                course[epoch] = torch.tensor([of(features, known) for of in measures.values()], dtype=torch.float64)
 
         def loss_of(rows: Tensor, _: torch.Generator) -> Tensor:
             if id(rows) in starts:

@@ -55,8 +55,8 @@ def test_it_learns_two_classes_and_their_features_part(classifier, folder, loss,
     after = fitted.transform(TEXTS)
     for name, of in MEASURES.items():
         assert len(fitted.course_[name]) == 10 + 1
-        assert fitted.course_[name][0] == pytest.approx(of(before, LABELS), rel=1e-4)
-        assert fitted.course_[name][-1] == pytest.approx(of(after, LABELS), rel=1e-4)
+        assert fitted.course_[name][0] == pytest.approx(of(before, LABELS), rel=1e-6)
+        assert fitted.course_[name][-1] == pytest.approx(of(after, LABELS), rel=1e-6)
     first, last = (dispersion(rows, LABELS) / compactness(rows, LABELS) for rows in (before, after))
     assert last > 2 * first
 
