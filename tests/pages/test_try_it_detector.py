@@ -56,6 +56,11 @@ def visit(browser, served) -> Iterator[Visits]:
     assert visits.wrong == []
 
 
+def applied(tab) -> None:
+    """Wait until the engine has taken the names."""
+    tab.wait_for_selector('.tryit-names[aria-busy="false"]', timeout=120_000)
+
+
 def score(card: tuple[str, str]) -> float:
     return float(re.search(SCORE, card[1]).group(1).replace("\N{MINUS SIGN}", "-"))
 
@@ -120,11 +125,13 @@ def test_other_names_load_the_text_tower_once_and_another_script_is_noted(visit)
     tab = visit()
     many = len(names(tab))
     enter(tab, "a snorkelling axolotl")
+    applied(tab)
     notes(tab, "1 name added.")
     assert loaded(visit, "text.onnx")
     assert len(names(tab)) == many + 1
     times = len([url for url in visit.asked if "text.onnx" in url])
     enter(tab, "a snorkelling wombat")
+    applied(tab)
     notes(tab, "1 name added.")
     assert len([url for url in visit.asked if "text.onnx" in url]) == times
     enter(tab, "虎")
@@ -177,6 +184,7 @@ def test_without_a_connection_it_goes_on_and_says_what_it_lacks(visit, drawings)
     tab.context.set_offline(True)
     choose(tab, drawings["tiger"])
     enter(tab, "rocket")
+    applied(tab)
     before = names(tab)
     enter(tab, "a snorkelling axolotl")
     tab.wait_for_function("() => /as it was before/.test(document.querySelector('.tryit-notes').textContent)")
@@ -185,6 +193,7 @@ def test_without_a_connection_it_goes_on_and_says_what_it_lacks(visit, drawings)
     visit.wrong.clear()  # the browser itself reports the request that failed
     tab.context.set_offline(False)
     enter(tab, "a snorkelling axolotl")
+    applied(tab)
     notes(tab, "1 name added.")
 
 

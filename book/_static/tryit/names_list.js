@@ -53,6 +53,7 @@ export function startNames(root, defaults, apply) {
     say(...said);
     if (busy) return;
     busy = true;
+    list.setAttribute("aria-busy", "true");
     try {
       while (names !== applied) {
         const wanted = names;
@@ -71,6 +72,7 @@ export function startNames(root, defaults, apply) {
       say(sentence(error), "The list is as it was before.");
     } finally {
       busy = false;
+      list.setAttribute("aria-busy", "false");
     }
   }
 
