@@ -15,7 +15,7 @@ from oodlib.datasets.images import Read, readable
 from oodlib.machine import cores
 from oodlib.pocket.light import LightEncoder
 
-BATCH = 16  # pictures at once; the feature maps of so many stay in the cache of a core
+BATCH = 8  # pictures at once; the feature maps of so many stay in the cache of a core
 
 Encoded = tuple[np.ndarray, dict[int, str]]
 

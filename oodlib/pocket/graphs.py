@@ -73,10 +73,47 @@ def make_graphs(folder: Path) -> dict[str, Path]:
     prefixes = {"image.onnx": ("", "visual."), "text.onnx": ("tower.", "text.")}
     paths = {}
     for name, graph in graphs.items():
+        settle(graph.graph)
         _point(graph, places, *prefixes[name])
         paths[name] = folder / name
         write_atomically(paths[name], functools.partial(_write, graph.SerializeToString()))
     return paths
+
+
+def settle(graph: Any) -> None:
+    """Write plainly what the exporter computes anew at every run and what never changes, in place.
+
+    It gives a convolution without bias one of zeros, made of shapes and types of the pictures' own maps, and does the
+    same to the bounds of a ReLU6. ONNX Runtime, which cannot tell that these are constants, then leaves every batch
+    norm and ReLU6 by itself and takes its slow convolutions: 3.7 times the time of a picture.
+
+    Raises
+    ------
+    OodlibError
+        If a bias that is no weight of the model is anything but zero.
+    """
+    made = {name: node for node in graph.node for name in node.output}
+    weights = {weight.name for weight in graph.initializer}
+
+    def source(name: str) -> str:
+        """The constant behind changes of type and shape."""
+        while name in made and made[name].op_type in ("CastLike", "Expand"):
+            name = made[name].input[0]
+        return name
+
+    for node in graph.node:
+        if node.op_type == "Clip":
+            node.input[1:] = [source(bound) for bound in node.input[1:]]
+        if node.op_type == "Conv" and len(node.input) > 2 and node.input[2] not in weights:
+            constant = made.get(source(node.input[2]))
+            if constant is None or any(part.t.raw_data.strip(b"\0") for part in constant.attribute):
+                raise OodlibError(f"the graph's bias {node.input[2]} is not zero: have `settle` keep it")
+            del node.input[2]
+    read = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    while unread := [node for node in graph.node if not read.intersection(node.output)]:
+        for node in unread:
+            graph.node.remove(node)
+        read = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
 
 
 def _places(file: Path) -> dict[str, tuple[int, int]]:

@@ -117,7 +117,7 @@ class LightEncoder:
         """A batch from `pixels`, as the tower takes it: float32 in [-1, 1]."""
         return (pixels.astype(np.float32) / 255 - np.float32(MEAN[0])) / np.float32(STD[0])
 
-    def encode_images(self, pictures: Sequence[Image.Image] | np.ndarray, batch_size: int = 16) -> Array:
+    def encode_images(self, pictures: Sequence[Image.Image] | np.ndarray, batch_size: int = 8) -> Array:
         """Image features: (N, 256) float32, L2-normalised.
 
         Parameters
