@@ -82,6 +82,23 @@ def pocket():
 
 
 @pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory) -> Path:
+    """A small language model with random weights in a folder of Hugging Face's, with the tokenizer of MiniLM."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    from oodlib.pocket.assemble import text_tower_folder
+
+    place: Path = tmp_path_factory.mktemp("models") / "tiny"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        BertModel(BertConfig(**sizes, max_position_embeddings=64)).save_pretrained(place)
+    AutoTokenizer.from_pretrained(text_tower_folder()).save_pretrained(place)
+    return place
+
+
+@pytest.fixture(scope="session")
 def drawings() -> dict[str, Path]:
     """A few real drawings of the benchmark, by what they show."""
     from oodlib.datasets import emojishift

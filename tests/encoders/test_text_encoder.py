@@ -7,7 +7,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     AutoModel,
     AutoTokenizer,
-    BertConfig,
     BertModel,
     GPT2Config,
     GPT2Model,
@@ -45,17 +44,6 @@ def masked() -> TextEncoder:
 @pytest.fixture(scope="module")
 def padded() -> TextEncoder:
     return TextEncoder(pooling="padded", length=32)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A small model with random weights in a folder of Hugging Face's, with the tokenizer of MiniLM."""
-    place = tmp_path_factory.mktemp("models") / "tiny"
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(**sizes, max_position_embeddings=64)).save_pretrained(place)
-    AutoTokenizer.from_pretrained(text_tower_folder()).save_pretrained(place)
-    return place
 
 
 @pytest.fixture(scope="module")
@@ -118,26 +106,28 @@ def test_templates_are_averaged(masked):
     np.testing.assert_allclose(masked.encode_texts(["bird"], ["a {}", "one {}"])[0], both.mean(0), atol=1e-6)
 
 
-def test_any_model_in_a_folder(folder):
-    encoder = TextEncoder(folder, length=16)
+def test_any_model_in_a_folder(tiny_bert):
+    encoder = TextEncoder(tiny_bert, length=16)
     features = encoder.encode_texts(TEXTS)
     assert features.shape == (len(TEXTS), 24)
     assert np.isfinite(features).all()
     assert encoder.spec["model"] == "text:tiny"
-    assert str(folder) not in str(encoder.spec)
-    np.testing.assert_array_equal(features, TextEncoder(folder, length=16).encode_texts(TEXTS))
+    assert str(tiny_bert) not in str(encoder.spec)
+    np.testing.assert_array_equal(features, TextEncoder(tiny_bert, length=16).encode_texts(TEXTS))
 
 
-def test_the_digest_knows_the_weights_the_pooling_and_the_length(folder, tmp_path):
-    other = BertModel.from_pretrained(folder)
+def test_the_digest_knows_the_weights_the_pooling_and_the_length(tiny_bert, tmp_path):
+    other = BertModel.from_pretrained(tiny_bert)
     with torch.no_grad():
         other.encoder.layer[0].output.dense.bias[0] += 1
     other.save_pretrained(tmp_path / "tiny")
-    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "tiny")
-    made = [TextEncoder(folder, length=n, pooling=how) for n, how in ((32, "masked"), (16, "masked"), (32, "padded"))]
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(tmp_path / "tiny")
+    made = [
+        TextEncoder(tiny_bert, length=n, pooling=how) for n, how in ((32, "masked"), (16, "masked"), (32, "padded"))
+    ]
     digests = [TextEncoder(tmp_path / "tiny", length=16).digest, *(encoder.digest for encoder in made)]
     assert len(set(digests)) == 4
-    assert TextEncoder(folder, length=16).digest == digests[2]
+    assert TextEncoder(tiny_bert, length=16).digest == digests[2]
 
 
 def test_kept_features_are_those_of_the_encoder(masked, tmp_path, monkeypatch):
@@ -197,9 +187,9 @@ def test_models_of_other_kinds_read_as_many_tokens_as_they_say(kind, tmp_path):
         TextEncoder(tmp_path, length=33)
 
 
-def test_an_encoder_with_a_decoder_is_refused(folder, tmp_path):
+def test_an_encoder_with_a_decoder_is_refused(tiny_bert, tmp_path):
     place = tmp_path / "both"
     T5Model(T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, vocab_size=99)).save_pretrained(place)
-    AutoTokenizer.from_pretrained(folder).save_pretrained(place)
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(place)
     with pytest.raises(OodlibError, match="one of them"):
         TextEncoder(place)

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from oodlib.book import notebooks, site
+from tests.pages.try_it import Visits
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -64,3 +65,12 @@ def address(html: Path) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
+
+
+@pytest.fixture
+def visit(browser: Any, served: str) -> Iterator[Visits]:
+    """A function that opens *Try it* where a test's own `served` says; what goes wrong there fails the test."""
+    visits = Visits(browser, served)
+    yield visits
+    visits.close()
+    assert visits.wrong == []

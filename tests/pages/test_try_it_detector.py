@@ -48,14 +48,6 @@ def served(folder) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def visit(browser, served) -> Iterator[Visits]:
-    visits = Visits(browser, served)
-    yield visits
-    visits.close()
-    assert visits.wrong == []
-
-
 def applied(tab) -> None:
     """Wait until the engine has taken the names."""
     tab.wait_for_selector('.tryit-names[aria-busy="false"]', timeout=120_000)

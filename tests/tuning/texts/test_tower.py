@@ -2,13 +2,12 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
+from transformers import AutoModel, AutoTokenizer
 
 from oodlib.encoders import TextEncoder
 from oodlib.errors import OodlibError
 from oodlib.evaluation.angles import compactness, dispersion
 from oodlib.feature_detectors.class_mahalanobis import ClassMahalanobis
-from oodlib.pocket.assemble import text_tower_folder
 from oodlib.tuning.texts import TowerClassifier, released_contrast
 
 BIRDS, FOODS = ("robin", "eagle", "owl", "crow", "swan", "hawk"), ("bread", "soup", "cheese", "rice", "cake", "pie")
@@ -18,20 +17,9 @@ MEASURES = {"dispersion": dispersion, "compactness": compactness}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A small model with random weights in a folder of Hugging Face's, with the tokenizer of MiniLM."""
-    place = tmp_path_factory.mktemp("models") / "tiny"
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(**sizes, max_position_embeddings=64)).save_pretrained(place)
-    AutoTokenizer.from_pretrained(text_tower_folder()).save_pretrained(place)
-    return place
-
-
-@pytest.fixture(scope="module")
-def classifier(folder):
+def classifier(tiny_bert):
     def make(loss="ce_supcon", **changes):
-        return TowerClassifier(folder, loss, **{"length": 16, "epochs": 6, "lr": 3e-3, "batch_size": 12} | changes)
+        return TowerClassifier(tiny_bert, loss, **{"length": 16, "epochs": 6, "lr": 3e-3, "batch_size": 12} | changes)
 
     return make
 
@@ -46,12 +34,12 @@ def same(first, second):
 
 @pytest.mark.parametrize("pooling", ["masked", "padded"])
 @pytest.mark.parametrize("loss", ["ce", "ce_supcon", "margin"])
-def test_it_learns_two_classes_and_their_features_part(classifier, folder, loss, pooling):
+def test_it_learns_two_classes_and_their_features_part(classifier, tiny_bert, loss, pooling):
     fitted = classifier(loss, pooling=pooling, epochs=10, lr=1e-2).fit(TEXTS, LABELS, measures=MEASURES)
     assert len(fitted.losses_) == 10 * 3
     assert np.mean(fitted.losses_[-3:]) < 0.85 * np.mean(fitted.losses_[:3])
     assert (fitted.classes_[fitted.logits(TEXTS).argmax(1)] == LABELS).mean() > 0.95
-    before = TextEncoder(folder, pooling=pooling, length=16).encode_texts(TEXTS)
+    before = TextEncoder(tiny_bert, pooling=pooling, length=16).encode_texts(TEXTS)
     after = fitted.transform(TEXTS)
     for name, of in MEASURES.items():
         assert len(fitted.course_[name]) == 10 + 1
@@ -61,21 +49,21 @@ def test_it_learns_two_classes_and_their_features_part(classifier, folder, loss,
     assert last > 2 * first
 
 
-def test_every_weight_moves_from_the_embedding_to_the_head(classifier, folder):
-    before, after = AutoModel.from_pretrained(folder), classifier(epochs=1).fit(TEXTS, LABELS).encoder_._tower.model
+def test_every_weight_moves_from_the_embedding_to_the_head(classifier, tiny_bert):
+    before, after = AutoModel.from_pretrained(tiny_bert), classifier(epochs=1).fit(TEXTS, LABELS).encoder_._tower.model
     moved = {name: not torch.equal(old, after.state_dict()[name]) for name, old in before.state_dict().items()}
     assert {name for name, by in moved.items() if not by} <= {"pooler.dense.bias", "pooler.dense.weight"}
-    rows = AutoTokenizer.from_pretrained(folder)(TEXTS[0])["input_ids"]
+    rows = AutoTokenizer.from_pretrained(tiny_bert)(TEXTS[0])["input_ids"]
     change = (after.embeddings.word_embeddings.weight - before.embeddings.word_embeddings.weight).abs().sum(1)
     assert (change[rows] > 0).all()
 
 
-def test_a_step_is_that_of_transformers_and_torch(classifier, folder):
+def test_a_step_is_that_of_transformers_and_torch(classifier, tiny_bert):
     """One batch of all texts, without dropout, by hand."""
-    calm = AutoModel.from_pretrained(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    place = folder.parent / "calm"
+    calm = AutoModel.from_pretrained(tiny_bert, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    place = tiny_bert.parent / "calm"
     calm.save_pretrained(place)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     tokenizer.save_pretrained(place)
     fitted = classifier(epochs=1, batch_size=len(TEXTS), lr=1e-3).set_params(name=place).fit(TEXTS, LABELS, seed=3)
     head = (0.02 * torch.randn(2, 24, generator=torch.Generator().manual_seed(3))).requires_grad_()
@@ -146,9 +134,9 @@ def test_measures_change_nothing_of_the_training(classifier):
     assert same(classifier(epochs=2).fit(TEXTS, LABELS), classifier(epochs=2).fit(TEXTS, LABELS, measures=MEASURES))
 
 
-def test_the_encoder_is_named_by_its_weights_and_read_by_detectors(classifier, folder):
+def test_the_encoder_is_named_by_its_weights_and_read_by_detectors(classifier, tiny_bert):
     fitted = classifier().fit(TEXTS, LABELS)
-    plain = TextEncoder(folder, length=16)
+    plain = TextEncoder(tiny_bert, length=16)
     assert fitted.encoder_.digest not in (plain.digest, classifier().fit(TEXTS, LABELS, seed=1).encoder_.digest)
     assert fitted.encoder_.spec["model"] == plain.spec["model"]
     detector = ClassMahalanobis().fit(fitted.transform(TEXTS), LABELS)
