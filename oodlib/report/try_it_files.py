@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from functools import partial
@@ -20,18 +21,23 @@ import numpy as np
 from oodlib.cache import write_atomically, write_text
 from oodlib.errors import OodlibError
 from oodlib.experiments.experiment import Experiment
-from oodlib.pocket.browser import write_towers
+from oodlib.pocket.browser import write_image_tower, write_text_tower
 from oodlib.pocket.light import CONTEXT, LightEncoder
 from oodlib.prompts.sets import templates
 from oodlib.report.try_it import LABELS, Contents, border, contents, pack, page_detectors, same_as
 
-# The smallest build of the runtime, and what it loads by itself; the tokenizer.
+# What computes pictures: the kernels of TensorFlow.js alone. Then what typed names need: the smallest build of ONNX
+# Runtime with what it loads by itself, and the tokenizer.
 RUNTIME = (
+    "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js",
+    "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm",
+)
+TEXT_RUNTIME = (
     "onnxruntime-web/dist/ort.wasm.min.mjs",
     "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs",
     "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+    "@huggingface/tokenizers/dist/tokenizers.min.mjs",
 )
-TOKENIZER = "@huggingface/tokenizers/dist/tokenizers.min.mjs"
 FIRST = ("image", "features", "words", "runtime")  # what a click loads; the others follow when they are needed
 PACKED = ".packed"  # gzip under a name that no server knows: one that says what it is may be unpacked on the way
 DRAWINGS = {"in": 5, "near": 4, "far": 5}  # ready ones, by kind
@@ -64,9 +70,10 @@ def write_try_it(folder: Path, lab: Experiment, packages: Path) -> dict[str, Any
     parts: dict[str, list[Path]] = {"runtime": vendor(folder / "vendor", packages, RUNTIME)}
     model = folder / "model"
     model.mkdir(exist_ok=True)
-    towers = write_towers(model)
-    parts |= {"image": [towers["image.onnx"]], "text": [towers["text.onnx"], _packed(towers["tokenizer.json"])]}
-    parts["text"] += vendor(folder / "vendor", packages, [TOKENIZER])
+    image, layers = write_image_tower(model)
+    text, tokenizer = write_text_tower(model)
+    parts |= {"image": [image], "text": [text, _packed(tokenizer)]}
+    parts["text"] += vendor(folder / "vendor", packages, TEXT_RUNTIME)
     packed, blocks = pack(known.blocks())
     parts["features"] = [model / "features.bin"]
     write_atomically(parts["features"][0], lambda path: path.write_bytes(packed))
@@ -83,7 +90,7 @@ def write_try_it(folder: Path, lab: Experiment, packages: Path) -> dict[str, Any
         "logit_scale": known.logit_scale,
         "context": CONTEXT,
         "templates": templates(lab.encoder.capabilities.templates),
-        "image": {key: LightEncoder().spec["preprocess"][key] for key in ("size", "mean", "std")},
+        "image": {key: LightEncoder().spec["preprocess"][key] for key in ("size", "mean", "std")} | {"layers": layers},
         "detectors": [
             {"key": name, "label": LABELS[name], "parameters": one.get_params()}
             for name, one in page_detectors(known.names, known.names).items()
@@ -95,15 +102,32 @@ def write_try_it(folder: Path, lab: Experiment, packages: Path) -> dict[str, Any
 
 
 def vendor(folder: Path, packages: Path, names: Iterable[str]) -> list[Path]:
-    """Copy files of npm packages into a folder; WebAssembly is packed."""
+    """Copy files of npm packages into a folder; WebAssembly is packed, a classic script is made a module."""
     copied = []
     folder.mkdir(exist_ok=True)
     for name in names:
         if not (packages / name).is_file():
             raise OodlibError(f"the npm package of {Path(name).name} is missing: run `npm ci` (make setup)")
         path = Path(shutil.copy(packages / name, folder))
-        copied.append(_packed(path) if path.suffix == ".wasm" else path)
+        if path.suffix == ".wasm":
+            path = _packed(path)
+        elif path.suffix == ".js":
+            path = _module(path, packages / Path(*Path(name).parts[:2]))
+        copied.append(path)
     return copied
+
+
+def _module(path: Path, package: Path) -> Path:
+    """The same script as a module in its place, its one function exported, and said what it is."""
+    script, facts = path.read_text(encoding="utf-8"), json.loads((package / "package.json").read_text(encoding="utf-8"))
+    found = re.match(r"\s*var (\w+) ?=", script)
+    if not found:
+        raise OodlibError(f"{path.name} of {facts['name']} does not start with a function: see {__name__}")
+    target = path.with_suffix(".mjs")
+    origin = f"{path.name} of {facts['name']} {facts['version']}, licence {facts['license']}"
+    write_text(target, f"/* {origin}; the last line is added. */\n{script}\nexport default {found[1]};\n")
+    path.unlink()
+    return target
 
 
 def _packed(path: Path) -> Path:

@@ -24,7 +24,7 @@ SCORE = r"score (\S+?)(?: as log-odds|;)"
 @pytest.fixture(scope="module")
 def lab() -> Experiment:
     if not (PACKAGES / RUNTIME[0]).is_file():
-        pytest.skip("onnxruntime-web is missing: run `npm ci` (make setup)")
+        pytest.skip("@tensorflow/tfjs-backend-wasm is missing: run `npm ci` (make setup)")
     return Experiment.of(load_profile("pocket", small=True))
 
 

@@ -46,7 +46,8 @@ def squares_in_node(given: list[Image.Image], folder: Path) -> np.ndarray:
         jobs.append({"width": picture.width, "height": picture.height, "size": IMAGE_SIZE, "file": file.as_posix()})
     lines = "\n".join(map(json.dumps, jobs))
     done = subprocess.run([str(NODE), str(DRIVER)], input=lines.encode(), capture_output=True, check=True)
-    return np.frombuffer(done.stdout, np.uint8).reshape(len(given), 3, IMAGE_SIZE, IMAGE_SIZE)
+    rows = np.frombuffer(done.stdout, np.uint8).reshape(len(given), IMAGE_SIZE, IMAGE_SIZE, 3)
+    return np.moveaxis(rows, 3, 1)
 
 
 @pytest.fixture(scope="module")

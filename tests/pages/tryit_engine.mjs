@@ -3,6 +3,7 @@
 // { unknown, notes, features, read: { detector: [reading of each picture] }, reference: { detector: scores } }.
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -16,6 +17,9 @@ const server = createServer((request, reply) => {
 await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
 const base = `http://127.0.0.1:${server.address().port}/`;
 const { SIZES, open } = await import(pathToFileURL(join(folder, "engine.js")).href);
+
+// In node the script of the kernels asks for what a script has there, and a module has not.
+Object.assign(globalThis, { require: createRequire(import.meta.url), __dirname: folder });
 
 const progress = [];
 const engine = await open({ base, onProgress: (done, total) => progress.push([done, total]) });

@@ -38,5 +38,5 @@ def test_words_take_along_what_means_the_same():
 
 
 def test_a_missing_package_is_named(tmp_path):
-    with pytest.raises(OodlibError, match=r"ort\.wasm\.min\.mjs is missing: run `npm ci`"):
+    with pytest.raises(OodlibError, match=r"tfjs-backend-wasm\.js is missing: run `npm ci`"):
         vendor(tmp_path / "vendor", tmp_path, RUNTIME)

@@ -2,9 +2,10 @@
 
 import { fit } from "./detectors.js";
 import { bytesOf, progressOf } from "./files.js";
+import { imageTower } from "./image_tower.js";
 import { Matrix, top, unpack } from "./numbers.js";
 import { normal, square, squareOfBitmap } from "./pixels.js";
-import { imageTower, textTower } from "./towers.js";
+import { textTower } from "./text_tower.js";
 import { Vocabulary, checkNames } from "./words.js";
 
 /** Bytes by part: `features`, `image`, `runtime` and `words` on the click, `text` on demand; filled by `describe`. */
@@ -152,7 +153,7 @@ class Engine {
 
   async #learn(names, onProgress) {
     const track = progressOf(onProgress, sum(this.manifest.files.text));
-    this.#text ??= textTower(this.manifest, this.base, this.#tower.ort, track);
+    this.#text ??= textTower(this.manifest, this.base, track);
     const tower = await this.#text.catch((error) => {
       this.#text = undefined; // it may be there next time
       throw error;

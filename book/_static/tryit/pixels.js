@@ -9,7 +9,7 @@ const BAND = 64; // rows that are read at a time: a large picture is never unpac
 const FAR = 32; // times as long as wide; of what is longer only the middle counts
 const MOST = 100_000_000; // pixels, as in `oodlib.datasets.pixels`
 
-/** The model's square of an ImageData: Uint8Array of (3, size, size). */
+/** The model's square of an ImageData: Uint8Array of (size, size, 3). */
 export function square(picture, size) {
   return squareOf(picture, size, rowsOf(picture));
 }
@@ -70,13 +70,13 @@ function squareOf({ width, height }, size, read) {
     const low = squeeze(bands(), columns, down);
     const out = new Uint8Array(size * size * 3);
     alongRows(low, 3, columns, size, first, across, out);
-    return planes(out, size);
+    return out;
   }
   const narrow = new Uint8Array((bottom - top) * size * 3);
   for (const [row, rows, pixels] of bands()) {
     alongRows(pixels, 4, columns, rows, first, across, narrow.subarray((row - top) * size * 3));
   }
-  return planes(alongColumns(narrow, top, down, size), size);
+  return alongColumns(narrow, top, down, size);
 }
 
 function span(weights) {
@@ -156,15 +156,6 @@ function squeeze(bands, columns, down) {
     });
   }
   return Uint8Array.from(sums, level);
-}
-
-/** From RGB pixels to three planes. */
-function planes(pixels, size) {
-  const out = new Uint8Array(pixels.length);
-  for (let k = 0, all = size * size; k < all; k++) {
-    for (let c = 0; c < 3; c++) out[c * all + k] = pixels[3 * k + c];
-  }
-  return out;
 }
 
 function level(sum) {

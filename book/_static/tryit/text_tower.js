@@ -1,41 +1,25 @@
-// PocketCLIP's two towers in ONNX Runtime Web, on one thread: pixels and texts to features of length one.
+// PocketCLIP's text tower in ONNX Runtime Web, on one thread: texts to features of length one. It is loaded for names
+// that the vocabulary lacks.
 
 import { bytesOf } from "./files.js";
 import { normalize } from "./numbers.js";
 
 const BATCH = 32; // prompts at once
 
-/** Start the runtime and the image tower. */
-export async function imageTower(manifest, base, track) {
-  const { runtime, image } = manifest.files;
-  const [binary, model] = await Promise.all([
-    bytesOf(runtime.find(({ path }) => path.endsWith(".wasm.packed")), base, track()),
-    bytesOf(image[0], base, track()),
-  ]);
-  const ort = await import("./vendor/ort.wasm.min.mjs");
-  ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = binary.buffer;
-  ort.env.wasm.wasmPaths = { mjs: new URL("./vendor/ort-wasm-simd-threaded.mjs", import.meta.url).href };
-  const session = await sessionOf(ort, model);
-  const [side] = manifest.image.size;
-  return {
-    ort,
-    /** The feature of one picture, from `normal` of `pixels.js`. */
-    async encode(pixels) {
-      const { features } = await session.run({ x: new ort.Tensor("float32", pixels, [1, 3, side, side]) });
-      return normalize(features.data.slice());
-    },
-  };
-}
-
-/** Load the text tower and the tokenizer, for names that the vocabulary lacks. */
-export async function textTower(manifest, base, ort, track) {
-  const [model, words] = await Promise.all(manifest.files.text.slice(0, 2).map((file) => bytesOf(file, base, track())));
+/** Load the text tower, the tokenizer and the runtime. */
+export async function textTower(manifest, base, track) {
+  const { text: files } = manifest.files;
+  const large = [...files.slice(0, 2), files.find(({ path }) => path.endsWith(".wasm.packed"))];
+  const [model, words, binary] = await Promise.all(large.map((file) => bytesOf(file, base, track())));
   const { Tokenizer } = await import("./vendor/tokenizers.min.mjs");
   const told = JSON.parse(new TextDecoder().decode(words));
   const tokenizer = new Tokenizer(told, {});
   const unknown = told.model.vocab["[UNK]"];
-  const session = await sessionOf(ort, model);
+  const ort = await import("./vendor/ort.wasm.min.mjs");
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmBinary = binary.buffer;
+  ort.env.wasm.wasmPaths = { mjs: new URL("./vendor/ort-wasm-simd-threaded.mjs", import.meta.url).href };
+  const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
 
   /** Its tokens, cut as the library cuts them: the end stays what it is. */
   function read(text) {
@@ -101,8 +85,4 @@ function sum(rows) {
   const out = new Float32Array(rows[0].length);
   for (const row of rows) row.forEach((x, k) => (out[k] += x));
   return out;
-}
-
-async function sessionOf(ort, model) {
-  return ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
 }
