@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodlib.arrays import as_numpy, normalize
+from oodlib.arrays import as_numpy
 from oodlib.concepts import Concepts
 from oodlib.datasets.synonyms import synonyms
 from oodlib.datasets.wordnet import default_words, normal
@@ -154,11 +154,15 @@ def same_as(outliers: Sequence[str]) -> list[str]:
 
 
 def pack(blocks: Mapping[str, Rows]) -> tuple[bytes, list[dict[str, Any]]]:
-    """Rows in eight bits, block after block: a float32 scale for each row, then the rows; and where each block lies."""
+    """Rows in eight bits, block after block: a float32 scale for each row, then the rows; and where each block lies.
+
+    A scale makes its row's whole numbers a vector of length one.
+    """
     parts, places, offset = [], [], 0
     for name, rows in blocks.items():
-        scale = (np.abs(rows).max(1) / 127).astype("<f4")
-        part = scale.tobytes() + np.round(rows / scale[:, None]).astype(np.int8).tobytes()
+        small = np.round(rows * (127 / np.abs(rows).max(1, keepdims=True))).astype(np.int8)
+        scale = 1 / np.linalg.norm(small.astype(np.float64), axis=1)
+        part = scale.astype("<f4").tobytes() + small.tobytes()
         places.append({"name": name, "rows": len(rows), "columns": rows.shape[1], "offset": offset})
         parts.append(part)
         offset += len(part)
@@ -172,5 +176,5 @@ def unpack(content: bytes, places: Sequence[Mapping[str, Any]]) -> dict[str, Row
         n, width, start = place["rows"], place["columns"], place["offset"]
         scale = np.frombuffer(content, "<f4", n, start)
         rows = np.frombuffer(content, np.int8, n * width, start + 4 * n).reshape(n, width)
-        blocks[place["name"]] = as_numpy(normalize(rows.astype(np.float32) * scale[:, None]))
+        blocks[place["name"]] = rows.astype(np.float32) * scale[:, None]
     return blocks

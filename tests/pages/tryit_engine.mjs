@@ -18,8 +18,22 @@ await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
 const base = `http://127.0.0.1:${server.address().port}/`;
 const { SIZES, open } = await import(pathToFileURL(join(folder, "engine.js")).href);
 
-// In node the script of the kernels asks for what a script has there, and a module has not.
-Object.assign(globalThis, { require: createRequire(import.meta.url), __dirname: folder });
+// What node lacks: for a module what the script of the kernels asks node for, and the request of browsers.
+Object.assign(globalThis, {
+  require: createRequire(import.meta.url),
+  __dirname: folder,
+  XMLHttpRequest: class {
+    open(_, url) {
+      this.url = url;
+    }
+    async send() {
+      const reply = await fetch(this.url);
+      [this.status, this.response] = [reply.status, await reply.blob()];
+      this.onprogress({ loaded: Math.floor(this.response.size / 2) });
+      this.onload();
+    }
+  },
+});
 
 const progress = [];
 const engine = await open({ base, onProgress: (done, total) => progress.push([done, total]) });

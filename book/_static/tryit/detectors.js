@@ -2,14 +2,16 @@
 // a share, scores are its log-odds. `oodlib.report.try_it.page_detectors` names their parameters; where those do not
 // say otherwise a test holds every score against the library's.
 //
-// `fit` gives two functions of a picture's feature and its cosines with the names. `score` is what `score_samples` gives.
-// `read` tells how a score came about:
+// `fit` gives `against`, the rows that pictures are compared with besides the names, and two functions of a picture's
+// cosines, first with the names, then with each of `against`. `score` is what `score_samples` gives. `read` tells how a
+// score came about:
 //   names   the share of each name
 //   words   by outlier word in use (its place in the vocabulary), the share that it takes; empty where there is none
 // `shown` turns a score into the paper's scale.
 
 import {
   Matrix,
+  argmax,
   largestShare,
   logSumExp,
   meanShare,
@@ -30,7 +32,7 @@ const METHODS = { msp, mcm, energy, neg_label: negLabel, ole };
  * @param {string} key
  * @param {object} parameters the library's, by their names there
  * @param {{text: Matrix, no: Matrix, words: {places: number[], text: Matrix}, prototypes: Matrix, edge: number[]|null,
- *   mixes: number[], logitScale: number}} concepts
+ *   mixes: number[], logitScale: number, product: function(Matrix, Matrix): Matrix}} concepts `product`: of all rows
  */
 export const fit = (key, parameters, concepts) => METHODS[key](parameters, concepts);
 
@@ -46,9 +48,10 @@ function msp(_, concepts) {
 
 function mcm({ temperature }) {
   return {
+    against: [],
     // with one name no picture differs from another
-    score: (_, cosines) => (cosines.length > 1 ? largestShare(scaled(cosines, temperature)) : 0),
-    read: (_, cosines) => ({ names: shares(scaled(cosines, temperature)), words: NONE }),
+    score: (cosines) => (cosines.length > 1 ? largestShare(scaled(cosines, temperature)) : 0),
+    read: (cosines) => ({ names: shares(scaled(cosines, temperature)), words: NONE }),
     shown: sigmoid,
   };
 }
@@ -56,33 +59,36 @@ function mcm({ temperature }) {
 function energy({ temperature }, { logitScale }) {
   const tau = temperature ?? 1 / logitScale;
   return {
-    score: (_, cosines) => tau * logSumExp(scaled(cosines, tau)),
-    read: (_, cosines) => ({ names: shares(scaled(cosines, tau)), words: NONE }),
+    against: [],
+    score: (cosines) => tau * logSumExp(scaled(cosines, tau)),
+    read: (cosines) => ({ names: shares(scaled(cosines, tau)), words: NONE }),
     shown: (score) => score,
   };
 }
 
-function negLabel({ quantile: q, keep, groups, temperature, random_state: seed }, { text, words }) {
-  const near = words.places.map((_, k) => quantile(text.times(words.text.row(k)), q));
+function negLabel({ quantile: q, keep, groups, temperature, random_state: seed }, { text, words, product: times }) {
+  const cosines = times(words.text, text);
+  const near = words.places.map((_, k) => quantile(cosines.row(k), q));
   const farthest = top(near.map((x) => -x), Math.max(1, Math.floor(near.length * keep)));
   const count = Math.min(groups, farthest.length);
   const size = Math.floor(farthest.length / count);
   const dealt = permutation(count * size, seed).map((k) => farthest[k]);
   const labels = words.text.take(dealt);
   /** Logits of names and of labels, and of each group the logarithm of its sum. */
-  const compare = (feature, cosines) => {
-    const [known, unknown] = [scaled(cosines, temperature), scaled(labels.times(feature), temperature)];
+  const compare = (cosines, others) => {
+    const [known, unknown] = [scaled(cosines, temperature), scaled(others, temperature)];
     const sums = Float64Array.from({ length: count }, (_, g) => logSumExp(unknown.subarray(g * size, (g + 1) * size)));
     return { known, unknown, sums };
   };
   return {
-    score(feature, cosines) {
-      const { known, sums } = compare(feature, cosines);
+    against: [labels],
+    score(cosines, others) {
+      const { known, sums } = compare(cosines, others);
       const own = logSumExp(known);
       return meanShare(sums.map((x) => own - x));
     },
-    read(feature, cosines) {
-      const { known, unknown, sums } = compare(feature, cosines);
+    read(cosines, others) {
+      const { known, unknown, sums } = compare(cosines, others);
       const own = logSumExp(known);
       const wholes = sums.map((x) => logSumExp([own, x]));
       const inside = wholes.reduce((total, whole) => total + Math.exp(own - whole) / count, 0);
@@ -94,39 +100,46 @@ function negLabel({ quantile: q, keep, groups, temperature, random_state: seed }
   };
 }
 
-function ole({ quantile: q, temperature, use_no: useNo, hard }, { text, no, words, prototypes, mixes, edge }) {
-  const near = Array.from({ length: prototypes.rows }, (_, k) => Math.max(...text.times(prototypes.row(k))));
-  const limit = quantile(near, q);
-  const kept = prototypes.take(near.flatMap((x, k) => (x < limit ? [k] : [])));
-  const mixed = hard ? hardPrototypes(text, kept, limit, edge ?? border(text, mixes.length), mixes) : [];
+function ole({ quantile: q, temperature, use_no: useNo, hard }, concepts) {
+  const { text, no, words, prototypes, mixes, edge, product: times } = concepts;
+  const close = largestOfRows(times(prototypes, text));
+  const limit = quantile(close, q);
+  const kept = prototypes.take(close.flatMap((x, k) => (x < limit ? [k] : [])));
+  const mixed = hard ? hardPrototypes(text, kept, limit, edge ?? border(text, mixes.length), mixes, times) : [];
   const own = Array.from({ length: kept.rows }, (_, k) => kept.row(k));
   const bank = Matrix.of([...own, ...mixed.map(({ row }) => row)], text.columns);
   const source = [...Array.from({ length: kept.rows }, (_, k) => k), ...mixed.map(({ from }) => from)];
   let called; // the outlier word nearest to each kept prototype, found when a picture is first read
   return {
-    score(feature, cosines) {
+    against: useNo ? [bank, no] : [bank],
+    score(cosines, others, against) {
       const logits = scaled(cosines, temperature);
       const known = logSumExp(logits);
-      const share = known - logSumExp(scaled(bank.times(feature), temperature));
+      const share = known - logSumExp(scaled(others, temperature));
       if (!useNo) return share;
-      const against = scaled(no.times(feature), temperature);
-      const yes = logits.map((x, k) => x - against[k]);
+      const refused = scaled(against, temperature);
+      const yes = logits.map((x, k) => x - refused[k]);
       return product(share, meanShare(yes, logits.map((x) => x - known)));
     },
-    read(feature, cosines) {
-      called ??= Array.from({ length: kept.rows }, (_, k) => words.places[top(words.text.times(kept.row(k)), 1)[0]]);
-      const [logits, others] = [scaled(cosines, temperature), scaled(bank.times(feature), temperature)];
-      const whole = logSumExp([...logits, ...others]);
+    read(cosines, others) {
+      if (!called) {
+        const near = times(kept, words.text);
+        called = own.map((_, k) => words.places[argmax(near.row(k))]);
+      }
+      const logits = [cosines, others].flatMap((some) => Array.from(some, (x) => x / temperature));
+      const whole = logSumExp(logits);
       const taken = new Map();
-      others.forEach((x, k) => {
+      logits.slice(text.rows).forEach((x, k) => {
         const word = called[source[k]];
         taken.set(word, (taken.get(word) ?? 0) + Math.exp(x - whole));
       });
-      return { names: logits.map((x) => Math.exp(x - whole)), words: taken };
+      return { names: logits.slice(0, text.rows).map((x) => Math.exp(x - whole)), words: taken };
     },
     shown: sigmoid,
   };
 }
+
+const largestOfRows = (table) => Array.from({ length: table.rows }, (_, k) => table.row(k)[argmax(table.row(k))]);
 
 /** The names at the border of a single cluster of all of them: those of the smallest cosine with its centre. */
 function border(text, each) {
@@ -136,13 +149,13 @@ function border(text, each) {
 }
 
 /** Names at the border mixed with their nearest prototype, where the mixture is far from every name. */
-function hardPrototypes(text, kept, limit, edge, mixes) {
-  return edge
-    .map((place, at) => {
-      const [name, share] = [text.row(place), mixes[at]];
-      const from = top(kept.times(name), 1)[0];
-      const row = normalize(kept.row(from).map((x, k) => share * name[k] + (1 - share) * x));
-      return { row, from };
-    })
-    .filter(({ row }) => Math.max(...text.times(row)) < limit);
+function hardPrototypes(text, kept, limit, edge, mixes, times) {
+  const near = times(text.take(edge), kept);
+  const mixed = edge.map((place, at) => {
+    const [name, share] = [text.row(place), mixes[at]];
+    const from = argmax(near.row(at));
+    return { from, row: normalize(kept.row(from).map((x, k) => share * name[k] + (1 - share) * x)) };
+  });
+  const close = largestOfRows(times(Matrix.of(mixed.map(({ row }) => row), text.columns), text));
+  return mixed.filter((_, at) => close[at] < limit);
 }

@@ -3,7 +3,8 @@
 import { fit } from "./detectors.js";
 import { bytesOf, progressOf } from "./files.js";
 import { imageTower } from "./image_tower.js";
-import { Matrix, top, unpack } from "./numbers.js";
+import { startKernels } from "./kernels.js";
+import { Matrix, Packed, top } from "./numbers.js";
 import { normal, square, squareOfBitmap } from "./pixels.js";
 import { textTower } from "./text_tower.js";
 import { Vocabulary, checkNames } from "./words.js";
@@ -26,27 +27,28 @@ export async function describe({ base }) {
 /** Load image tower, runtime and words; `onProgress(doneBytes, totalBytes)`. */
 export async function open({ base, onProgress }) {
   const manifest = await describe({ base });
-  const { features, words } = manifest.files;
+  const { features, image, runtime, words } = manifest.files;
   const track = progressOf(onProgress, manifest.bytes);
-  const [tower, packed, listed] = await Promise.all([
-    imageTower(manifest, base, track),
-    bytesOf(features[0], base, track()),
-    bytesOf(words[0], base, track()),
-  ]);
+  const wanted = [runtime.find(({ path }) => path.endsWith(".wasm.packed")), image[0], features[0], words[0]];
+  const [binary, weights, packed, listed] = await Promise.all(wanted.map((file) => bytesOf(file, base, track())));
+  const kernels = await startKernels(binary);
+  const encode = imageTower(kernels, manifest.image, weights);
   onProgress?.(manifest.bytes, manifest.bytes);
-  const vocabulary = new Vocabulary(JSON.parse(new TextDecoder().decode(listed)), unpack(packed, manifest.blocks));
-  return new Engine(manifest, base, tower, vocabulary);
+  const blocks = Object.fromEntries(manifest.blocks.map((block) => [block.name, new Packed(packed, block)]));
+  const vocabulary = new Vocabulary(JSON.parse(new TextDecoder().decode(listed)), blocks);
+  return new Engine(manifest, base, { encode, product: kernels.product }, vocabulary);
 }
 
 class Engine {
-  #tower;
+  #tower; // { encode, product }
   #text; // a promise, once a name has needed it
   #known; // the vocabulary
   #typed = new Map(); // features of names that were typed, as long as the page is open
   #concepts;
   #fitted = new Map();
   #references = new Map();
-  #cosines; // of the book's drawings with the names in use
+  #pictures; // features of the book's drawings, once they are asked for
+  #cosines; // of these with the names in use
 
   constructor(manifest, base, tower, vocabulary) {
     Object.assign(this, { manifest, base });
@@ -75,10 +77,11 @@ class Engine {
       text,
       no: of("no"),
       words: { places, text: this.#known.text.take(places) },
-      prototypes: this.#known.prototypes,
+      prototypes: this.#known.prototypes.all(),
       edge: start ? this.manifest.edge : null,
       mixes: start ? this.manifest.mixes : this.manifest.mixes.slice(0, this.manifest.each),
       logitScale: this.manifest.logit_scale,
+      product: this.#tower.product,
     };
     this.#fitted.clear();
     this.#references.clear();
@@ -91,16 +94,16 @@ class Engine {
   async decide(picture) {
     const { size, ...scale } = this.manifest.image;
     const levels = picture.data ? square(picture, size[0]) : squareOfBitmap(picture, size[0]);
-    return { features: await this.#tower.encode(normal(levels, { mean: scale.mean[0], std: scale.std[0] })) };
+    return { features: this.#tower.encode(normal(levels, { mean: scale.mean[0], std: scale.std[0] })) };
   }
 
   /** What a detector makes of a feature, with the names in use. */
   read(features, key) {
     const { names, words } = this.#concepts;
     const detector = this.#detector(key);
-    const known = this.#concepts.text.times(features);
-    const score = detector.score(features, known);
-    const { names: shares, words: taken } = detector.read(features, known);
+    const compared = [this.#concepts.text, ...detector.against].map((rows) => rows.times(features));
+    const score = detector.score(...compared);
+    const { names: shares, words: taken } = detector.read(...compared);
     const cosines = words.text.times(features);
     const by = taken.size ? words.places.map((place) => taken.get(place) ?? 0) : cosines;
     const told = top(by, SHOWN).map((k) => ({
@@ -125,14 +128,17 @@ class Engine {
   }
 
   #score(key) {
-    const { labels, kinds, words, pictures } = this.#known;
+    const { labels, kinds, words } = this.#known;
+    const { product } = this.#tower;
     const detector = this.#detector(key);
     const own = new Set(this.#concepts.names.map((name) => this.#known.find(name)));
-    this.#cosines ??= labels.map((_, k) => this.#concepts.text.times(pictures.row(k))); // every detector wants them
+    this.#pictures ??= this.#known.pictures.all();
+    this.#cosines ??= product(this.#pictures, this.#concepts.text); // every detector wants them
+    const compared = [this.#cosines, ...detector.against.map((rows) => product(this.#pictures, rows))];
     const scores = (chosen) =>
       Float32Array.from(
         labels.flatMap((label, k) =>
-          chosen(label, kinds[k]) ? [detector.score(pictures.row(k), this.#cosines[k])] : [],
+          chosen(label, kinds[k]) ? [detector.score(...compared.map((table) => table.row(k)))] : [],
         ),
       );
     const id = scores((label) => own.has(this.#known.find(words[label])));

@@ -1,26 +1,14 @@
 // PocketCLIP's image tower: from pixels to a feature of length one, layer by layer (`oodlib.pocket.layers`).
 
-import { bytesOf } from "./files.js";
-import { startKernels } from "./kernels.js";
 import { normalize } from "./numbers.js";
 
-/** Load the kernels and the weights. */
-export async function imageTower(manifest, base, track) {
-  const { runtime, image } = manifest.files;
-  const [binary, weights] = await Promise.all([
-    bytesOf(runtime.find(({ path }) => path.endsWith(".wasm.packed")), base, track()),
-    bytesOf(image[0], base, track()),
-  ]);
-  const kernels = await startKernels(binary);
-  const { layers, size } = manifest.image;
+/** The tower with these weights: from what `normal` of `pixels.js` gives to a feature. */
+export function imageTower(kernels, { layers, size }, weights) {
   const [input, steps, output] = plan(kernels, layers, size[0], weightsOf(kernels, layers, weights));
-  return {
-    /** The feature of one picture, from `normal` of `pixels.js`. */
-    async encode(pixels) {
-      input.values.set(pixels);
-      for (const step of steps) step();
-      return normalize(output.values.slice());
-    },
+  return (pixels) => {
+    input.values.set(pixels);
+    for (const step of steps) step();
+    return normalize(output.values.slice());
   };
 }
 
@@ -30,22 +18,31 @@ function weightsOf(kernels, layers, { buffer, byteOffset, byteLength }) {
   const count = layers.reduce((sum, layer) => sum + 2 * outputs(layer), 0);
   const numbers = new Float32Array(buffer, byteOffset, count);
   const halves = new Uint16Array(buffer, byteOffset + 4 * count, (byteLength - 4 * count) / 2);
-  const wide = halfTable();
   let [number, half] = [0, 0];
   return layers.map((layer) => {
     const channels = outputs(layer);
     const scale = numbers.subarray(number, (number += channels));
     const bias = kernels.array(channels);
     bias.values.set(numbers.subarray(number, (number += channels)));
-    const length = layer.kernel.reduce((a, b) => a * b);
-    const weight = kernels.array(length);
-    const values = weight.values;
-    for (let k = 0; k < length; ) {
-      for (let c = 0; c < channels; c++, k++) values[k] = wide[halves[half + k]] * scale[c];
-    }
-    half += length;
+    const weight = kernels.array(layer.kernel.reduce((a, b) => a * b));
+    widen(halves.subarray(half, (half += weight.values.length)), scale, weight.values);
     return { weight, bias };
   });
+}
+
+/**
+ * From half to single precision, times the scale of the channel. Shifted into their place, sign, exponent and fraction
+ * are those of a number too small by the difference of the two exponents' offsets; none is infinite.
+ */
+function widen(halves, scale, into) {
+  const bits = new Uint32Array(into.buffer, into.byteOffset, into.length);
+  const factor = scale.map((x) => x * 2 ** (127 - 15));
+  for (let k = 0; k < halves.length; ) {
+    for (let c = 0; c < factor.length; c++, k++) {
+      bits[k] = ((halves[k] & 0x8000) << 16) | ((halves[k] & 0x7fff) << 13);
+      into[k] *= factor[c];
+    }
+  }
 }
 
 /** Arrays for all maps, and what is done with them one after another: [first, steps, last]. */
@@ -80,15 +77,4 @@ function average(map, into) {
 
 function increase(map, by) {
   for (let k = 0; k < map.length; k++) map[k] += by[k];
-}
-
-/** What every number in half precision is in single precision. */
-function halfTable() {
-  const table = new Float32Array(1 << 16);
-  for (let bits = 0; bits < 1 << 15; bits++) {
-    const [power, part] = [bits >> 10, bits & 1023];
-    table[bits] = power ? 2 ** (power - 15) * (1 + part / 1024) : 2 ** -24 * part;
-    table[bits | (1 << 15)] = -table[bits];
-  }
-  return table; // without infinities, which no weight is
 }

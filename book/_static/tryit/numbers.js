@@ -38,22 +38,30 @@ export class Matrix {
   }
 }
 
-/** Features in eight bits, as `oodlib.report.try_it.pack` writes them, by name. */
-export function unpack(content, blocks) {
-  const view = new DataView(content.buffer, content.byteOffset);
-  return Object.fromEntries(
-    blocks.map(({ name, rows, columns, offset }) => {
-      const small = new Int8Array(content.buffer, content.byteOffset + offset + 4 * rows, rows * columns);
-      const out = new Matrix(new Float32Array(rows * columns), columns);
-      for (let k = 0; k < rows; k++) {
-        const scale = view.getFloat32(offset + 4 * k, true);
-        const row = out.row(k);
-        for (let x = 0; x < columns; x++) row[x] = small[k * columns + x] * scale;
-        normalize(row);
-      }
-      return [name, out];
-    }),
-  );
+/** Features in eight bits, as `oodlib.report.try_it.pack` writes them; rows are of length one. */
+export class Packed {
+  constructor(content, { rows, columns, offset }) {
+    [this.rows, this.columns] = [rows, columns];
+    const start = content.byteOffset + offset;
+    this.scales = new DataView(content.buffer, start, 4 * rows);
+    this.small = new Int8Array(content.buffer, start + 4 * rows, rows * columns);
+  }
+
+  row(k, out = new Float32Array(this.columns)) {
+    const scale = this.scales.getFloat32(4 * k, true);
+    for (let x = 0, at = k * this.columns; x < this.columns; x++, at++) out[x] = this.small[at] * scale;
+    return out;
+  }
+
+  take(places) {
+    const out = new Matrix(new Float32Array(places.length * this.columns), this.columns);
+    places.forEach((place, k) => this.row(place, out.row(k)));
+    return out;
+  }
+
+  all() {
+    return this.take(Array.from({ length: this.rows }, (_, k) => k));
+  }
 }
 
 /** Divide a vector by its length, in place. */

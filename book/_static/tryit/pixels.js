@@ -34,7 +34,9 @@ export function squareOfBitmap(bitmap, size) {
 export function normal(levels, { mean, std }) {
   const f = Math.fround;
   const table = Float32Array.from({ length: 256 }, (_, x) => f(f(f(x / 255) - f(mean)) / f(std)));
-  return Float32Array.from(levels, (x) => table[x]);
+  const out = new Float32Array(levels.length);
+  for (let k = 0; k < out.length; k++) out[k] = table[levels[k]];
+  return out;
 }
 
 /** What is cut out of a picture and to what it is scaled, or null for a picture that is too large. */

@@ -3,8 +3,13 @@
 /** A name with single spaces. */
 export const tidy = (name) => name.split(/\s+/u).filter(Boolean).join(" ");
 
+const PLAIN = /^[!-~]+( [!-~]+)*$/; // nearly all of the vocabulary: tidy, and without accents
+
 /** What the text tower makes no difference between: upper and lower case, accents. */
-export const read = (name) => tidy(name).normalize("NFD").replace(/\p{Mn}/gu, "").toLowerCase();
+export function read(name) {
+  const bare = PLAIN.test(name) ? name : tidy(name).normalize("NFD").replace(/\p{Mn}/gu, "");
+  return bare.toLowerCase();
+}
 
 /** What looks the same: also the width of letters, hyphens, and what is not seen. */
 const seen = (name) => normal(name.normalize("NFKC").replace(/\p{Cf}/gu, ""));
@@ -19,7 +24,8 @@ export class Vocabulary {
   constructor({ words, outliers, same, labels, kinds }, { text, no, prototypes, pictures }) {
     Object.assign(this, { words, outliers, labels, kinds, text, no, prototypes, pictures });
     this.places = new Map();
-    words.forEach((word, k) => this.places.has(read(word)) || this.places.set(read(word), k));
+    this.reads = words.map(read);
+    this.reads.forEach((one, k) => this.places.has(one) || this.places.set(one, k));
     this.taken = new Map(); // by the names that mean the same as an outlier word
     same.forEach((others, k) => {
       for (const name of [words[k], ...(others ? others.split(";") : [])]) {
@@ -38,7 +44,7 @@ export class Vocabulary {
     const gone = new Set(names.flatMap((name) => this.taken.get(normal(name)) ?? []));
     const reads = new Set(names.map(read));
     const places = Array.from({ length: this.outliers }, (_, k) => k);
-    return places.filter((k) => !gone.has(k) && !reads.has(read(this.words[k])));
+    return places.filter((k) => !gone.has(k) && !reads.has(this.reads[k]));
   }
 }
 
