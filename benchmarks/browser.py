@@ -6,8 +6,9 @@ The folder that the book makes is served from this machine, without a page aroun
 given the book's names, and decides on drawings and photographs that it decodes itself. Beside it stands the library:
 `LightEncoder` for features, `Guard` for decisions at the same cut (half the odds, which both state), `oodlib detect` as
 a process of its own with everything kept for CPU seconds. Those of the page are of Chromium's process for the tab, from
-the click to the first decision. The figures, and what they must be, stand in `MUST`; one that is missed is marked. Run
-it on a quiet machine.
+the click to the first decision; scripts have come with the page, and the tab, once opened, is left until it is at rest,
+because a reader clicks later. What the page draws around a decision is not in them. The figures, and what they must be,
+stand in `MUST`; one that is missed is marked. Run it on a quiet machine.
 """
 
 import argparse
@@ -54,8 +55,9 @@ MUST = {  # figure: (least or most, what it must be)
     "MB after the click": (max, 24.0),
 }
 SCRIPT = """
+const scripts = import("./engine.js");
 window.start = async () => {
-  const { open } = await import("./engine.js");
+  const { open } = await scripts;
   window.engine = await open({ base: new URL(".", location).href, onProgress() {} });
   await engine.setNames(engine.defaults.names);
 };
@@ -87,10 +89,14 @@ def served(folder: Path) -> Iterator[str]:
     server.shutdown()
 
 
-def opened(browser, address: str) -> Page:
-    """A fresh tab, of which nothing is kept, before the click."""
+def opened(browser, address: str, own: int) -> Page:
+    """A fresh tab at rest, of which nothing is kept, before the click."""
     tab = browser.new_context().new_page()
     tab.goto(f"{address}benchmark.html")
+    tab.evaluate("() => scripts.then(() => null)")
+    used = -1.0
+    while used < (used := cpu_of_tabs(own)):
+        time.sleep(0.5)
     return tab
 
 
@@ -176,7 +182,7 @@ def costs(browser, address: str, rounds: int, lab: Experiment, own: int) -> dict
     picture = encoded(paths[0])
     waited, used, rates = [], [], []
     for _ in range(rounds):
-        tab = opened(browser, address)
+        tab = opened(browser, address, own)
         before, began = cpu_of_tabs(own), time.perf_counter()
         tab.evaluate("content => start().then(() => decide(content))", picture)
         waited.append(time.perf_counter() - began)
@@ -216,7 +222,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         with served(site) as address:
             found = costs(browser, address, chosen.rounds, lab, os.getpid())
-            tab = opened(browser, address)
+            tab = opened(browser, address, os.getpid())
             tab.evaluate("() => start()")
             found |= compare(tab, lab, chosen.drawings, chosen.decisions, Path(made))
         browser.close()

@@ -105,7 +105,7 @@ function ole({ quantile: q, temperature, use_no: useNo, hard }, concepts) {
   const close = largestOfRows(times(prototypes, text));
   const limit = quantile(close, q);
   const kept = prototypes.take(close.flatMap((x, k) => (x < limit ? [k] : [])));
-  const mixed = hard ? hardPrototypes(text, kept, limit, edge ?? border(text, mixes.length), mixes, times) : [];
+  const mixed = hard ? hardPrototypes(text, kept, limit, edge ?? border(text, mixes.length, times), mixes, times) : [];
   const own = Array.from({ length: kept.rows }, (_, k) => kept.row(k));
   const bank = Matrix.of([...own, ...mixed.map(({ row }) => row)], text.columns);
   const source = [...Array.from({ length: kept.rows }, (_, k) => k), ...mixed.map(({ from }) => from)];
@@ -122,10 +122,7 @@ function ole({ quantile: q, temperature, use_no: useNo, hard }, concepts) {
       return product(share, meanShare(yes, logits.map((x) => x - known)));
     },
     read(cosines, others) {
-      if (!called) {
-        const near = times(kept, words.text);
-        called = own.map((_, k) => words.places[argmax(near.row(k))]);
-      }
+      called ??= largestOfColumns(times(words.text, kept)).map((place) => words.places[place]);
       const logits = [cosines, others].flatMap((some) => Array.from(some, (x) => x / temperature));
       const whole = logSumExp(logits);
       const taken = new Map();
@@ -139,13 +136,24 @@ function ole({ quantile: q, temperature, use_no: useNo, hard }, concepts) {
   };
 }
 
+/** The place of the largest number of each column. */
+function largestOfColumns(table) {
+  const best = new Array(table.columns).fill(0);
+  for (let k = 1; k < table.rows; k++) {
+    const row = table.row(k);
+    best.forEach((place, c) => row[c] > table.row(place)[c] && (best[c] = k));
+  }
+  return best;
+}
+
 const largestOfRows = (table) => Array.from({ length: table.rows }, (_, k) => table.row(k)[argmax(table.row(k))]);
 
 /** The names at the border of a single cluster of all of them: those of the smallest cosine with its centre. */
-function border(text, each) {
+function border(text, each, times) {
   const centre = new Float32Array(text.columns);
   for (let k = 0; k < text.rows; k++) text.row(k).forEach((x, at) => (centre[at] += x));
-  return top(text.times(normalize(centre)).map((x) => -x), Math.min(each, text.rows));
+  const close = times(text, Matrix.of([normalize(centre)], text.columns)).data;
+  return top(close.map((x) => -x), Math.min(each, text.rows));
 }
 
 /** Names at the border mixed with their nearest prototype, where the mixture is far from every name. */

@@ -101,10 +101,12 @@ class Engine {
   read(features, key) {
     const { names, words } = this.#concepts;
     const detector = this.#detector(key);
-    const compared = [this.#concepts.text, ...detector.against].map((rows) => rows.times(features));
+    const picture = new Matrix(features, features.length);
+    const compare = (rows) => this.#tower.product(rows, picture).data;
+    const compared = [this.#concepts.text, ...detector.against].map(compare);
     const score = detector.score(...compared);
     const { names: shares, words: taken } = detector.read(...compared);
-    const cosines = words.text.times(features);
+    const cosines = compare(words.text);
     const by = taken.size ? words.places.map((place) => taken.get(place) ?? 0) : cosines;
     const told = top(by, SHOWN).map((k) => ({
       word: this.#known.words[words.places[k]],

@@ -17,7 +17,7 @@ function weightsOf(kernels, layers, { buffer, byteOffset, byteLength }) {
   const outputs = ({ kernel, apart }) => kernel[apart ? 2 : 3];
   const count = layers.reduce((sum, layer) => sum + 2 * outputs(layer), 0);
   const numbers = new Float32Array(buffer, byteOffset, count);
-  const halves = new Uint16Array(buffer, byteOffset + 4 * count, (byteLength - 4 * count) / 2);
+  const halves = new Int16Array(buffer, byteOffset + 4 * count, (byteLength - 4 * count) / 2);
   let [number, half] = [0, 0];
   return layers.map((layer) => {
     const channels = outputs(layer);
@@ -35,12 +35,12 @@ function weightsOf(kernels, layers, { buffer, byteOffset, byteLength }) {
  * are those of a number too small by the difference of the two exponents' offsets; none is infinite.
  */
 function widen(halves, scale, into) {
-  const bits = new Uint32Array(into.buffer, into.byteOffset, into.length);
+  const bits = new Int32Array(into.buffer, into.byteOffset, into.length);
   const factor = scale.map((x) => x * 2 ** (127 - 15));
   for (let k = 0; k < halves.length; ) {
     for (let c = 0; c < factor.length; c++, k++) {
-      bits[k] = ((halves[k] & 0x8000) << 16) | ((halves[k] & 0x7fff) << 13);
-      into[k] *= factor[c];
+      bits[k] = (halves[k] << 13) & 0x8fffffff; // the sign is there already, in each of the bits above
+      into[k] = Math.fround(into[k] * factor[c]);
     }
   }
 }

@@ -19,23 +19,6 @@ export class Matrix {
   take(places) {
     return Matrix.of(places.map((k) => this.row(k)), this.columns);
   }
-
-  /** Scalar products of a vector with every row: cosines, of rows of length one. */
-  times(vector) {
-    const { data, columns, rows } = this;
-    const out = new Float64Array(rows);
-    for (let k = 0, at = 0; k < rows; k++) {
-      let [a, b, c, d] = [0, 0, 0, 0];
-      for (let x = 0; x < columns; x += 4, at += 4) {
-        a += data[at] * vector[x];
-        b += data[at + 1] * vector[x + 1];
-        c += data[at + 2] * vector[x + 2];
-        d += data[at + 3] * vector[x + 3];
-      }
-      out[k] = a + b + c + d;
-    }
-    return out;
-  }
 }
 
 /** Features in eight bits, as `oodlib.report.try_it.pack` writes them; rows are of length one. */
@@ -75,13 +58,18 @@ export function normalize(vector) {
 
 export const scaled = (values, temperature) => values.map((x) => x / temperature);
 
-export const argmax = (values) => values.reduce((best, x, k) => (x > values[best] ? k : best), 0);
+export function argmax(values) {
+  let best = 0;
+  for (let k = 1; k < values.length; k++) if (values[k] > values[best]) best = k;
+  return best;
+}
 
-export function logSumExp(values) {
+/** Of all numbers, or of all but the one at a place. */
+export function logSumExp(values, but = -1) {
   let [most, sum] = [-Infinity, 0];
-  for (const x of values) most = Math.max(most, x);
+  for (let k = 0; k < values.length; k++) if (k !== but && values[k] > most) most = values[k];
   if (most === -Infinity) return most;
-  for (const x of values) sum += Math.exp(x - most);
+  for (let k = 0; k < values.length; k++) if (k !== but) sum += Math.exp(values[k] - most);
   return most + Math.log(sum);
 }
 
@@ -91,7 +79,7 @@ const logSigmoid = (x) => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)));
 /** Log-odds of the largest entry of a softmax. */
 export function largestShare(logits) {
   const best = argmax(logits);
-  return logits[best] - logSumExp(logits.filter((_, k) => k !== best));
+  return logits[best] - logSumExp(logits, best);
 }
 
 /** Log-odds of the weighted mean of shares that are given as log-odds. */

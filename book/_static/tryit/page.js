@@ -1,6 +1,7 @@
 /* The page on which readers try the detector: it is loaded on a click, and decisions follow pictures, names and cut. */
 
 import { make, megabytes, sentence } from "./elements.js";
+import { open } from "./engine.js";
 import { compared, startCut } from "./histogram.js";
 import { startNames } from "./names_list.js";
 import { readPicture } from "./picture_file.js";
@@ -27,7 +28,6 @@ export async function start(root) {
     progress.hidden = false;
     trouble.textContent = "";
     try {
-      const { open } = await import("./engine.js");
       await startTrying(root, await open({ base: BASE, onProgress }));
     } catch (error) {
       trouble.textContent = `The detector has not started. ${sentence(error)}`;
