@@ -206,6 +206,15 @@ def test_names_that_mean_nothing_are_told(told):
     assert "MSP and MCM" in " ".join(told["answers"]["one"]["notes"])
 
 
+def test_where_ole_may_differ_from_the_library_it_is_said(told, known):
+    """Classes are clustered in Python alone: with two clusters or more of other names than the page starts with."""
+    many = 2 * get_detector("ole").get_params()["each"]
+    for which, names in lists(known).items():
+        said = any("OLE mixes its words" in note for note in told["answers"][which]["notes"])
+        assert said == (which != "start" and len(names) >= many), which
+    assert len(lists(known)["many"]) >= many
+
+
 def test_eight_bits_keep_the_decisions(whole, known):
     for key in LABELS:
         scores = [

@@ -137,13 +137,12 @@ function ole({ quantile: q, temperature, use_no: useNo, hard }, concepts) {
 }
 
 /** The place of the largest number of each column. */
-function largestOfColumns(table) {
-  const best = new Array(table.columns).fill(0);
-  for (let k = 1; k < table.rows; k++) {
-    const row = table.row(k);
-    best.forEach((place, c) => row[c] > table.row(place)[c] && (best[c] = k));
-  }
-  return best;
+function largestOfColumns({ data, columns }) {
+  return Array.from({ length: columns }, (_, column) => {
+    let best = column;
+    for (let at = column; at < data.length; at += columns) if (data[at] > data[best]) best = at;
+    return (best - column) / columns;
+  });
 }
 
 const largestOfRows = (table) => Array.from({ length: table.rows }, (_, k) => table.row(k)[argmax(table.row(k))]);

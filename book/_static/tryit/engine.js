@@ -198,8 +198,15 @@ class Engine {
   }
 
   #doubts() {
-    const { names } = this.#concepts;
+    const { names, edge } = this.#concepts;
     const doubts = [];
+    const many = 2 * this.manifest.each;
+    if (!edge && names.length >= many) {
+      doubts.push(
+        `With ${many} names or more that are not the book's, OLE mixes its words with other names than in the ` +
+          "library, which groups them first: a picture near the cut may be decided otherwise there.",
+      );
+    }
     if (names.length === 1) doubts.push("With one name, MSP and MCM give every picture the same score.");
     const drawn = new Set(this.#known.labels.map((label) => this.#known.find(this.#known.words[label])));
     if (names.length && !names.some((name) => drawn.has(this.#known.find(name)))) {

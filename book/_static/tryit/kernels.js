@@ -19,7 +19,7 @@ export async function startKernels(wasmBinary) {
   /** Room for so many numbers. Whole numbers (shapes) need no number of their own. */
   function room(length) {
     const place = wasm._malloc(length * FLOAT) >>> 0;
-    if (!place) throw new Error("There is not enough memory for the model: close other tabs and load the page again.");
+    if (!place) throw new RangeError("there is too little memory: close other pages and try again");
     return place;
   }
 

@@ -102,11 +102,17 @@ export function quantile(values, q) {
   return rising[low] + (at - low) * (rising[Math.min(low + 1, rising.length - 1)] - rising[low]);
 }
 
-/** The largest numbers and their places, falling: [place, ...]. */
+/** The places of the largest numbers, falling; of equal ones the first comes first. */
 export function top(values, count) {
-  return Array.from(values.keys())
-    .sort((a, b) => values[b] - values[a])
-    .slice(0, count);
+  const best = [];
+  for (let k = 0; k < values.length; k++) {
+    if (best.length === count && !(values[k] > values[best[count - 1]])) continue;
+    let at = best.length;
+    while (at && values[k] > values[best[at - 1]]) at--;
+    best.splice(at, 0, k);
+    if (best.length > count) best.pop();
+  }
+  return best;
 }
 
 /** Shuffle 0 to n - 1 as `oodlib.arrays.permutation` does: with the Mersenne Twister, started by a whole number. */

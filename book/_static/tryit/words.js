@@ -26,12 +26,8 @@ export class Vocabulary {
     this.places = new Map();
     this.reads = words.map(read);
     this.reads.forEach((one, k) => this.places.has(one) || this.places.set(one, k));
-    this.taken = new Map(); // by the names that mean the same as an outlier word
-    same.forEach((others, k) => {
-      for (const name of [words[k], ...(others ? others.split(";") : [])]) {
-        this.taken.set(normal(name), [...(this.taken.get(normal(name)) ?? []), k]);
-      }
-    });
+    // By outlier word all names that mean the same, in WordNet's form.
+    this.meanings = same.map((others, k) => [normal(words[k]), ...(others ? others.split(";") : [])]);
   }
 
   /** Its place in the vocabulary, or undefined. */
@@ -41,10 +37,9 @@ export class Vocabulary {
 
   /** The places of the outlier words that name none of these classes, nor are read as one. */
   untaken(names) {
-    const gone = new Set(names.flatMap((name) => this.taken.get(normal(name)) ?? []));
-    const reads = new Set(names.map(read));
+    const [forms, reads] = [new Set(names.map(normal)), new Set(names.map(read))];
     const places = Array.from({ length: this.outliers }, (_, k) => k);
-    return places.filter((k) => !gone.has(k) && !reads.has(this.reads[k]));
+    return places.filter((k) => !this.meanings[k].some((name) => forms.has(name)) && !reads.has(this.reads[k]));
   }
 }
 
