@@ -210,7 +210,7 @@ def test_where_ole_may_differ_from_the_library_it_is_said(told, known):
     """Classes are clustered in Python alone: with two clusters or more of other names than the page starts with."""
     many = 2 * get_detector("ole").get_params()["each"]
     for which, names in lists(known).items():
-        said = any("OLE mixes its words" in note for note in told["answers"][which]["notes"])
+        said = any("OLE near the cut" in note for note in told["answers"][which]["notes"])
         assert said == (which != "start" and len(names) >= many), which
     assert len(lists(known)["many"]) >= many
 

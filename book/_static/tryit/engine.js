@@ -202,10 +202,7 @@ class Engine {
     const doubts = [];
     const many = 2 * this.manifest.each;
     if (!edge && names.length >= many) {
-      doubts.push(
-        `With ${many} names or more that are not the book's, OLE mixes its words with other names than in the ` +
-          "library, which groups them first: a picture near the cut may be decided otherwise there.",
-      );
+      doubts.push(`With ${many} names or more, not the book's, OLE near the cut may differ from the library.`);
     }
     if (names.length === 1) doubts.push("With one name, MSP and MCM give every picture the same score.");
     const drawn = new Set(this.#known.labels.map((label) => this.#known.find(this.#known.words[label])));
