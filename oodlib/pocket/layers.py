@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from oodlib.errors import OodlibError
 
 Floats = NDArray[np.float32]
-PLUMBING = {"Shape", "Squeeze", "Constant", "Expand", "CastLike", "Concat"}  # what exporters leave: shapes, constants
+PLUMBING = {"Shape", "Squeeze", "Constant", "Concat"}  # what exporters leave: shapes, constants
 ROOM = (0.0, 6.0)  # of what is clipped
 
 
@@ -115,15 +115,13 @@ class _Chain:
 
 
 def _constants(graph: Any, onnx: Any) -> dict[str, Any]:
-    """Arrays of a graph that do not depend on its input, by name; not those of its `PLUMBING` but a change of type."""
+    """Arrays that a graph states, by name."""
     values = {weight.name: onnx.numpy_helper.to_array(weight) for weight in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
             (given,) = node.attribute
             value = onnx.helper.get_attribute_value(given)
             values[node.output[0]] = onnx.numpy_helper.to_array(value) if given.name == "value" else np.array(value)
-        elif node.op_type == "CastLike" and node.input[0] in values:
-            values[node.output[0]] = values[node.input[0]]
     return values
 
 

@@ -106,11 +106,12 @@ class Engine {
     const compared = [this.#concepts.text, ...detector.against].map(compare);
     const score = detector.score(...compared);
     const { names: shares, words: taken } = detector.read(...compared);
-    const cosines = compare(words.text);
-    const by = taken.size ? words.places.map((place) => taken.get(place) ?? 0) : cosines;
-    const told = top(by, SHOWN).map((k) => ({
+    const by = taken.size ? words.places.map((place) => taken.get(place) ?? 0) : compare(words.text);
+    const near = top(by, SHOWN);
+    const cosines = compare(words.text.take(near));
+    const told = near.map((k, at) => ({
       word: this.#known.words[words.places[k]],
-      cosine: cosines[k],
+      cosine: cosines[at],
       weight: taken.get(words.places[k]) ?? 0,
     }));
     const inside = shares.reduce((a, b) => a + b, 0);

@@ -56,6 +56,7 @@ export function frame(width, height, size) {
 function squareOf({ width, height }, size, read) {
   const at = frame(width, height, size);
   if (!at) throw new RangeError(`the picture has ${width} x ${height} pixels: scale it down first`);
+  if (at.width === size && at.height === size) return withoutAlpha(onWhite(read(at.left, at.top, size, size)));
   const across = weights(at.width, at.scaled[0], at.offset[0], size);
   const down = weights(at.height, at.scaled[1], at.offset[1], size);
   // Only these columns and rows are seen by any pixel of the square.
@@ -158,6 +159,16 @@ function squeeze(bands, columns, down) {
     });
   }
   return Uint8Array.from(sums, level);
+}
+
+function withoutAlpha(rgba) {
+  const out = new Uint8Array((rgba.length / 4) * 3);
+  for (let k = 0, at = 0; k < rgba.length; k += 4) {
+    out[at++] = rgba[k];
+    out[at++] = rgba[k + 1];
+    out[at++] = rgba[k + 2];
+  }
+  return out;
 }
 
 function level(sum) {
