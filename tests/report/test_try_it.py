@@ -1,5 +1,7 @@
 """What the page that detects loads: features in eight bits come back, and what is missing is named."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,3 +42,20 @@ def test_words_take_along_what_means_the_same():
 def test_a_missing_package_is_named(tmp_path):
     with pytest.raises(OodlibError, match=r"tfjs-backend-wasm\.js is missing: run `npm ci`"):
         vendor(tmp_path / "vendor", tmp_path, RUNTIME)
+
+
+def test_a_classic_script_becomes_a_module_that_says_where_it_is_from(tmp_path):
+    package = tmp_path / "packages" / "@scope" / "kernels"
+    (package / "out").mkdir(parents=True)
+    facts = {"name": "@scope/kernels", "version": "1.2.3", "license": "Apache-2.0"}
+    (package / "package.json").write_text(json.dumps(facts), encoding="utf-8")
+    script = package / "out" / "start.js"
+    script.write_text("\nvar Start = (() => 1)();\n", encoding="utf-8")
+    (made,) = vendor(tmp_path / "vendor", tmp_path / "packages", ["@scope/kernels/out/start.js"])
+    assert made.name == "start.mjs"
+    written = made.read_text(encoding="utf-8")
+    assert written.startswith("/* start.js of @scope/kernels 1.2.3, licence Apache-2.0;")
+    assert written.endswith("export default Start;\n")
+    script.write_text("(() => 1)();\n", encoding="utf-8")
+    with pytest.raises(OodlibError, match=r"start\.js of @scope/kernels does not start with a function"):
+        vendor(tmp_path / "vendor", tmp_path / "packages", ["@scope/kernels/out/start.js"])
