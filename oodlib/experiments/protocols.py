@@ -6,21 +6,22 @@ What cannot be run, because a set, the weights or a list of words is not there, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from oodlib.encoders.load import Encoder, load_encoder
-from oodlib.encoders.timm_towers import load_timm
 from oodlib.errors import OodlibError
 from oodlib.evaluation.results import COLUMNS
-from oodlib.experiments.feature_trial import FeatureTrial
 from oodlib.experiments.pictures import Shelf
 from oodlib.experiments.profile_parts import TIMM, EncoderChoice
 from oodlib.experiments.profiles import Profile
 from oodlib.experiments.protocol_parts import FeatureProtocol, NameProtocol, Protocol
-from oodlib.experiments.trial import Trial
-from oodlib.tuning import Shots
+
+if TYPE_CHECKING:  # a profile without photographs loads no model, whose imports take seconds
+    from oodlib.encoders.load import Encoder
+    from oodlib.experiments.feature_trial import FeatureTrial
+    from oodlib.experiments.trial import Trial
+    from oodlib.tuning import Shots
 
 FIRST_ONLY = "this run takes only the first of a protocol's encoders"
 
@@ -59,7 +60,7 @@ def run_protocols(run: Profile, current: str) -> Outcome:
     found = Outcome(pd.DataFrame(columns=list(COLUMNS)), [], {}, {})
     tables = []
     for named, choice in run.encoders.items():
-        encoder, refused, taken = None, "", dict[tuple[Any, ...], Shots]()
+        encoder, refused, taken = None, "", dict[tuple[Any, ...], "Shots"]()
         for label, protocol in run.tables.items():
             if named not in protocol.encoders:
                 continue
@@ -107,6 +108,9 @@ def _trial(
     shelf: Shelf,
     taken: dict[tuple[Any, ...], Shots],
 ) -> Trial | FeatureTrial:
+    from oodlib.experiments.feature_trial import FeatureTrial
+    from oodlib.experiments.trial import Trial
+
     if isinstance(protocol, FeatureProtocol):
         return FeatureTrial(run, label, protocol, encoder, named, shelf)
     assert isinstance(protocol, NameProtocol)  # there are no others
@@ -115,6 +119,9 @@ def _trial(
 
 def _loaded(choice: EncoderChoice) -> tuple[Encoder | None, str]:
     """An encoder, or why it cannot be had."""
+    from oodlib.encoders.load import load_encoder
+    from oodlib.encoders.timm_towers import load_timm
+
     try:
         if choice.name.startswith(TIMM):
             return load_timm(choice.name.removeprefix(TIMM), choice.pretrained, device=choice.options()["device"]), ""

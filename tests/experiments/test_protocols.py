@@ -15,13 +15,13 @@ from oodlib.datasets.base import Manifest
 from oodlib.datasets.images import read_image
 from oodlib.detectors import get_detector
 from oodlib.embeddings.embedding import embed
+from oodlib.encoders import load
 from oodlib.encoders.load import load_encoder
 from oodlib.encoders.timm_towers import load_timm
 from oodlib.errors import OodlibError
 from oodlib.evaluation.metrics import ood_metrics
 from oodlib.evaluation.results import COLUMNS, KEY
 from oodlib.evaluation.scoring import score
-from oodlib.experiments import protocols
 from oodlib.experiments import trial as of_one
 from oodlib.experiments.amounts import Amounts, OfProtocols
 from oodlib.experiments.pictures import Shelf
@@ -84,7 +84,7 @@ def encoder():
 def loaded(encoder, monkeypatch):
     """Every encoder is the one that is loaded; returns how often one was asked for."""
     asked = []
-    monkeypatch.setattr(protocols, "load_encoder", lambda **options: asked.append(options) or encoder)
+    monkeypatch.setattr(load, "load_encoder", lambda **options: asked.append(options) or encoder)
     return asked
 
 
@@ -385,7 +385,7 @@ def test_an_encoder_that_cannot_be_had_is_a_reason(shelf, monkeypatch):
         asked.append(options)
         raise OodlibError("the weights are not on this machine")
 
-    monkeypatch.setattr(protocols, "load_encoder", refuse)
+    monkeypatch.setattr(load, "load_encoder", refuse)
     found = run_protocols(profile(one={}, two={}), "r")
     assert set(found.reasons.values()) == {"the weights are not on this machine"}
     assert len(asked) == 1, "a host that does not answer is asked once, not for every protocol"

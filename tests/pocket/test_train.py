@@ -17,7 +17,8 @@ from oodlib.errors import OodlibError
 from oodlib.pocket import assemble, data, icons, train
 from oodlib.pocket.augment import augment
 from oodlib.pocket.depthwise import speed_up_depthwise
-from oodlib.pocket.train import Recipe, Run, loss_of
+from oodlib.pocket.recipe import Recipe
+from oodlib.pocket.train import Run, loss_of
 
 MINI = Recipe(steps=24, batch=24, icons=6, side=64, warmup=3, concepts=20)
 
