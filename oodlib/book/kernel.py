@@ -61,7 +61,7 @@ def run_papermill(source: Path, output: Path, parameters: dict[str, Any], log: P
             cwd=str(project_root()),
             # One at a time can be shown.
             progress_bar=sys.stderr.isatty() and multiprocessing.parent_process() is None,
-            # Else all pictures so far are written twice a cell, to a folder that is deleted if a cell fails.
+            # Else all pictures so far are written twice a cell, to a folder that nobody reads before the end.
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],

@@ -28,8 +28,16 @@ from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, cannot_write, load_profile, project_root
 
 BUILDERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "sphinxcontrib-bibtex")
-# The modules of the library that lay out and build the site, and that make what its detector loads.
-CODE = ("book/*.py", "coursework/*.py", "report/*.py", "provenance.py", "detectors/*.py", "pocket/browser.py")
+# What of the library lays out and builds the site, and makes what its detector loads.
+CODE = (
+    "book/*.py",
+    "coursework/*.py",
+    "report/*.py",
+    "provenance.py",
+    "detectors/*.py",
+    "pocket/*.py",
+    "pocket/*.onnx",
+)
 
 
 def build(profile: str = "pocket", *, small: bool = False, published: Edition | None = None) -> tuple[Path, bool]:

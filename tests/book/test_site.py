@@ -263,3 +263,14 @@ def test_a_run_record_is_json_for_anybody(project):
     record = json.loads((project / "_build" / "pocket" / "runs" / "page.json").read_text(encoding="utf-8"))
     assert record["name"] == "page"
     assert record["commit"] == "unknown"
+
+
+def test_all_that_makes_the_detector_of_try_it_is_in_the_digest_of_the_site():
+    """Else `oodlib book` would take an older detector for the one of today."""
+    package = Path(site.__file__).parents[1]
+    counted = {path for name in site.CODE for path in package.glob(name)}
+    source = (package / "pocket" / "browser.py").read_text(encoding="utf-8")
+    makers = {f"{name}.py" for name in re.findall(r"^from oodlib\.pocket\.(\w+) import", source, re.MULTILINE)}
+    assert "layers.py" in makers
+    needed = {package / "pocket" / name for name in (*makers, "browser.py", "image.onnx", "text.onnx")}
+    assert needed <= counted, sorted(path.name for path in needed - counted)
