@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -12,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from oodlib.book.kernel import environment
+from oodlib.book.kernel import THREADS, environment
 from oodlib.book.notebooks import Executed, about, execute, source_path, up_to_date
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile
@@ -59,13 +60,16 @@ def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Don
     for _, group in groupby(jobs, key=lambda job: job[1].name):
         own = list(group)
         readers = [job for job in own if about(source_path(job[0])).get("reads")]
-        for wave in ([job for job in own if job not in readers], readers):
-            beside = [job for job in wave if _can_share(*job) and not _up_to_date(*job)]
-            beside.sort(key=lambda job: -about(source_path(job[0])).get("minutes", 0))
-            count = min(at_once or min(cores(), MOST), len(beside))
-            if count > 1:
-                yield from _at_once(beside, count)
-            yield from (_execute(*job) for job in wave if count < 2 or job not in beside)
+        with contextlib.ExitStack() as until_then:
+            pool: ProcessPoolExecutor | None = None
+            for wave in ([job for job in own if job not in readers], readers):
+                beside = [job for job in wave if _can_share(*job) and not _up_to_date(*job)]
+                beside.sort(key=lambda job: -about(source_path(job[0])).get("minutes", 0))
+                count = min(at_once or min(cores(), MOST), len(beside))
+                if count > 1:
+                    pool = pool or until_then.enter_context(_processes(count, often=len(beside) > count))
+                    yield from _at_once(beside, pool, count)
+                yield from (_execute(*job) for job in wave if count < 2 or job not in beside)
 
 
 def _can_share(name: str, profile: Profile, _: dict[str, Any]) -> bool:
@@ -76,11 +80,23 @@ def _up_to_date(name: str, profile: Profile, given: dict[str, Any]) -> bool:
     return up_to_date(name, profile.name, given, small=profile.is_small)
 
 
-def _at_once(jobs: Sequence[Job], count: int) -> Iterator[Done]:
-    """In processes of their own, because a kernel takes its environment and its CPU seconds from the process."""
+@contextlib.contextmanager
+def _processes(count: int, *, often: bool) -> Iterator[ProcessPoolExecutor]:
+    """Of their own, because a kernel takes its environment and its CPU seconds from the process that starts it.
+
+    Those that execute more than one notebook each, which is `often`, import for all of them.
+    """
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (os.getpid(), often))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _at_once(jobs: Sequence[Job], pool: ProcessPoolExecutor, count: int) -> Iterator[Done]:
+    """Execute as many as there are processes; these start with the first job and take their environment from here."""
     share = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // count)))}
-    started = multiprocessing.get_context("spawn")
-    with environment(share), ProcessPoolExecutor(count, started, _begin, (os.getpid(),)) as pool:
+    with environment({name: os.environ.get(name, value) for name, value in THREADS.items()} | share):
         running = [pool.submit(_execute, *job) for job in jobs]
         try:
             for done in as_completed(running):
@@ -90,14 +106,16 @@ def _at_once(jobs: Sequence[Job], count: int) -> Iterator[Done]:
                 "a process that executed a notebook was ended from outside, often for want of memory: close other "
                 "programs or pass --jobs 1, and what was finished is found"
             ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
-def _begin(parent: int) -> None:
+def _begin(parent: int, often: bool) -> None:
     """What each process does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the kernels and the parent hear it, too
     leave_with(parent)
+    if often:
+        from oodlib.book.forked import fork_kernels  # takes jupyter_client along, which a second run does without
+
+        fork_kernels()
 
 
 def _execute(name: str, profile: Profile, given: dict[str, Any]) -> Done:
