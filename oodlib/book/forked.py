@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -22,7 +23,7 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 NAME = "oodlib-forked"  # as pyproject.toml lists it among the entry points of jupyter_client
-LIBRARIES = ("torch", "open_clip", "seaborn", "sklearn.linear_model", "onnxruntime", "ipykernel.kernelapp")
+LIBRARIES = ("torch", "open_clip", "seaborn", "sklearn.linear_model", "onnxruntime", "umap", "ipykernel.kernelapp")
 
 
 def fork_kernels() -> None:
@@ -37,6 +38,8 @@ def fork_kernels() -> None:
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):  # an extra that is not installed: the notebook that needs it says so
             import_module(name)
+    gc.collect()
+    gc.freeze()  # no kernel looks for garbage among the libraries' objects, which would copy their memory as well
     KernelProvisionerFactory.instance().default_provisioner_name = NAME
 
 

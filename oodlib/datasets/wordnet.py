@@ -10,9 +10,9 @@ from __future__ import annotations
 import lzma
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from oodlib.errors import OodlibError
 
@@ -61,8 +61,7 @@ WORDS = 2000  # of WordNet's names of things, evenly spread: a text tower on a l
 THINGS = tuple(f"noun.{name}" for name in ("animal", "artifact", "body", "food", "object", "person", "plant"))
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """A word or phrase of WordNet, spelled as there but with spaces; `files` are those of all its senses."""
 
     text: str
@@ -83,14 +82,6 @@ def _sets(part: str) -> Iterator[tuple[str, list[str]]]:
     for line in _parts()[part].splitlines():
         number, *words = line.split("\t")
         yield LEXICOGRAPHER_FILES[int(number)], words
-
-
-def _parse(part: str) -> dict[str, set[str]]:
-    words: dict[str, set[str]] = {}
-    for file, texts in _sets(part):
-        for text in texts:
-            words.setdefault(text, set()).add(file)
-    return words
 
 
 @lru_cache(maxsize=1)
@@ -127,7 +118,12 @@ def wordnet(part: str) -> tuple[Word, ...]:
     OodlibError
         If the package's file of words is missing or damaged.
     """
-    return tuple(Word(text, frozenset(files)) for text, files in sorted(_parse(part).items()))
+    files: dict[str, frozenset[str]] = {}  # words of the same files share one set: most of them have a single one
+    alone = {file: frozenset({file}) for file in LEXICOGRAPHER_FILES.values()}
+    for file, texts in _sets(part):
+        for text in texts:
+            files[text] = files[text] | alone[file] if text in files else alone[file]
+    return tuple(Word(text, files[text]) for text in sorted(files))
 
 
 def select(

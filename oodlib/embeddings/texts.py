@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,20 +61,32 @@ def embed_texts(
         If a text is empty, or the cache folder cannot be written.
     """
     asked, encoder = encoder, twin_of(encoder) or encoder
-    if isinstance(encoder, LightEncoder) and (shipped := encoder.shipped_texts(texts, templates)) is not None:
-        return asked.as_features(shipped)
+    kept = encoder.shipped_texts(templates) if isinstance(encoder, LightEncoder) else {}
+    if not texts or any(text not in kept for text in texts):  # the encoder says what is wrong with no text
+        kept = _kept_or_encoded(encoder, texts, templates, kept, home)
+    return asked.as_features(np.stack([kept[text] for text in texts]))
+
+
+def _kept_or_encoded(
+    encoder: EncodesTexts,
+    texts: Sequence[str],
+    templates: Sequence[str] | None,
+    shipped: Mapping[str, np.ndarray],
+    home: Path | None,
+) -> Mapping[str, np.ndarray]:
+    """The features of texts that the cache keeps of these templates, and those that come with the package."""
     prompts = None if templates is None else list(templates)
     content = json.dumps([LAYOUT, encoder.digest, prompts])
     folder = home_folder(home) / "texts" / hashlib.sha256(content.encode()).hexdigest()[:24]
-    kept = _read(folder)
-    if not texts or any(text not in kept for text in texts):  # the encoder says what is wrong with no text
+    kept = {**_read(folder), **shipped}
+    if not texts or any(text not in kept for text in texts):
         writable(folder)
         with FileLock(folder / "lock"):  # another process may be encoding the same words just now
-            kept = _read(folder)
+            kept = {**_read(folder), **shipped}
             new = [text for text in dict.fromkeys(texts) if text not in kept]
             if new or not texts:
                 kept |= _encode(encoder, new, prompts, folder)
-    return asked.as_features(np.stack([kept[text] for text in texts]))
+    return kept
 
 
 def text_tower(encoder: EncodesTexts, templates: Sequence[str]) -> Callable[[Sequence[str]], Any]:

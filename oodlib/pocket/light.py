@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -145,9 +145,9 @@ class LightEncoder:
         features = self.pooled(prompts, batch_size) @ self._weight("text.proj.weight").T
         return self.as_features(as_numpy(ensemble(features.reshape(len(texts), each, -1))))
 
-    def shipped_texts(self, texts: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray | None:
-        """Features of `oodlib.pocket.words`, if it is these texts in these templates that are asked for."""
-        return shipped_words(self.spec["weights_sha256"], texts, templates)
+    def shipped_texts(self, templates: Sequence[str] | None = None) -> Mapping[str, np.ndarray]:
+        """Features of the texts of `oodlib.pocket.words`, if it is these templates that they were written into."""
+        return shipped_words(self.spec["weights_sha256"], None if templates is None else tuple(templates))
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """What the tower gets of texts, as `Encoder.read_texts` explains it."""

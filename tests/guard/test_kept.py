@@ -5,6 +5,7 @@ import pytest
 
 from oodlib.datasets.wordnet import default_words
 from oodlib.detectors import get_detector
+from oodlib.embeddings.texts import embed_texts
 from oodlib.errors import MendedWarning, OodlibError
 from oodlib.guard import kept as module
 from oodlib.guard.guard import Guard
@@ -102,23 +103,38 @@ def test_either_runtime_reads_the_guards_of_the_other(light, pocket, drawings, t
 
 def test_shipped_words_are_those_of_the_encoder(light):
     words, prompts = default_words(), templates("drawings")
-    shipped = shipped_words(light.spec["weights_sha256"], words, prompts)
-    assert shipped is not None, "run `python -m oodlib.pocket.words`"
-    some = range(0, len(words), 100)
-    exact = light.encode_texts([words[row] for row in some], prompts)
-    np.testing.assert_allclose(shipped[list(some)], exact, atol=1e-5, rtol=0)
+    shipped = shipped_words(light.spec["weights_sha256"], prompts)
+    assert list(shipped) == words, "run `python -m oodlib.pocket.words`"
+    exact = light.encode_texts(words[::100], prompts)
+    np.testing.assert_allclose([shipped[word] for word in words[::100]], exact, atol=1e-5, rtol=0)
+
+
+def test_a_shipped_word_is_not_encoded_in_whatever_list_it_stands(light, tmp_path, monkeypatch):
+    words, prompts, encoded = default_words()[:3], templates("drawings"), []
+    encode = light.encode_texts
+    monkeypatch.setattr(light, "encode_texts", lambda texts, *more: encoded.extend(texts) or encode(texts, *more))
+    found = embed_texts(light, ["no such word", *words[::-1]], prompts, home=tmp_path)
+    assert encoded == ["no such word"]
+    shipped = shipped_words(light.spec["weights_sha256"], prompts)
+    np.testing.assert_array_equal(found[1:], [shipped[word] for word in words[::-1]])
+    embed_texts(light, words, prompts[:1], home=tmp_path)
+    assert encoded == ["no such word", *words], "in other templates they are others"
 
 
 def test_shipped_words_stand_for_nothing_else(light, tmp_path):
-    words, prompts, weights = default_words(), templates("drawings"), light.spec["weights_sha256"]
-    assert shipped_words("0" * 64, words, prompts) is None
-    assert shipped_words(weights, words[::-1], prompts) is None
-    assert shipped_words(weights, words, prompts[::-1]) is None
-    assert shipped_words(weights, words, None) is None
-    assert shipped_words(weights, words, prompts, tmp_path / "none.safetensors") is None
+    prompts, weights = templates("drawings"), light.spec["weights_sha256"]
+    assert not shipped_words("0" * 64, prompts)
+    assert not shipped_words(weights, prompts[::-1])
+    assert not shipped_words(weights, None)
+    assert not shipped_words(weights, prompts, tmp_path / "none.safetensors")
     (tmp_path / "half.safetensors").write_bytes(WORDS.read_bytes()[:1000])
-    assert shipped_words(weights, words, prompts, tmp_path / "half.safetensors") is None
+    assert not shipped_words(weights, prompts, tmp_path / "half.safetensors")
+    other = WORDS.read_bytes().replace(b'\\"abies\\"', b'\\"abyss\\"')
+    assert other != WORDS.read_bytes()
+    (tmp_path / "other.safetensors").write_bytes(other)
+    assert not shipped_words(weights, prompts, tmp_path / "other.safetensors"), "the key holds the words"
     features = np.eye(3, 256, dtype=np.float32)
     ship(weights, ["a", "b", "c"], prompts, features, tmp_path / "own.safetensors")
-    found = shipped_words(weights, ["a", "b", "c"], prompts, tmp_path / "own.safetensors")
-    np.testing.assert_array_equal(found, features)
+    found = shipped_words(weights, prompts, tmp_path / "own.safetensors")
+    assert list(found) == ["a", "b", "c"]
+    np.testing.assert_array_equal(list(found.values()), features)

@@ -125,7 +125,7 @@ def test_the_fit_is_that_of_a_plain_loop(light, drawings):
     texts = ["striped cat of the jungle", "tiger"]
     fit, cosines, rivals = fits(light, pictures, texts, prompts)
     nouns = default_words()
-    encoded = np.concatenate([light.shipped_texts(nouns, prompts), light.encode_texts(texts, prompts)])
+    encoded = np.stack([*light.shipped_texts(prompts).values(), *light.encode_texts(texts, prompts)])
     for k, text in enumerate(texts):
         own = float(pictures[k] @ encoded[len(nouns) + k])
         others = {noun: float(pictures[k] @ encoded[place]) for place, noun in enumerate(nouns) if noun != text}
