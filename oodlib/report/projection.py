@@ -75,10 +75,25 @@ def _neighbours(rows: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], N
     for start in range(0, len(rows), BLOCK):
         block = np.maximum(1 - sphere[start : start + BLOCK] @ sphere.T, 0)
         block[np.arange(len(block)), np.arange(start, start + len(block))] = -1  # itself first, whatever rounding says
-        nearest = np.argsort(block, axis=1, kind="stable")[:, :k]
+        nearest = _smallest(block, k)
         found.append(nearest)
         distances.append(np.maximum(np.take_along_axis(block, nearest, axis=1), 0))
     return np.concatenate(found), np.concatenate(distances)
+
+
+def _smallest(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The places of the k smallest values of each row, smallest first, of equal ones the first: (n, N) -> (n, k).
+
+    What a stable sort of whole rows gives, in a fifth of its time.
+    """
+    among = values <= np.partition(values, k - 1, axis=1)[:, k - 1 : k]
+    tied = among.sum(1) > k  # more are as small as the k-th
+    places = np.empty((len(values), k), np.int64)
+    places[tied] = np.argsort(values[tied], axis=1, kind="stable")[:, :k]
+    found = np.nonzero(among[~tied])[1].reshape(-1, k)
+    order = np.argsort(np.take_along_axis(values[~tied], found, axis=1), axis=1, kind="stable")
+    places[~tied] = np.take_along_axis(found, order, axis=1)
+    return places
 
 
 def trustworthiness(features: Any, places: Any, *, neighbours: int = 15) -> float:

@@ -2,9 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import umap
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from oodlib.errors import OodlibError
-from oodlib.report.projection import coordinates, draw_map, load_umap, trustworthiness
+from oodlib.report.projection import _smallest, coordinates, draw_map, load_umap, trustworthiness
+
+ROWS = arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(4, 30)), elements=st.integers(0, 9))
 
 
 @pytest.mark.slow
@@ -17,6 +22,14 @@ def test_neighbours_stay_neighbours_and_a_seed_repeats_the_map():
     np.testing.assert_array_equal(places, coordinates(rows, seed=1))
     distances = np.linalg.norm(places[:, None] - places[None], axis=-1) + 1e9 * np.eye(24)
     assert ((distances.argmin(1) < 12) == (np.arange(24) < 12)).all()
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(4, 30)), elements=st.integers(0, 9)), st.integers(1, 4)
+)
+def test_the_smallest_values_are_those_of_a_stable_sort(values, k):
+    """Few different numbers: many rows have more than k that are as small as the k-th."""
+    np.testing.assert_array_equal(_smallest(values, k), np.argsort(values, axis=1, kind="stable")[:, :k])
 
 
 def test_what_a_map_is_made_with_is_compiled_once_on_a_machine():
