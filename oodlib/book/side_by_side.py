@@ -112,10 +112,11 @@ def _begin(parent: int, often: bool) -> None:
     """What each process does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the kernels and the parent hear it, too
     leave_with(parent)
-    if often:
-        from oodlib.book.forked import fork_kernels  # takes jupyter_client along, which a second run does without
+    with contextlib.suppress(ModuleNotFoundError):  # of the extra `book`: the first notebook says so
+        if often:
+            from oodlib.book.forked import fork_kernels  # takes jupyter_client along, which a second run does without
 
-        fork_kernels()
+            fork_kernels()
 
 
 def _execute(name: str, profile: Profile, given: dict[str, Any]) -> Done:

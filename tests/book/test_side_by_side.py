@@ -101,7 +101,7 @@ def test_the_longest_begin_first(project, pages, no_kernel):
     begun = []
     jobs = pages("page", "other", "third")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("oodlib.book.side_by_side._at_once", lambda jobs, count: begun.extend(jobs) or [])
+        patch.setattr("oodlib.book.side_by_side._at_once", lambda jobs, *_: begun.extend(jobs) or [])
         list(execute_all(jobs, at_once=2))
     assert [name for name, *_ in begun] == ["third", "page", "other"]
 
