@@ -18,8 +18,8 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from oodlib.book.chapters import jobs_of
 from oodlib.book.launch import edition
-from oodlib.book.notebooks import jobs_of
 from oodlib.cli.main import app
 from oodlib.coursework.make import masters
 from oodlib.detectors import get_detector

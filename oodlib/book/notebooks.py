@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from oodlib import provenance
+from oodlib.book.chapters import reads, source_path
 from oodlib.book.kernel import THREADS, environment, move_warnings, run_papermill, tidy
-from oodlib.book.parameters import check_given, read_defaults, read_given
+from oodlib.book.parameters import check_given, read_defaults
 from oodlib.cache import write_text
-from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile, cannot_write, load_profile, profile_path, project_root
 from oodlib.registry import check_names
 
@@ -40,73 +37,6 @@ class Executed:
     path: Path
     record: Path
     fresh: bool
-
-
-def source_path(name: str) -> Path:
-    """The stripped source of a notebook.
-
-    Raises
-    ------
-    OodlibError
-        If there is no such notebook.
-    """
-    path = project_root() / "notebooks" / f"{name}.ipynb"
-    if not path.is_file():
-        known = sorted(other.stem for other in path.parent.glob("*.ipynb"))
-        raise OodlibError(f"there is no notebook {name!r}: {_choices(name, known)}")
-    return path
-
-
-def notebook_names() -> list[str]:
-    """The notebooks that are pages of the book, in an order to run them in: those that read others' results go last."""
-    toc = yaml.safe_load((project_root() / "_toc.yml").read_text(encoding="utf-8"))
-    entries = [entry for part in toc.get("parts", []) for entry in part["chapters"]] + toc.get("chapters", [])
-    names = [Path(entry["file"]).name for entry in entries if entry["file"].startswith("notebooks/")]
-    return sorted(names, key=lambda name: bool(_reads(source_path(name))))
-
-
-def profile_of(name: str, profile: Profile) -> Profile:
-    """The profile whose run a page shows: the book's own, or the one that the page is about.
-
-    A page about EmojiShift or PocketCLIP says so in its metadata (`oodlib.profile`), and is the same in every book.
-    """
-    chosen = about(source_path(name)).get("profile", profile.name)
-    return profile if chosen == profile.name else load_profile(chosen, small=profile.is_small)
-
-
-def runs_of(profile: Profile) -> list[tuple[str, Profile]]:
-    """What a book needs to have run, in order: pages of other profiles, with what they may read, and then its own."""
-    names = notebook_names()
-    borrowed = {other.name: other for name in names if (other := profile_of(name, profile)).name != profile.name}
-    first = [(name, profile_of(name, other)) for other in borrowed.values() for name in names]
-    return first + [(name, profile) for name in names if profile_of(name, profile) is profile]
-
-
-def jobs_of(
-    names: Sequence[str], profile: Profile, texts: Sequence[str] = ()
-) -> list[tuple[str, Profile, dict[str, Any]]]:
-    """What a command is to run, in order: notebook, profile, parameters. All that was typed is checked before any runs.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Notebooks; none for all of the book's.
-    profile : Profile
-        What to run on.
-    texts : sequence of str
-        ``NAME=VALUE`` for each of the notebooks named.
-
-    Raises
-    ------
-    OodlibError
-        If a notebook is unknown, a parameter does not fit, or there are some and no notebook is named.
-    """
-    if texts and not names:
-        raise OodlibError("--parameter needs to know the notebook that it is for: name one")
-    if not names:
-        return [(name, run_as, {}) for name, run_as in runs_of(profile)]
-    given = {name: read_given(source_path(name), texts) for name in names}
-    return [(name, profile_of(name, profile), given[name]) for name in names]
 
 
 def execute(
@@ -219,28 +149,6 @@ def _cpu_seconds_of_kernels() -> float:
     return times.children_user + times.children_system
 
 
-def _choices(name: str, known: list[str]) -> str:
-    """The end of a message about a mistyped name."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}"
-
-
-def about(source: Path) -> dict[str, Any]:
-    """What a notebook says of itself to this library, in `metadata.oodlib`.
-
-    `profile`: the one that the page is about. `reads`: what it reads of other notebooks' results, paths in the
-    profile's folder. `alone`: it measures times, which other work beside it would change. `minutes`: about how long it
-    takes, where that is long.
-    """
-    metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"].get("oodlib", {})
-    return metadata
-
-
-def _reads(source: Path) -> list[str]:
-    reads: list[str] = about(source).get("reads", [])
-    return reads
-
-
 def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
     """Digests of the files other than code that decide what a notebook shows."""
     root = project_root()
@@ -249,7 +157,7 @@ def _input_digests(source: Path, profile: Profile) -> dict[str, str]:
         "package-lock.json": root / "package-lock.json",  # the pictures: npm checks its integrity hashes
         "requirements.lock": root / "requirements.lock",
         "book/_data": root / "book" / "_data",
-    } | {path: profile.folder / path for path in _reads(source)}
+    } | {path: profile.folder / path for path in reads(source)}
     found = {key: provenance.tree_sha256(p) if p.is_dir() else provenance.file_sha256(p) for key, p in files.items()}
     if profile.photos:
         from oodlib.experiments.pictures import (

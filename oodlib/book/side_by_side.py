@@ -13,8 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from oodlib.book.chapters import about, reads, source_path
 from oodlib.book.kernel import THREADS, environment
-from oodlib.book.notebooks import Executed, about, execute, source_path, up_to_date
+from oodlib.book.notebooks import Executed, execute, up_to_date
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import Profile
 from oodlib.machine import cores, leave_with
@@ -42,7 +43,7 @@ def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Don
     Parameters
     ----------
     jobs : sequence of (str, Profile, dict)
-        As `oodlib.book.notebooks.jobs_of` gives them. Profiles with photographs run one notebook at a time: their
+        As `oodlib.book.chapters.jobs_of` gives them. Profiles with photographs run one notebook at a time: their
         features fill the memory, and an accelerator would be shared.
     at_once : int, optional
         Notebooks at once, which share the cores; by default as many as there are cores, but at most `MOST`.
@@ -59,7 +60,7 @@ def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Don
     """
     for _, group in groupby(jobs, key=lambda job: job[1].name):
         own = list(group)
-        readers = [job for job in own if about(source_path(job[0])).get("reads")]
+        readers = [job for job in own if reads(source_path(job[0]))]
         with contextlib.ExitStack() as until_then:
             pool: ProcessPoolExecutor | None = None
             for wave in ([job for job in own if job not in readers], readers):

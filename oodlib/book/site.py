@@ -19,8 +19,8 @@ from importlib import metadata
 from pathlib import Path
 
 from oodlib import provenance
+from oodlib.book.chapters import notebook_names, profile_of, source_path
 from oodlib.book.launch import Edition
-from oodlib.book.notebooks import notebook_names, profile_of, source_path
 from oodlib.book.staging import SOURCES, mathjax, stage
 from oodlib.book.theme_icons import trim_icons
 from oodlib.cache import replace_folder, write_text

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from oodlib.book.back_matter import cite, wall_times
+from oodlib.book.chapters import profile_of, source_path
 from oodlib.book.folds import name_folds, show_parameters_once
 from oodlib.book.launch import Edition, launchable
-from oodlib.book.notebooks import profile_of, source_path
 from oodlib.cache import write_text
 from oodlib.coursework.make import stage as stage_coursework
 from oodlib.errors import OodlibError

@@ -145,7 +145,7 @@ def run(
     ] = None,
 ) -> None:
     """Execute the book's notebooks under a profile; those whose ingredients did not change are left alone."""
-    from oodlib.book.notebooks import jobs_of
+    from oodlib.book.chapters import jobs_of
     from oodlib.book.side_by_side import execute_all
     from oodlib.experiments.profiles import load_profile
 

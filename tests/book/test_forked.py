@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oodlib.book import notebooks
+from oodlib.book import chapters
 from oodlib.book.side_by_side import execute_all
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import load_profile
@@ -31,13 +31,13 @@ def three(project, tmp_path):
     """Write three pages, more than the two processes that execute them; returns what `execute_all` takes."""
 
     def written(*sources: str) -> list:
-        chapters = []
+        entries = []
         for name, source in zip("abc", sources, strict=True):
             project(source, name=name)
-            chapters.append({"file": f"notebooks/{name}"})
-        toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "x", "chapters": chapters}]}
+            entries.append({"file": f"notebooks/{name}"})
+        toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "x", "chapters": entries}]}
         (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-        return notebooks.jobs_of([], load_profile("pocket"))
+        return chapters.jobs_of([], load_profile("pocket"))
 
     return written
 

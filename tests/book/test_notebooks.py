@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from oodlib import provenance
-from oodlib.book import notebooks
+from oodlib.book import chapters, notebooks
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import load_profile, project_root
 from tests.book.conftest import MAKES_A_PRODUCT
@@ -41,43 +41,43 @@ def test_sources_are_stripped_and_take_parameters(path):
 
 
 def test_every_notebook_is_a_page():
-    assert sorted(notebooks.notebook_names()) == [path.stem for path in SOURCES]
+    assert sorted(chapters.notebook_names()) == [path.stem for path in SOURCES]
 
 
 def test_notebooks_that_read_others_run_last(project):
     project("1", name="reads", reads=("results",))
-    assert notebooks.notebook_names() == ["page", "reads"]
+    assert chapters.notebook_names() == ["page", "reads"]
 
 
 def test_a_page_runs_under_the_profile_that_it_is_about(two_profiles):
     for small in (False, True):
         pocket, other = (load_profile(name, small=small) for name in ("pocket", "other"))
-        assert notebooks.profile_of("page", other) is other
-        about = notebooks.profile_of("reads", other)
+        assert chapters.profile_of("page", other) is other
+        about = chapters.profile_of("reads", other)
         assert (about.name, about.is_small) == ("pocket", small)
         assert about.folder.name == ("pocket-small" if small else "pocket")
-        assert notebooks.profile_of("reads", pocket) is pocket, "a profile is not read again"
+        assert chapters.profile_of("reads", pocket) is pocket, "a profile is not read again"
     two_profiles("1", name="reads", about="nobody")
     with pytest.raises(OodlibError, match="there is no profile 'nobody'"):
-        notebooks.profile_of("reads", other)
+        chapters.profile_of("reads", other)
 
 
 def test_pages_of_other_profiles_run_first_with_what_they_read(two_profiles):
     pocket, other = (load_profile(name) for name in ("pocket", "other"))
-    assert notebooks.runs_of(pocket) == [("page", pocket), ("reads", pocket)]
-    jobs = [(name, run.name) for name, run in notebooks.runs_of(other)]
+    assert chapters.runs_of(pocket) == [("page", pocket), ("reads", pocket)]
+    jobs = [(name, run.name) for name, run in chapters.runs_of(other)]
     assert jobs == [("page", "pocket"), ("reads", "pocket"), ("page", "other")]
     two_profiles("1", name="reads", reads=("results",))
-    assert [(name, run.name) for name, run in notebooks.runs_of(other)] == [("page", "other"), ("reads", "other")]
+    assert [(name, run.name) for name, run in chapters.runs_of(other)] == [("page", "other"), ("reads", "other")]
 
 
 def test_a_page_about_another_profile_is_executed_once_for_both_books(two_profiles, tmp_path, no_kernel):
     other = load_profile("other")
-    for name, run in notebooks.runs_of(other):
+    for name, run in chapters.runs_of(other):
         notebooks.execute(name, run.name, small=run.is_small)
     assert {path.parent.parent.name for path in (tmp_path / "_build").glob("*/runs/reads.json")} == {"pocket"}
     pocket = load_profile("pocket")
-    assert not any(notebooks.execute(name, run.name).fresh for name, run in notebooks.runs_of(pocket))
+    assert not any(notebooks.execute(name, run.name).fresh for name, run in chapters.runs_of(pocket))
 
 
 def test_runs_records_and_then_does_nothing(project, tmp_path):
@@ -159,15 +159,15 @@ def test_a_mistyped_parameter_stops_before_anything_runs(project, tmp_path, name
 def test_nothing_runs_before_all_that_was_typed_is_checked(project):
     project("1", name="reads")
     pocket = load_profile("pocket")
-    assert notebooks.jobs_of(["page"], pocket, ["number=1_0"]) == [("page", pocket, {"number": 10})]
-    assert notebooks.jobs_of([], pocket) == [(*job, {}) for job in notebooks.runs_of(pocket)]
+    assert chapters.jobs_of(["page"], pocket, ["number=1_0"]) == [("page", pocket, {"number": 10})]
+    assert chapters.jobs_of([], pocket) == [(*job, {}) for job in chapters.runs_of(pocket)]
     for names, texts, message in (
         (["page", "raeds"], [], "did you mean 'reads'"),
         (["page"], ["number=1.5"], "takes a whole number, not 1.5"),
         ([], ["number=1"], "name one"),
     ):
         with pytest.raises(OodlibError, match=message):
-            notebooks.jobs_of(names, pocket, texts)
+            chapters.jobs_of(names, pocket, texts)
 
 
 def test_values_reach_the_notebook_as_what_they_are(project, tmp_path, caplog):
@@ -184,7 +184,7 @@ assert (rate, pair, rule, title, table) == (0.01, (2, (3, True)), "c=d # e", 'q"
     book["cells"][0]["source"] = cell
     path.write_text(json.dumps(book))
     texts = ["rate=1e-2", "pair=(2, (3, True))", "rule=c=d # e", 'title=q"\\', "table={1: [None, false]}"]
-    ((name, run_as, given),) = notebooks.jobs_of(["page"], load_profile("pocket"), texts)
+    ((name, run_as, given),) = chapters.jobs_of(["page"], load_profile("pocket"), texts)
     record = provenance.read_record(notebooks.execute(name, run_as.name, given).record)
     assert record.parameters["rate"] == 0.01
     assert "unknown parameter" not in caplog.text

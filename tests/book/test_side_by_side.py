@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from oodlib import provenance
-from oodlib.book import notebooks
+from oodlib.book import chapters
 from oodlib.book.side_by_side import execute_all
 from oodlib.errors import OodlibError
 from oodlib.experiments.profiles import load_profile
@@ -30,10 +30,10 @@ def pages(project, tmp_path):
     """Write the table of contents of some notebooks; returns what `execute_all` takes."""
 
     def listed(*names: str) -> list:
-        chapters = [{"file": f"notebooks/{name}"} for name in names]
-        toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "x", "chapters": chapters}]}
+        entries = [{"file": f"notebooks/{name}"} for name in names]
+        toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "x", "chapters": entries}]}
         (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-        return notebooks.jobs_of([], load_profile("pocket"))
+        return chapters.jobs_of([], load_profile("pocket"))
 
     return listed
 
@@ -74,11 +74,11 @@ def test_readers_wait_for_the_others_and_not_for_each_other(project, pages):
 
 def test_no_reader_of_the_book_reads_what_another_one_makes():
     """They run side by side."""
-    reads = {name: notebooks.about(notebooks.source_path(name)).get("reads", []) for name in notebooks.notebook_names()}
+    reads = {name: chapters.about(chapters.source_path(name)).get("reads", []) for name in chapters.notebook_names()}
     readers = {name: paths for name, paths in reads.items() if paths}
     assert len(readers) > 3
     for maker in readers:
-        source = notebooks.source_path(maker).read_text(encoding="utf-8")
+        source = chapters.source_path(maker).read_text(encoding="utf-8")
         made = re.findall(r'product\(\\"([^"\\]+)', source)
         for reader, paths in readers.items():
             found = [one for one in made for path in paths if one == path or one.startswith(f"{path}/")]
@@ -109,7 +109,7 @@ def test_the_longest_begin_first(project, pages, no_kernel):
 def test_one_at_a_time_needs_no_process_of_its_own(project, pages, no_kernel):
     project("1", name="other")
     pages("page", "other")
-    done = list(execute_all(notebooks.jobs_of(["page", "other"], load_profile("pocket"), ["number=4"]), at_once=1))
+    done = list(execute_all(chapters.jobs_of(["page", "other"], load_profile("pocket"), ["number=4"]), at_once=1))
     assert [one.name for one in done] == ["page", "other"]
     assert provenance.read_record(done[0].result.record).parameters["number"] == 4
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from oodlib.book import notebooks, site
+from oodlib.book import chapters, notebooks, site
 from tests.pages.try_it import Visits
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,7 +35,7 @@ def built(small: bool) -> Iterator[Path]:
     os.environ |= {"OODLIB_BUILD": str(folder), "OODLIB_PROJECT": str(ROOT)}
     try:
         with FileLock(ROOT / "_build" / "test-build.lock"):  # the tests run in several processes
-            for name in notebooks.notebook_names():
+            for name in chapters.notebook_names():
                 notebooks.execute(name, small=small)
             index, _ = site.build(small=small)
         yield index.parent.parent

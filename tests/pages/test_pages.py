@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from oodlib import provenance
-from oodlib.book import notebooks, site
+from oodlib.book import chapters, notebooks, site
 from oodlib.experiments.profiles import load_profile
 from oodlib.report.reported import load_reported
 
@@ -59,7 +59,7 @@ def page(request, html) -> Page:
 
 def test_a_second_run_does_nothing_and_quickly(built, small):
     start = time.monotonic()
-    assert not any(notebooks.execute(name, small=small).fresh for name in notebooks.notebook_names())
+    assert not any(notebooks.execute(name, small=small).fresh for name in chapters.notebook_names())
     index, fresh = site.build(small=small)
     assert not fresh
     assert index.is_file()
@@ -95,7 +95,7 @@ def test_every_link_inside_the_site_leads_somewhere(html):
 
 
 def test_a_page_offers_its_notebook_and_its_data(html):
-    for name in notebooks.notebook_names():
+    for name in chapters.notebook_names():
         path = html / "notebooks" / f"{name}.html"
         text = path.read_text(encoding="utf-8")
         offered = {(path.parent / link).resolve() for link in re.findall(r'href="([^"]*_downloads/[^"]+)"', text)}
@@ -116,7 +116,7 @@ def test_a_page_offers_its_notebook_and_its_data(html):
 def test_chapters_link_words_to_the_glossary_and_numbers_to_their_pictures(html):
     compare = {*("zero_shot", "outlier_words", "ole", "outlier_methods", "outlier_failures", "tuning"), "limits"}
     compare |= {"embedding_spaces", "use_it", "conventions", "results"}
-    for name in notebooks.notebook_names():
+    for name in chapters.notebook_names():
         text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
         assert "glossary.html#term-" in text, name
         assert "#tab-which-pictures" in text or name not in compare, name
@@ -136,7 +136,7 @@ def test_no_table_has_a_column_of_differences_that_are_all_zero(built):
 def test_the_wall_time_of_every_notebook_is_on_a_page(html):
     text = re.sub(r"<[^>]+>", " ", (html / "book" / "reproduce.html").read_text(encoding="utf-8"))
     records = [provenance.read_record(path) for path in sorted((html.parent / "runs").glob("*.json"))]
-    assert len(records) == len(notebooks.notebook_names())
+    assert len(records) == len(chapters.notebook_names())
     for record in records:
         assert re.search(rf"\s{record.wall_seconds:,.0f}\s[^|]*?{record.run}", text), record.name
         assert record.processor in text, "times mean little without what they were measured on"
@@ -162,7 +162,7 @@ def test_headings_go_down_one_step_at_a_time(page):
 
 
 def test_the_notebooks_that_were_executed_say_how(html, built, small):
-    for name in notebooks.notebook_names():
+    for name in chapters.notebook_names():
         record = provenance.read_record(built / "runs" / f"{name}.json")
         text = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
         assert "How this page was made" in text
@@ -183,7 +183,7 @@ def test_records_are_full(built):
 
 
 def test_executed_notebooks_are_clean(built):
-    for name in notebooks.notebook_names():
+    for name in chapters.notebook_names():
         book = json.loads((built / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         for cell in book["cells"]:
             for output in cell.get("outputs", []):
@@ -261,8 +261,8 @@ def test_the_results_page_shows_every_reported_number_and_that_none_was_run(html
 def test_every_number_in_prose_comes_from_the_run(built):
     """A sentence with a decimal number in it is an output, not a source."""
     allowed = {"0.01", "0.02", "1.0", "0.4", "1.5"}  # temperatures and versions of other people's code
-    for name in notebooks.notebook_names():
-        source = json.loads(notebooks.source_path(name).read_text(encoding="utf-8"))
+    for name in chapters.notebook_names():
+        source = json.loads(chapters.source_path(name).read_text(encoding="utf-8"))
         for cell in source["cells"]:
             if cell["cell_type"] == "markdown":
                 assert set(re.findall(r"\d+\.\d+", "".join(cell["source"]))) <= allowed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oodlib import provenance
-from oodlib.book import notebooks, site, staging
+from oodlib.book import chapters, notebooks, site, staging
 from oodlib.evaluation.results import read_results
 from oodlib.experiments.profiles import load_profile
 
@@ -38,7 +38,7 @@ def made(built, small, sample_tree):
             patch.setattr(module, "load_profile", lambda name, **_: load_profile(name, small=small))
         profile = load_profile("imagenet")
         assert profile.is_sample
-        for name, run_as in notebooks.runs_of(profile):
+        for name, run_as in chapters.runs_of(profile):
             notebooks.execute(name, run_as.name, small=run_as.is_small)
         index, _ = site.build("imagenet")
         assert index.parent.parent == profile.folder == built.parent / "imagenet-sample"
@@ -50,7 +50,7 @@ def text_of(made: Path, page: str) -> str:
 
 
 def test_every_page_of_photographs_warns_and_no_other(made):
-    for name in notebooks.notebook_names():
+    for name in chapters.notebook_names():
         own = (made / "runs" / f"{name}.json").is_file()
         assert ("The numbers on this page mean nothing" in text_of(made, name)) == own, name
         assert own or name not in OWN
