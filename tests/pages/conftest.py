@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from oodlib.book import chapters, notebooks, site
+from oodlib.book import site
+from oodlib.book.chapters import jobs_of
+from oodlib.book.side_by_side import execute_all
+from oodlib.experiments.profiles import load_profile
 from tests.pages.try_it import Visits
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,8 +38,7 @@ def built(small: bool) -> Iterator[Path]:
     os.environ |= {"OODLIB_BUILD": str(folder), "OODLIB_PROJECT": str(ROOT)}
     try:
         with FileLock(ROOT / "_build" / "test-build.lock"):  # the tests run in several processes
-            for name in chapters.notebook_names():
-                notebooks.execute(name, small=small)
+            list(execute_all(jobs_of([], load_profile("pocket", small=small))))
             index, _ = site.build(small=small)
         yield index.parent.parent
     finally:

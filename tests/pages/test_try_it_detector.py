@@ -1,6 +1,7 @@
 """The page *Try it* with the detector itself, in Chromium: PocketCLIP, its words, and real drawings."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -207,3 +208,38 @@ def test_a_click_loads_no_more_than_it_says(visit, folder):
     files = [folder / url.split("/", 3)[3].replace("%20", " ") for url in after if url.startswith("http")]
     assert sum(path.stat().st_size for path in files if path.suffix != ".png") / 1e6 == pytest.approx(said, abs=0.1)
     assert said < 24.05
+
+
+def test_it_opens_again_without_a_connection(folder, browser):
+    with serving(folder) as address:
+        visits = Visits(browser, address)
+        tab = visits()
+        enter(tab, "a bowl of noodle soup")  # its words are not in the page's list: the text tower is loaded, too
+        applied(tab)
+        found = cards(tab)
+        last = "async () => Boolean(await caches.match(new URL('../_static/tryit/vendor/ort.wasm.min.mjs', location)))"
+        tab.wait_for_function(last, timeout=30_000)
+    tab.reload()
+    tab.locator(".tryit-start:enabled").click()
+    tab.wait_for_selector(".tryit[data-ready]", timeout=60_000)
+    settled(tab, 2)
+    enter(tab, "a bowl of noodle soup")
+    applied(tab)
+    assert cards(tab) == found
+    visits.close()
+
+
+def test_a_connection_is_asked_before_what_was_kept(folder, browser, tmp_path):
+    site = tmp_path / "site"
+    shutil.copytree(folder, site)
+    with serving(site) as address:
+        visits = Visits(browser, address)
+        tab = visits()
+        kept = "async () => Boolean(await caches.match(new URL('../_static/tryit/tryit.css', location)))"
+        tab.wait_for_function(kept, timeout=30_000)
+        page = site / "sub path" / "v1" / "book" / "try_it.html"
+        page.write_text(page.read_text(encoding="utf-8").replace("<h1>Try it", "<h1>Try it anew"), encoding="utf-8")
+        tab.reload()
+        assert tab.get_by_role("heading", level=1).inner_text() == "Try it anew"
+        visits.close()
+    assert visits.wrong == []

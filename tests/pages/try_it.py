@@ -30,6 +30,7 @@ def lay_out(folder: Path) -> Path:
     assert block
     (site / "book" / "try_it.html").write_text(PAGE.format(block.group(1)), encoding="utf-8")
     shutil.copytree(STATIC / "tryit", site / "_static" / "tryit")
+    shutil.copytree(ROOT / "book" / "_root", site, dirs_exist_ok=True)
     for name in ("rates.js", "detect.png"):
         shutil.copy(STATIC / name, site / "_static")
     return site / "_static" / "tryit"
@@ -47,6 +48,7 @@ def serving(folder: Path) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/sub%20path/v1/book/try_it.html"
     server.shutdown()
+    server.server_close()  # else who asks now waits
 
 
 class Visits:

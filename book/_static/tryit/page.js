@@ -4,6 +4,7 @@ import { make, megabytes, sentence } from "./elements.js";
 import { open } from "./engine.js";
 import { compared, startCut } from "./histogram.js";
 import { startNames } from "./names_list.js";
+import { keepPage } from "./offline.js";
 import { readPicture } from "./picture_file.js";
 import { showDrawings, startRow, takeFiles } from "./picture_row.js";
 
@@ -29,6 +30,7 @@ export async function start(root) {
     trouble.textContent = "";
     try {
       await startTrying(root, await open({ base: BASE, onProgress }));
+      keepPage(BASE);
     } catch (error) {
       trouble.textContent = `The detector has not started. ${sentence(error)}`;
       button.disabled = false;
