@@ -62,10 +62,11 @@ def test_detect_and_search_import_no_torch(album, tmp_path):
     assert imported("embed", album) == []
 
 
-def test_a_page_on_pocketclip_imports_no_open_clip():
+def test_a_page_on_pocketclip_and_the_detector_for_a_page_import_no_open_clip():
     program = """
 import sys
 from oodlib.experiments import Experiment, profiles
+from oodlib.report import try_it_files
 Experiment.of(profiles.load_profile("pocket", small=True))
 print("HEAVY", *sorted({"torchvision", "open_clip", "transformers", "timm"} & set(sys.modules)))
 """

@@ -18,8 +18,8 @@ from safetensors.numpy import load_file
 
 from oodlib.cache import write_atomically
 from oodlib.pocket.assemble import MODEL, assemble
-from oodlib.pocket.export import package, shrink
 from oodlib.pocket.layers import pack_layers, read_layers
+from oodlib.pocket.small_weights import package, shrink
 from oodlib.prompts.capabilities import read_capabilities, read_no_head
 
 GRAPHS = Path(__file__).parent

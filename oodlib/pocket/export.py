@@ -14,7 +14,6 @@ import json
 import shutil
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodlib.cache import write_atomically, write_text
-from oodlib.errors import OodlibError, naming_extras
+from oodlib.errors import OodlibError
 from oodlib.pocket.assemble import assemble
 from oodlib.pocket.light import LightEncoder
+from oodlib.pocket.small_weights import package, shrink
 
 FILES = {
     "image": "image.onnx",
@@ -37,9 +37,6 @@ FILES = {
     "preprocessing": "preprocessing.json",
 }
 CONTEXT = 77
-# Smaller arrays stay as they are: 1 % of the bytes, most of the rounding error. The first depthwise kernels, with batch
-# normalisation folded in, hold large numbers that cancel.
-SMALLEST = 5000
 PAD = 0  # the token behind a text that is shorter than others
 
 
@@ -172,37 +169,6 @@ def graph_of(
     return model
 
 
-def shrink(model: Any, *, eight_bits: bool, smallest: int = SMALLEST) -> None:
-    """Store large weights in half precision or eight bits and widen them to float32 in the graph; in place."""
-    onnx = package("onnx")
-    graph, widen = model.graph, []
-    for weight in list(graph.initializer):
-        values = onnx.numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < smallest:
-            continue
-        name, small, wide, scale_name = (weight.name + end for end in ("", ".small", ".wide", ".scale"))
-        if eight_bits:
-            # One scale for each output: a column of a matrix that multiplies from the right, else a row.
-            by_column = any(node.op_type == "MatMul" and name in node.input for node in graph.node)
-            scale = np.abs(values).max(0 if by_column else 1, keepdims=True) / 127
-            weight.CopyFrom(onnx.numpy_helper.from_array(_eight_bits(values, scale), small))
-            graph.initializer.append(onnx.numpy_helper.from_array(scale, scale_name))
-            # Not DequantizeLinear: runtimes take that before a product as leave to round the other factor too.
-            widen.append(onnx.helper.make_node("Cast", [small], [wide], to=onnx.TensorProto.FLOAT))
-            widen.append(onnx.helper.make_node("Mul", [wide, scale_name], [name]))
-        else:
-            weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), small))
-            widen.append(onnx.helper.make_node("Cast", [small], [name], to=onnx.TensorProto.FLOAT))
-    nodes = list(graph.node)
-    del graph.node[:]
-    graph.node.extend(widen + nodes)
-    onnx.checker.check_model(model)
-
-
-def _eight_bits(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    return np.round(values / np.where(scale == 0, 1, scale)).astype(np.int8)
-
-
 def _preprocessing(encoder: LightEncoder) -> dict[str, Any]:
     picture = encoder.spec["preprocess"]
     size = picture["size"]
@@ -221,12 +187,6 @@ def _preprocessing(encoder: LightEncoder) -> dict[str, Any]:
         },
         "text": {"truncate": CONTEXT, "pad_id": PAD},
     }
-
-
-def package(name: str) -> Any:
-    """A package of the extra `onnx`, or an error that names it."""
-    with naming_extras():
-        return import_module(name)
 
 
 def _main() -> None:

@@ -10,7 +10,8 @@ from oodlib.datasets import emojishift
 from oodlib.encoders.load import load_encoder
 from oodlib.errors import OodlibError
 from oodlib.pocket import export as module
-from oodlib.pocket.export import export, parity, shrink
+from oodlib.pocket.export import export, parity
+from oodlib.pocket.small_weights import shrink
 
 onnx = pytest.importorskip("onnx", reason="the extra oodlib[onnx] is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="the extra oodlib[onnx] is not installed")
