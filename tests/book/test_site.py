@@ -59,6 +59,7 @@ def executed(tmp_path_factory) -> Path:
     (tmp_path / "book" / "_static").mkdir()
     for name in ("book.css", "print.js", "tables.css", "tables.js", "favicon.svg"):
         shutil.copy(ROOT / "book" / "_static" / name, tmp_path / "book" / "_static")
+    shutil.copytree(ROOT / "book" / "_root", tmp_path / "book" / "_root")
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     parameters = nbformat.v4.new_code_cell('profile = "pocket"\nsmall = False', metadata={"tags": ["parameters"]})
     shown = nbformat.v4.new_code_cell(CODE, metadata={"tags": ["lead", "hide-input"]})
@@ -112,6 +113,7 @@ def test_builds_once_and_opens_with_the_finding(with_site):
     assert article.count("Half of 5\N{NO-BREAK SPACE}%") == 1, "shown once, and not again where the code stands"
     assert "How this page was made" in article
     assert (index.parent / "_static" / "mathjax" / "tex-mml-chtml.js").is_file()
+    assert (index.parent / "try_it_worker.js").is_file()
     left = {path.name for path in index.parent.parent.iterdir()}
     expected = {"html", "logs", "notebooks", "results", "runs", "site.json", "tables"}
     assert left == expected, "nothing half-finished is left behind"
