@@ -39,6 +39,7 @@ def run(revision: str, profile: str, first: Sequence[str]) -> Path:
         (clone / "node_modules").symlink_to(ROOT / "node_modules")
         folders = {"OODLIB_HOME": f"{work}/home", "OODLIB_BUILD": str(build), "OODLIB_PROJECT": str(clone)}
         environment = os.environ | folders | {"PYTHONPATH": str(clone)}
+        first = [page for page in first if (clone / "notebooks" / f"{page}.ipynb").is_file()]
         calls = {"the pages of the earlier book": ["run", *first]} if first else {}
         calls |= {"all other pages" if first else "all pages": ["run"], "the site": ["book"]}
         steps = {}

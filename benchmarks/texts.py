@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from _common import take_turns
 from tokenizers import Tokenizer
@@ -27,6 +26,7 @@ import oodlib.pocket
 from oodlib.datasets import gloss_shift
 from oodlib.encoders import TextEncoder
 from oodlib.pocket.assemble import assemble, text_tower_folder
+from oodlib.pocket.sessions import runtime
 
 LENGTH, PLAIN_BATCH = 256, 32
 OURS, PLAIN = "oodlib.encoders.TextEncoder", "transformers, plain loop"
@@ -52,6 +52,7 @@ def plain_loop(texts: list[str]) -> Callable[[], np.ndarray]:
 
 def onnx_loop(texts: list[str], batch: int, inside: int, beside: int) -> Callable[[], np.ndarray]:
     """Texts sorted by length through ONNX Runtime, with threads inside a session and batches beside each other."""
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = inside, 1
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(assemble()))

@@ -13,6 +13,7 @@
 #
 # Exit status: 0 while this holds, 1 once it does not.
 set -euo pipefail
+export ORT_DISABLE_TELEMETRY=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

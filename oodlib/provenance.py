@@ -54,7 +54,8 @@ class RunRecord:
     wall_seconds : float
         How long it took.
     cpu_seconds : float
-        Of all cores together, user and system; it depends less on what else the machine does. 0 where it is not known.
+        Of all cores together, user and system; it depends less on what else the machine does. Without the imports of
+        libraries where a process had them for several notebooks. 0 where it is not known.
     cpus : int
         Processor cores that it could use; 0 where an older record does not say.
     processor : str

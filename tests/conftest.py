@@ -12,6 +12,8 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a test imports it: `oodlib.pocket.sessions.runtime`
+
 import numpy as np
 import pytest
 from hypothesis import settings

@@ -8,5 +8,5 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function kept(request) {
-  return (await caches.match(request, { ignoreVary: true })) ?? Response.error();
+  return (await caches.match(request, { ignoreSearch: true, ignoreVary: true })) ?? Response.error();
 }

@@ -32,8 +32,8 @@ def wall_times(records: Mapping[str, RunRecord]) -> str:
         *([f"Measured on: {processors}.", ""] if processors else []),
         (
             ":::{table} How long every notebook took when it was last executed: seconds by the clock, and CPU seconds "
-            "of all cores together, which depend less on what else the machine did. Pictures were drawn and features "
-            "kept where an earlier notebook had made them."
+            "of all cores together, which depend less on what else the machine did. What several notebooks need, such "
+            "as pictures, features and imported libraries, was often there."
         ),
         ":name: tab-wall-times",
         "",

@@ -16,14 +16,17 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-NAME = "oodlib-forked"  # as pyproject.toml lists it among the entry points of jupyter_client
-LIBRARIES = ("torch", "open_clip", "seaborn", "sklearn.linear_model", "onnxruntime", "umap", "ipykernel.kernelapp")
+from oodlib.machine import leave_with
+
+NAME = "oodlib-forked"
+LIBRARIES = ("torch", "open_clip", "seaborn", "sklearn.linear_model", "umap", "ipykernel.kernelapp")
 
 
 def fork_kernels() -> None:
@@ -36,11 +39,13 @@ def fork_kernels() -> None:
     # As a kernel of its own would find it, which sets this before a notebook can import matplotlib.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for name in LIBRARIES:
-        with contextlib.suppress(ImportError):  # an extra that is not installed: the notebook that needs it says so
+        with contextlib.suppress(Exception):  # an extra that is missing, or damaged: the notebook that needs it says so
             import_module(name)
     gc.collect()
     gc.freeze()  # no kernel looks for garbage among the libraries' objects, which would copy their memory as well
-    KernelProvisionerFactory.instance().default_provisioner_name = NAME
+    factory = KernelProvisionerFactory.instance()
+    factory.provisioners[NAME] = EntryPoint(NAME, f"{__name__}:ForkedProvisioner", factory.GROUP_NAME)
+    factory.default_provisioner_name = NAME
 
 
 class ForkedProvisioner(LocalProvisioner):
@@ -50,8 +55,7 @@ class ForkedProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Fork; `cmd` is what would start another Python, whose arguments the kernel gets."""
-        options = cmd[cmd.index("ipykernel_launcher") + 1 :]
-        self.process = Forked([*options, f"--IPKernelApp.parent_handle={os.getpid()}"], kwargs["env"])
+        self.process = Forked(cmd[cmd.index("ipykernel_launcher") + 1 :], kwargs["env"])
         self.pid = self.pgid = self.process.pid
         return self.connection_info
 
@@ -62,7 +66,7 @@ class Forked:
     stdin = stdout = stderr = None
 
     def __init__(self, options: Sequence[str], env: Mapping[str, str]):
-        self._process = multiprocessing.get_context("fork").Process(target=_be_kernel, args=(options, env))
+        self._process = multiprocessing.get_context("fork").Process(target=_be_kernel, args=(options, env, os.getpid()))
         self._process.start()
         self.pid: int = self._process.pid  # type: ignore[assignment]  # it has one since it was started
 
@@ -83,10 +87,11 @@ class Forked:
         self._process.kill()
 
 
-def _be_kernel(options: Sequence[str], env: Mapping[str, str]) -> None:
+def _be_kernel(options: Sequence[str], env: Mapping[str, str], parent: int) -> None:
     """What `python -m ipykernel_launcher` does, in a process that has imported it."""
     from ipykernel.kernelapp import launch_new_instance
 
+    leave_with(parent)
     os.setsid()  # a signal to the kernel reaches what it has started, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()

@@ -58,6 +58,7 @@ def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Don
     OodlibError
         As `execute`, of the first that fails; those that run beside it are finished and kept.
     """
+    most = at_once or min(cores(), MOST)
     for _, group in groupby(jobs, key=lambda job: job[1].name):
         own = list(group)
         readers = [job for job in own if reads(source_path(job[0]))]
@@ -66,9 +67,10 @@ def execute_all(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[Don
             for wave in ([job for job in own if job not in readers], readers):
                 beside = [job for job in wave if _can_share(*job) and not _up_to_date(*job)]
                 beside.sort(key=lambda job: -about(source_path(job[0])).get("minutes", 0))
-                count = min(at_once or min(cores(), MOST), len(beside))
+                count = min(most, len(beside))
                 if count > 1:
-                    pool = pool or until_then.enter_context(_processes(count, often=len(beside) > count))
+                    often = len(beside) + (len(readers) if wave is not readers else 0) > most
+                    pool = pool or until_then.enter_context(_processes(most, often=often))
                     yield from _at_once(beside, pool, count)
                 yield from (_execute(*job) for job in wave if count < 2 or job not in beside)
 
@@ -82,12 +84,12 @@ def _up_to_date(name: str, profile: Profile, given: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _processes(count: int, *, often: bool) -> Iterator[ProcessPoolExecutor]:
+def _processes(most: int, *, often: bool) -> Iterator[ProcessPoolExecutor]:
     """Of their own, because a kernel takes its environment and its CPU seconds from the process that starts it.
 
-    Those that execute more than one notebook each, which is `often`, import for all of them.
+    They are started when they are needed. Where some execute `often`, more than one notebook, they import for all.
     """
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (os.getpid(), often))
+    pool = ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _begin, (os.getpid(), often))
     try:
         yield pool
     finally:
@@ -95,11 +97,11 @@ def _processes(count: int, *, often: bool) -> Iterator[ProcessPoolExecutor]:
 
 
 def _at_once(jobs: Sequence[Job], pool: ProcessPoolExecutor, count: int) -> Iterator[Done]:
-    """Execute as many as there are processes; these start with the first job and take their environment from here."""
+    """Execute `count` of them at a time, in processes that share the cores."""
     share = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // count)))}
     with environment({name: os.environ.get(name, value) for name, value in THREADS.items()} | share):
-        running = [pool.submit(_execute, *job) for job in jobs]
         try:
+            running = [pool.submit(_execute, *job) for job in jobs]
             for done in as_completed(running):
                 yield done.result()
         except BrokenProcessPool:

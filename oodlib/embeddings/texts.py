@@ -44,7 +44,8 @@ def embed_texts(
     encoder : EncodesTexts
         An `Encoder`, a `LightEncoder`, a `TextEncoder`, or the `NoTexts` of an encoder with a "no" head.
     texts : sequence of str
-        C names. Those that were asked for earlier with these templates are read, the others encoded.
+        C names. Those that come with the package or were asked for earlier, with these templates, are read, the others
+        encoded.
     templates : sequence of str, optional
         As `Encoder.encode_texts` takes them; part of the key.
     home : Path, optional

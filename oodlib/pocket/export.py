@@ -28,6 +28,7 @@ from oodlib.cache import write_atomically, write_text
 from oodlib.errors import OodlibError
 from oodlib.pocket.assemble import assemble
 from oodlib.pocket.light import LightEncoder
+from oodlib.pocket.sessions import runtime
 from oodlib.pocket.small_weights import package, shrink
 
 FILES = {
@@ -97,7 +98,6 @@ def parity(
     dict of str to float
         For `image` and `text` the smallest cosine between a feature of the file and the same feature of `LightEncoder`.
     """
-    import onnxruntime as runtime
     from tokenizers import Tokenizer
 
     folder, encoder = Path(folder), LightEncoder(home)
@@ -115,7 +115,7 @@ def parity(
     expected = {"image": encoder.encode_images(pictures), "text": encoder.encode_texts(texts)}
     cosines = {}
     for part, given in inputs.items():
-        session = runtime.InferenceSession(str(folder / FILES[part]), providers=["CPUExecutionProvider"])
+        session = runtime().InferenceSession(str(folder / FILES[part]), providers=["CPUExecutionProvider"])
         cosines[part] = float((session.run(None, given)[0] * expected[part]).sum(1).min())
     return cosines
 

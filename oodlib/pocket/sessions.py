@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,8 +83,7 @@ def session(name: str, folder: Path) -> InferenceSession:
     OodlibError
         If the graph or the weights cannot be read.
     """
-    import onnxruntime
-
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # it would keep the memory of the largest batch
@@ -98,3 +98,15 @@ def session(name: str, folder: Path) -> InferenceSession:
             f"PocketCLIP's {graph.name} cannot be loaded with the weights in {folder} ({line}): delete "
             "that folder, or check the file out again"
         ) from error
+
+
+def runtime() -> Any:
+    """The package onnxruntime, told first that nobody is to hear what it runs.
+
+    From 1.29 on its packages for Linux and macOS give the machine a number when they are imported, collect what is run,
+    and send it to their makers. Only this variable keeps them from it, and only before that.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime

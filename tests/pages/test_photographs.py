@@ -34,7 +34,8 @@ def made(built, small, sample_tree):
     """The folder of the sample's run, beside the book that it takes pages about EmojiShift from."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMAGENET_ROOT", str(sample_tree))
-        for module in (notebooks, staging):  # a sample takes them from the small book; here from that which is there
+        # A sample takes them from the small book; here from that which is there.
+        for module in (chapters, notebooks, staging):
             patch.setattr(module, "load_profile", lambda name, **_: load_profile(name, small=small))
         profile = load_profile("imagenet")
         assert profile.is_sample

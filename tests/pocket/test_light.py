@@ -1,5 +1,10 @@
 """PocketCLIP without torch gives the features of PocketCLIP with torch."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -110,3 +115,13 @@ def test_a_graph_without_its_weights_is_named(tmp_path):
 def test_a_text_is_cleaned_as_open_clip_cleans_it(text):
     """Plain letters take a short way there."""
     assert _clean(text) == whitespace_clean(basic_clean(text))
+
+
+def test_the_runtime_tells_nobody_what_it_runs(tmp_path):
+    """By default it gives the machine a number, collects what was run, and sends it to its makers."""
+    program = "from oodlib.pocket.light import LightEncoder; LightEncoder().encode_texts(['cat'])"
+    own = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"} | own
+    environment.pop("XDG_CACHE_HOME", None)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -24,9 +24,7 @@ def test_neighbours_stay_neighbours_and_a_seed_repeats_the_map():
     assert ((distances.argmin(1) < 12) == (np.arange(24) < 12)).all()
 
 
-@given(
-    arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(4, 30)), elements=st.integers(0, 9)), st.integers(1, 4)
-)
+@given(ROWS, st.integers(1, 4))
 def test_the_smallest_values_are_those_of_a_stable_sort(values, k):
     """Few different numbers: many rows have more than k that are as small as the k-th."""
     np.testing.assert_array_equal(_smallest(values, k), np.argsort(values, axis=1, kind="stable")[:, :k])

@@ -51,7 +51,7 @@ function load(url, told) {
 }
 
 /** The browser's store, or null where it has none: on a page that is not secure, or in a private window. */
-export async function keptFiles() {
+async function keptFiles() {
   try {
     return await globalThis.caches.open(CACHE);
   } catch {

@@ -1,8 +1,7 @@
 // The page opens again without a connection: its own files are kept beside those of the detector (`files.js`).
 
-import { keptFiles } from "./files.js";
-
 const CACHE = "outliers-by-name-page";
+const DETECTOR = /\?[0-9a-f]{64}$/; // files that are kept under their hash
 
 /** Keep what the page loads, from when the browser has nothing else to do. A connection is always asked first. */
 export function keepPage(base) {
@@ -14,15 +13,16 @@ async function keep(base) {
   const site = new URL("../../", base).href;
   const page = location.href.split(/[?#]/)[0];
   await navigator.serviceWorker.register(`${site}try_it_worker.js`, { scope: page });
-  const [cache, detector] = [await caches.open(CACHE), await keptFiles()];
+  const cache = await caches.open(CACHE);
   const known = new Set();
 
   async function copy(url) {
-    if (known.has(url) || !url.startsWith(site)) return;
+    if (known.has(url) || !url.startsWith(site) || DETECTOR.test(url)) return;
     known.add(url);
-    if (await detector.match(url)) return;
     const reply = await fetch(url, { cache: "force-cache" }); // which the browser has just loaded
-    if (reply.ok) await cache.put(url, reply);
+    if (!reply.ok) return;
+    await cache.delete(url, { ignoreSearch: true }); // of an older site
+    await cache.put(url, reply);
   }
 
   await copy(page);
