@@ -1,7 +1,7 @@
 // The page opens again without a connection: its own files are kept beside those of the detector (`files.js`).
 
 const CACHE = "outliers-by-name-page";
-const DETECTOR = /\?[0-9a-f]{64}$/; // files that are kept under their hash
+const DETECTOR = /\?[0-9a-f]+$/; // files that are kept under their hash (`files.js`)
 
 /** Keep what the page loads, from when the browser has nothing else to do. A connection is always asked first. */
 export function keepPage(base) {
