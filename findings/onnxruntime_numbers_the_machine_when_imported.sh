@@ -3,7 +3,7 @@
 #
 # Since 1.29 the packages for Linux have a telemetry client (github.com/microsoft/onnxruntime/pull/27379). The import alone,
 # before any model is loaded, writes a random device number and a database of events to ~/.cache/Microsoft, and starts a
-# thread that sends them; the number stays the same from run to run. Expected of a library for computing on one's own
+# thread, which by that pull request sends them (not observed here); the number stays the same from run to run. Expected of a library for computing on one's own
 # machine: nothing is kept or sent unless it is asked for, and the function `disable_telemetry_events()` prevents it. Seen:
 # the function can be called after the import only, when number and database are there, and does not take them away. The
 # variable ORT_DISABLE_TELEMETRY=1, set before the import, does prevent it.

@@ -103,8 +103,9 @@ def session(name: str, folder: Path) -> InferenceSession:
 def runtime() -> Any:
     """The package onnxruntime, told first that nobody is to hear what it runs.
 
-    From 1.29 on its packages for Linux and macOS give the machine a number when they are imported, collect what is run,
-    and send it to their makers. Only this variable keeps them from it, and only before that.
+    From 1.29 on its packages for Linux and macOS give the machine a number when they are imported, and collect what is
+    run to send it to their makers (github.com/microsoft/onnxruntime/pull/27379). Only this variable keeps them from it,
+    and only before that.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
